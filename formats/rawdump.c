@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Raw KVM dumps: what any VMM can write with the ioctls alone. */
+#include "rawdump.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "error.h"
+#include "host.h"
+#include "source.h"
+
+/* The largest struct is kvm_nested_state with 8320 bytes; lists have at most 4096 entries of 40. */
+#define MAX_STRUCT (UINT64_C(1) << 20)
+#define MAX_META   (UINT64_C(1) << 20)
+
+/* A dump that is being read. */
+struct dump {
+	struct nestmig_state *state;
+	const char *path;
+	struct nestmig_detail *detail;
+};
+
+static enum nestmig_error no_memory(struct dump *dump)
+{
+	return nm_fail(dump->detail, NESTMIG_ERR_NOMEM, "out of memory");
+}
+
+/* Puts the name of the file in front of the text of an error. */
+static enum nestmig_error in_file(struct dump *dump, const char *name, enum nestmig_error error)
+{
+	char text[sizeof(dump->detail->text)];
+
+	if (!error || !dump->detail)
+		return error;
+	memcpy(text, dump->detail->text, sizeof(text));
+	snprintf(dump->detail->text, sizeof(dump->detail->text), "%s: %.300s", name, text);
+	return error;
+}
+
+/*
+ * Opens name below the dump as a source of the state. *ret_source becomes NULL if there is no such
+ * file, which is no error: every part of a dump is optional.
+ */
+static enum nestmig_error open_part(struct dump *dump, const char *name,
+				    struct nm_source **ret_source)
+{
+	struct nm_source *source = NULL;
+	struct nestmig_detail local = {0};
+	enum nestmig_error error;
+	char *path;
+
+	if (asprintf(&path, "%s/%s", dump->path, name) < 0)
+		return no_memory(dump);
+	error = nm_source_open(path, &source, &local);
+	free(path);
+	if (error && local.sys_errno == ENOENT) {
+		*ret_source = NULL;
+		return NESTMIG_OK;
+	}
+	if (error) {
+		if (dump->detail)
+			*dump->detail = local;
+		return error;
+	}
+	error = nm_state_add_source(dump->state, source, dump->detail);
+	if (!error)
+		*ret_source = source;
+	return error;
+}
+
+/* The whole of a small file; *ret_bytes is NULL if there is no such file. */
+static enum nestmig_error read_part(struct dump *dump, const char *name, uint64_t limit,
+				    const uint8_t **ret_bytes, size_t *ret_size)
+{
+	struct nm_source *source = NULL;
+	enum nestmig_error error = open_part(dump, name, &source);
+	uint64_t size;
+
+	*ret_bytes = NULL;
+	if (error || !source)
+		return error;
+	size = nm_source_size(source);
+	if (size > limit)
+		return nm_fail_at(dump->detail, NESTMIG_ERR_LIMIT, limit,
+				  "%s has %" PRIu64 " bytes, more than %" PRIu64, name, size,
+				  limit);
+	*ret_size = (size_t)size;
+	return in_file(dump, name, nm_source_window(source, 0, *ret_size, ret_bytes, dump->detail));
+}
+
+/* ---- vCPUs ---------------------------------------------------------------------------------- */
+
+static enum nestmig_error read_struct(struct dump *dump, struct nm_vcpu *vcpu,
+				      enum nm_kvm_struct kind)
+{
+	struct nm_origin origin = {.layout = NM_LAYOUT_KVM};
+	enum nestmig_error error;
+	char name[64];
+	size_t size = 0;
+
+	snprintf(name, sizeof(name), "vcpu%u/%s", vcpu->id, nm_kvm_struct_name(kind));
+	error = read_part(dump, name, MAX_STRUCT, &origin.bytes, &size);
+	if (error || !origin.bytes)
+		return error;
+	origin.size = size;
+	origin.file = nm_state_keep(dump->state, name);
+	if (!origin.file)
+		return no_memory(dump);
+	return in_file(dump, name, nm_decode_kvm(vcpu, kind, origin, dump->detail));
+}
+
+static enum nestmig_error read_vcpu(struct dump *dump, uint32_t id)
+{
+	struct nm_vcpu *vcpu = NULL;
+	enum nestmig_error error = nm_state_add_vcpu(dump->state, id, &vcpu, dump->detail);
+
+	/* sregs2 comes after sregs in the list and wins: it says more. */
+	for (int kind = 0; !error && kind < NM_KVM_STRUCTS; kind++)
+		error = read_struct(dump, vcpu, kind);
+	if (error)
+		return error;
+	vcpu->view.vendor = dump->state->vendor;
+	if (vcpu->view.vendor == NESTMIG_VENDOR_UNKNOWN && nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)))
+		vcpu->view.vendor = vcpu->view.nested.format == KVMNS_FORMAT_SVM
+					    ? NESTMIG_VENDOR_AMD
+					    : NESTMIG_VENDOR_INTEL;
+	return NESTMIG_OK;
+}
+
+/* "vcpu12" gives 12. */
+static bool vcpu_id(const char *name, uint32_t *ret_id)
+{
+	unsigned long id;
+	char *end;
+
+	if (strncmp(name, "vcpu", 4) != 0 || name[4] < '0' || name[4] > '9')
+		return false;
+	errno = 0;
+	id = strtoul(name + 4, &end, 10);
+	if (*end || errno || id > UINT16_MAX)
+		return false;
+	*ret_id = (uint32_t)id;
+	return true;
+}
+
+/* "1f000" gives 0x1f000, with or without 0x. */
+static bool extent_gpa(const char *name, uint64_t *ret_gpa)
+{
+	char *end;
+
+	if (name[0] == '.' || name[0] == '-' || name[0] == '+' || name[0] == ' ')
+		return false;
+	errno = 0;
+	*ret_gpa = strtoull(name, &end, 16);
+	return !*end && !errno && end != name;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strverscmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Calls visit for every entry of a directory in order of number; no such directory is no entry. */
+static enum nestmig_error each_entry(struct dump *dump, const char *name,
+				     enum nestmig_error (*visit)(struct dump *dump,
+								 const char *name))
+{
+	struct dirent **entries = NULL;
+	enum nestmig_error error = NESTMIG_OK;
+	char *path;
+	int count;
+
+	if (asprintf(&path, "%s/%s", dump->path, name) < 0)
+		return no_memory(dump);
+	count = scandir(path, &entries, NULL, by_name);
+	if (count < 0 && errno != ENOENT)
+		error = nm_fail_errno(dump->detail, "cannot list %s", path);
+	free(path);
+	for (int i = 0; i < count; i++) {
+		if (!error)
+			error = visit(dump, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return error;
+}
+
+static enum nestmig_error visit_vcpu(struct dump *dump, const char *name)
+{
+	uint32_t id;
+
+	return vcpu_id(name, &id) ? read_vcpu(dump, id) : NESTMIG_OK;
+}
+
+static enum nestmig_error visit_memory(struct dump *dump, const char *name)
+{
+	struct nm_extent extent = {0};
+	enum nestmig_error error;
+	char *part;
+
+	if (!extent_gpa(name, &extent.gpa))
+		return NESTMIG_OK;
+	if (asprintf(&part, "mem/%s", name) < 0)
+		return no_memory(dump);
+	error = open_part(dump, part, &extent.source);
+	if (!error && extent.source) {
+		extent.size = nm_source_size(extent.source);
+		error = in_file(dump, part, nm_state_add_extent(dump->state, extent, dump->detail));
+	}
+	free(part);
+	return error;
+}
+
+/* ---- meta.json ------------------------------------------------------------------------------ */
+
+/* restore_order: an array of ioctl names, or one text with commas. */
+static char *restore_order(const json_t *order)
+{
+	struct nm_buf buf = {0};
+	char *text = NULL;
+	size_t index;
+	json_t *name;
+
+	if (json_is_string(order))
+		nm_buf_puts(&buf, json_string_value(order));
+	json_array_foreach(order, index, name)
+	{
+		if (json_is_string(name))
+			nm_buf_printf(&buf, "%s%s", buf.used ? "," : "", json_string_value(name));
+	}
+	return nm_buf_take(&buf, &text) ? NULL : text;
+}
+
+static enum nestmig_error take_meta(struct dump *dump, const json_t *meta)
+{
+	const char *vendor = json_string_value(json_object_get(meta, "vendor"));
+	const json_t *order = json_object_get(meta, "restore_order");
+	struct nestmig_state *state = dump->state;
+
+	if (vendor && strcmp(vendor, "amd") == 0)
+		state->vendor = NESTMIG_VENDOR_AMD;
+	else if (vendor && strcmp(vendor, "intel") == 0)
+		state->vendor = NESTMIG_VENDOR_INTEL;
+	else
+		return nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
+			       "meta.json: \"vendor\" must be \"amd\" or \"intel\"");
+	if (order) {
+		state->restore_order = restore_order(order);
+		if (!state->restore_order)
+			return no_memory(dump);
+	}
+	state->memory_known = json_is_true(json_object_get(meta, "memory_complete"));
+	return nm_host_from_parts(state->vendor, json_string_value(json_object_get(meta, "kernel")),
+				  json_string_value(json_object_get(meta, "params")), &state->host,
+				  dump->detail);
+}
+
+static enum nestmig_error read_meta(struct dump *dump)
+{
+	const uint8_t *bytes = NULL;
+	enum nestmig_error error;
+	json_error_t json_error;
+	json_t *meta;
+	size_t size = 0;
+
+	error = read_part(dump, "meta.json", MAX_META, &bytes, &size);
+	if (error)
+		return error;
+	if (!bytes)
+		return nm_fail(dump->detail, NESTMIG_ERR_UNSUPPORTED,
+			       "a directory without meta.json is no raw KVM dump");
+	meta = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, &json_error);
+	if (!meta)
+		return nm_fail_at(dump->detail, NESTMIG_ERR_FORMAT, (uint64_t)json_error.position,
+				  "meta.json, line %d: %s", json_error.line, json_error.text);
+	error = json_is_object(meta) ? take_meta(dump, meta)
+				     : nm_fail_at(dump->detail, NESTMIG_ERR_FORMAT, 0,
+						  "meta.json is no JSON object");
+	json_decref(meta);
+	return error;
+}
+
+/* The host of a dump is what its meta.json, its host_msrs and its guest's CPUID describe. */
+static enum nestmig_error take_host(struct dump *dump)
+{
+	struct nm_vcpu scratch = {0};
+	struct nm_origin origin = {.file = "host_msrs", .layout = NM_LAYOUT_KVM};
+	struct nestmig_state *state = dump->state;
+	enum nestmig_error error;
+	size_t size = 0;
+
+	error = read_part(dump, "host_msrs", MAX_STRUCT, &origin.bytes, &size);
+	if (!error && origin.bytes) {
+		origin.size = size;
+		error = in_file(dump, "host_msrs",
+				nm_decode_kvm(&scratch, NM_KVM_MSRS, origin, dump->detail));
+		if (!error && nm_host_add_msrs(state->host, scratch.msrs, scratch.msr_count))
+			error = no_memory(dump);
+		free(scratch.msrs);
+	}
+	if (!error && state->vcpu_count && nm_vcpu_has(&state->vcpus[0], NESTMIG_HAVE(CPUID)) &&
+	    nm_host_add_cpuid(state->host, state->vcpus[0].cpuid, state->vcpus[0].cpuid_count))
+		error = no_memory(dump);
+	if (!error)
+		nm_host_finish(state->host);
+	return error;
+}
+
+enum nestmig_error nm_rawdump_read(struct nestmig_state *state, const char *path,
+				   struct nestmig_detail *detail)
+{
+	struct dump dump = {.state = state, .path = path, .detail = detail};
+	enum nestmig_error error = read_meta(&dump);
+
+	state->format = "raw-dump";
+	if (!error)
+		error = each_entry(&dump, ".", visit_vcpu);
+	if (!error && state->vcpu_count == 0)
+		error = nm_fail(detail, NESTMIG_ERR_FORMAT,
+				"the dump has no vCPU: no directory vcpu0 beside meta.json");
+	if (!error)
+		error = each_entry(&dump, "mem", visit_memory);
+	return error ? error : take_host(&dump);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Recognising a saved state by its content, and handing it to its reader. */
+#include <sys/stat.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "nms.h"
+#include "qemu.h"
+#include "rawdump.h"
+#include "source.h"
+
+/* Known beginnings of other files, for a better answer than "unknown". */
+static const struct {
+	const char *magic, *what;
+	size_t length;
+} others[] = {
+#define OTHER(bytes, what)                                                                         \
+	{                                                                                          \
+		bytes, what, sizeof(bytes) - 1                                                     \
+	}
+	OTHER("LibvirtQemudSave", "a libvirt save image"),
+	OTHER("LibvirtQemudPart", "an unfinished libvirt save image"),
+	OTHER("QFI\xfb", "a qcow2 image"),
+	OTHER("\x28\xb5\x2f\xfd", "a zstd file (unpack it first)"),
+	OTHER("\x1f\x8b", "a gzip file (unpack it first)"),
+	OTHER("\xfd\x37zXZ", "an xz file (unpack it first)"),
+	OTHER("BZh", "a bzip2 file (unpack it first)"),
+	OTHER("\x89LZO", "an lzop file (unpack it first)"),
+#undef OTHER
+};
+
+static enum nestmig_error unknown(const uint8_t *head, size_t size, struct nestmig_detail *detail)
+{
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (size >= others[i].length &&
+		    __builtin_memcmp(head, others[i].magic, others[i].length) == 0)
+			return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
+					  "this is %s, which this version does not read",
+					  others[i].what);
+	return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
+			  "no saved state that nestmig knows: neither a QEMU migration stream, a "
+			  "nestmig snapshot nor a raw KVM dump directory");
+}
+
+static enum nestmig_error read_file(struct nestmig_state *state, const char *path, unsigned flags,
+				    struct nestmig_detail *detail)
+{
+	struct nm_source *source = NULL;
+	uint8_t head[16] = {0};
+	enum nestmig_error error = nm_source_open(path, &source, detail);
+	size_t size;
+
+	if (!error)
+		error = nm_state_add_source(state, source, detail);
+	if (error)
+		return error;
+	size = nm_source_size(source) < sizeof(head) ? (size_t)nm_source_size(source)
+						     : sizeof(head);
+	error = nm_source_read(source, 0, head, size, detail);
+	if (error)
+		return error;
+	if (size == 0)
+		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, 0, "the file is empty");
+	if (nm_nms_recognise(head, size))
+		return nm_nms_read(state, source, flags, detail);
+	if (size >= 4 && nm_be32(head) == NM_QEMU_MAGIC) {
+		state->stream = source;
+		return nm_qemu_read(state, source, detail);
+	}
+	return unknown(head, size, detail);
+}
+
+enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
+				      struct nestmig_state **ret_state,
+				      struct nestmig_detail *detail)
+{
+	struct nestmig_state *state = NULL;
+	enum nestmig_error error;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return nm_fail_errno(detail, "cannot open it");
+	error = nm_state_new(path, NULL, &state, detail);
+	if (error)
+		return error;
+	error = S_ISDIR(st.st_mode) ? nm_rawdump_read(state, path, detail)
+				    : read_file(state, path, flags, detail);
+	if (error) {
+		nestmig_state_free(state);
+		return error;
+	}
+	*ret_state = state;
+	return NESTMIG_OK;
+}

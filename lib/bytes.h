@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reading integers from bytes: the only two ways, little-endian and big-endian, never by casting.
+ * Needs no libc, so predicates may use it. */
+#ifndef NESTMIG_BYTES_H
+#define NESTMIG_BYTES_H
+
+#include "view.h"
+
+static inline uint16_t nm_le16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline uint32_t nm_le32(const uint8_t *p)
+{
+	return (uint32_t)nm_le16(p) | (uint32_t)nm_le16(p + 2) << 16;
+}
+
+static inline uint64_t nm_le64(const uint8_t *p)
+{
+	return (uint64_t)nm_le32(p) | (uint64_t)nm_le32(p + 4) << 32;
+}
+
+static inline uint16_t nm_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t nm_be32(const uint8_t *p)
+{
+	return (uint32_t)nm_be16(p) << 16 | (uint32_t)nm_be16(p + 2);
+}
+
+static inline uint64_t nm_be64(const uint8_t *p)
+{
+	return (uint64_t)nm_be32(p) << 32 | (uint64_t)nm_be32(p + 4);
+}
+
+/* An unsigned little-endian integer of 1, 2, 4 or 8 bytes; 0 for any other width. */
+static inline uint64_t nm_le(const uint8_t *p, unsigned width)
+{
+	switch (width) {
+	case 1:
+		return p[0];
+	case 2:
+		return nm_le16(p);
+	case 4:
+		return nm_le32(p);
+	case 8:
+		return nm_le64(p);
+	default:
+		return 0;
+	}
+}
+
+/* The same, big-endian. */
+static inline uint64_t nm_be(const uint8_t *p, unsigned width)
+{
+	switch (width) {
+	case 1:
+		return p[0];
+	case 2:
+		return nm_be16(p);
+	case 4:
+		return nm_be32(p);
+	case 8:
+		return nm_be64(p);
+	default:
+		return 0;
+	}
+}
+
+#endif

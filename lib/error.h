@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Filling struct nestmig_detail. */
+#ifndef NESTMIG_INTERNAL_ERROR_H
+#define NESTMIG_INTERNAL_ERROR_H
+
+#include "nestmig.h"
+
+/* Each fills detail (if not NULL) and returns error, so that a caller can `return nm_fail(...)`. */
+__attribute__((format(printf, 3, 4))) enum nestmig_error
+nm_fail(struct nestmig_detail *detail, enum nestmig_error error, const char *format, ...);
+
+/* The same with the byte offset in the file at which it went wrong. */
+__attribute__((format(printf, 4, 5))) enum nestmig_error nm_fail_at(struct nestmig_detail *detail,
+								    enum nestmig_error error,
+								    uint64_t offset,
+								    const char *format, ...);
+
+/* A failed system call: appends strerror(errno) to the text. */
+__attribute__((format(printf, 2, 3))) enum nestmig_error
+nm_fail_errno(struct nestmig_detail *detail, const char *format, ...);
+
+#endif

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The host profile: its parts, the view made of them, and copies.
+ *
+ * Facts come from outside (files, JSON, meta.json of a dump), so each setter checks what it is
+ * given. What nobody set stays unknown: there are no defaults here.
+ */
+#include "host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "host_parts.h"
+
+/* Parameters of the module kvm itself on x86, Linux 4.20 to 7.x: all others are the vendor's. */
+static const char *const kvm_params[] = {
+	"allow_unsafe_mappings",
+	"eager_page_split",
+	"enable_pmu",
+	"enable_virt_at_load",
+	"enable_vmware_backdoor",
+	"flush_on_reuse",
+	"force_emulation_prefix",
+	"halt_poll_ns",
+	"halt_poll_ns_grow",
+	"halt_poll_ns_grow_start",
+	"halt_poll_ns_shrink",
+	"ignore_msrs",
+	"kvmclock_periodic_sync",
+	"lapic_timer_advance",
+	"lapic_timer_advance_ns",
+	"min_timer_period_us",
+	"mitigate_smt_rsb",
+	"mmio_caching",
+	"nx_huge_pages",
+	"nx_huge_pages_recovery_period_ms",
+	"nx_huge_pages_recovery_ratio",
+	"pi_inject_timer",
+	"report_ignored_msrs",
+	"tdp_mmu",
+	"tsc_tolerance_ppm",
+	"vector_hashing",
+};
+
+static bool is_name(const char *name, const char *more)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if (!strchr(letters, name[i]) && !strchr(more, name[i]))
+			return false;
+	return i > 0 && i <= NM_HOST_NAME_MAX;
+}
+
+static struct nm_named_value *find_named(struct nm_named_value *list, size_t count,
+					 const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(list[i].name, name))
+			return &list[i];
+	return NULL;
+}
+
+/* Sets or adds NAME=VALUE; both are copied. The limit is the number of entries. */
+static enum nestmig_error set_named(struct nm_named_value **list, size_t *count, size_t limit,
+				    const char *name, const char *value,
+				    struct nestmig_detail *detail)
+{
+	struct nm_named_value *entry = find_named(*list, *count, name);
+	char *new_value, *new_name;
+
+	if (!entry && *count >= limit)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT, "%s: more than %zu entries", name, limit);
+	new_value = strdup(value);
+	if (!new_value)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	if (entry) {
+		free(entry->value);
+		entry->value = new_value;
+		return NESTMIG_OK;
+	}
+	new_name = strdup(name);
+	entry = new_name ? realloc(*list, (*count + 1) * sizeof(*entry)) : NULL;
+	if (!entry) {
+		free(new_name);
+		free(new_value);
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	}
+	entry[*count] = (struct nm_named_value){.name = new_name, .value = new_value};
+	*list = entry;
+	++*count;
+	return NESTMIG_OK;
+}
+
+size_t nm_host_text_length(const char *text, size_t length, bool spaces)
+{
+	for (size_t i = 0; i < length; i++)
+		if (text[i] < (spaces ? 0x20 : 0x21) || text[i] > 0x7e)
+			return i;
+	return length;
+}
+
+enum nestmig_error nm_host_set_kernel(struct nestmig_host *host, const char *release, size_t length,
+				      struct nestmig_detail *detail)
+{
+	char *copy;
+
+	if (length > NM_HOST_KERNEL_MAX)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "the kernel release has %zu bytes, not %d", length,
+			       NM_HOST_KERNEL_MAX);
+	if (!length || nm_host_text_length(release, length, false) < length)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "the kernel release is empty or has a byte that is not printable");
+	copy = strndup(release, length);
+	if (!copy)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	free(host->kernel);
+	host->kernel = copy;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_host_set_param(struct nestmig_host *host, const char *module,
+				     const char *name, const char *value,
+				     struct nestmig_detail *detail)
+{
+	char full[NM_HOST_NAME_MAX + 1];
+	size_t length = strlen(value);
+	int used = snprintf(full, sizeof(full), "%s%s%s", module ? module : "", module ? "." : "",
+			    name);
+
+	if (used < 0 || (size_t)used >= sizeof(full))
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "the name of a module parameter is longer than %d bytes",
+			       NM_HOST_NAME_MAX);
+	if (!is_name(full, "abcdefghijklmnopqrstuvwxyz.-") || full[used - 1] == '.')
+		return nm_fail(
+			detail, NESTMIG_ERR_FORMAT,
+			"a module parameter's name is empty or has a byte other than letters, "
+			"digits, '_', '-' and '.'");
+	if (length > NM_HOST_VALUE_MAX)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "module parameter %s has a value of %zu bytes, more than %d", full,
+			       length, NM_HOST_VALUE_MAX);
+	if (nm_host_text_length(value, length, true) < length)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "module parameter %s has a byte that is not printable", full);
+	return set_named(&host->params, &host->param_count, NM_HOST_PARAMS_MAX, full, value,
+			 detail);
+}
+
+enum nestmig_error nm_host_set_cap(struct nestmig_host *host, const char *name, uint32_t value,
+				   struct nestmig_detail *detail)
+{
+	static const char prefix[] = "KVM_CAP_";
+	bool has_prefix = !strncmp(name, prefix, sizeof(prefix) - 1);
+	char full[NM_HOST_NAME_MAX + 1], text[16];
+	int used = snprintf(full, sizeof(full), "%s%s", has_prefix ? "" : prefix, name);
+
+	if (used < 0 || (size_t)used >= sizeof(full))
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "the name of a capability is longer than %d bytes",
+			       NM_HOST_NAME_MAX);
+	if (!*name || !is_name(full, ""))
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "a capability's name is empty or has a byte other than A-Z, 0-9 and "
+			       "'_'");
+	if (value > INT32_MAX)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "%s is %u, more than KVM_CHECK_EXTENSION can return", full, value);
+	snprintf(text, sizeof(text), "%u", value);
+	return set_named(&host->caps, &host->cap_count, NM_HOST_CAPS_MAX, full, text, detail);
+}
+
+const char *nm_host_param(const struct nestmig_host *host, const char *module, const char *name)
+{
+	const struct nm_named_value *entry;
+	char full[NM_HOST_NAME_MAX + 1];
+
+	snprintf(full, sizeof(full), "%s.%s", module, name);
+	entry = find_named(host->params, host->param_count, full);
+	if (!entry)
+		entry = find_named(host->params, host->param_count, name);
+	return entry ? entry->value : NULL;
+}
+
+const char *nm_host_cap(const struct nestmig_host *host, const char *name)
+{
+	const struct nm_named_value *entry = find_named(host->caps, host->cap_count, name);
+
+	return entry ? entry->value : NULL;
+}
+
+const struct nm_msr *nm_host_msr(const struct nestmig_host *host, uint32_t index)
+{
+	for (size_t i = 0; i < host->msr_count; i++)
+		if (host->msrs[i].index == index)
+			return &host->msrs[i];
+	return NULL;
+}
+
+unsigned nm_host_maxphyaddr(const struct nestmig_host *host)
+{
+	const struct nestmig_cpuid *cpuid = &host->view.cpuid;
+
+	if (!(cpuid->have >> NESTMIG_CPUID_80000008_EAX & 1))
+		return 0;
+	return cpuid->word[NESTMIG_CPUID_80000008_EAX] & 0xff;
+}
+
+const char *nm_host_module(enum nestmig_vendor vendor)
+{
+	if (vendor == NESTMIG_VENDOR_AMD)
+		return "kvm_amd";
+	return vendor == NESTMIG_VENDOR_INTEL ? "kvm_intel" : NULL;
+}
+
+const char *nm_host_vendor_name(enum nestmig_vendor vendor)
+{
+	if (vendor == NESTMIG_VENDOR_AMD)
+		return "amd";
+	return vendor == NESTMIG_VENDOR_INTEL ? "intel" : "unknown";
+}
+
+enum nestmig_vendor nm_host_vendor_named(const char *name)
+{
+	if (!strcmp(name, "amd"))
+		return NESTMIG_VENDOR_AMD;
+	return strcmp(name, "intel") ? NESTMIG_VENDOR_UNKNOWN : NESTMIG_VENDOR_INTEL;
+}
+
+/* The vendors whose processors kvm_amd and kvm_intel drive (X86_VENDOR_HYGON has SVM; Centaur and
+ * Zhaoxin have VMX). */
+enum nestmig_vendor nm_host_vendor_of_id(const char *id)
+{
+	if (!memcmp(id, "AuthenticAMD", 12) || !memcmp(id, "HygonGenuine", 12))
+		return NESTMIG_VENDOR_AMD;
+	if (!memcmp(id, "GenuineIntel", 12) || !memcmp(id, "CentaurHauls", 12) ||
+	    !memcmp(id, "  Shanghai  ", 12))
+		return NESTMIG_VENDOR_INTEL;
+	return NESTMIG_VENDOR_UNKNOWN;
+}
+
+/* ---- The view -------------------------------------------------------------------------------- */
+
+/* CPUID leaf 0: the vendor string is in EBX, EDX, ECX. */
+static enum nestmig_vendor vendor_from_cpuid(const struct nestmig_host *host)
+{
+	for (size_t i = 0; i < host->cpuid_count; i++) {
+		const struct nm_cpuid_entry *entry = &host->cpuid[i];
+		char id[12];
+
+		if (entry->function != 0)
+			continue;
+		for (unsigned b = 0; b < 4; b++) {
+			id[b] = (char)(entry->ebx >> 8 * b);
+			id[4 + b] = (char)(entry->edx >> 8 * b);
+			id[8 + b] = (char)(entry->ecx >> 8 * b);
+		}
+		return nm_host_vendor_of_id(id);
+	}
+	return NESTMIG_VENDOR_UNKNOWN;
+}
+
+/* The vendor whose module has parameters here. A kernel with both built in tells nothing. */
+static enum nestmig_vendor vendor_from_params(const struct nestmig_host *host)
+{
+	bool amd = nm_host_param(host, "kvm_amd", "npt");
+	bool intel = nm_host_param(host, "kvm_intel", "ept") ||
+		     nm_host_param(host, "kvm_intel", "unrestricted_guest");
+
+	for (size_t i = 0; i < host->param_count; i++) {
+		amd |= !strncmp(host->params[i].name, "kvm_amd.", 8);
+		intel |= !strncmp(host->params[i].name, "kvm_intel.", 10);
+	}
+	if (amd == intel)
+		return NESTMIG_VENDOR_UNKNOWN;
+	return amd ? NESTMIG_VENDOR_AMD : NESTMIG_VENDOR_INTEL;
+}
+
+/* NESTMIG_KERNEL of "6.1.0-37-amd64"; 0 when the text does not start with two numbers. */
+static uint32_t kernel_version(const char *release)
+{
+	unsigned long part[2];
+	char *end;
+
+	for (int i = 0; i < 2; i++) {
+		if (*release < '0' || *release > '9')
+			return 0;
+		part[i] = strtoul(release, &end, 10);
+		if (part[i] > 0xffff || (i == 0 && *end != '.'))
+			return 0;
+		release = end + 1;
+	}
+	return NESTMIG_KERNEL(part[0], part[1]);
+}
+
+/* A boolean parameter as sysfs shows it: bools as Y and N, ints as 1 and 0. -1: not known. */
+static int param_bool(const struct nestmig_host *host, const char *module, const char *name)
+{
+	const char *value = nm_host_param(host, module, name);
+
+	if (!value || !*value || value[1])
+		return -1;
+	if (strchr("Yy1", *value))
+		return 1;
+	return strchr("Nn0", *value) ? 0 : -1;
+}
+
+/*
+ * The parameters that rules read. HOST_PARAMS is one bit for all of them, so it is set only when
+ * each is known: a parameter nobody listed must not look as if it were off. Where one follows from
+ * another, kvm_intel's hardware_setup says how: no EPT, no unrestricted guest.
+ */
+static void fill_params(const struct nestmig_host *host, struct nestmig_host_view *view)
+{
+	const char *module = nm_host_module(view->vendor);
+	int nested, npt, ept, unrestricted;
+
+	if (!module)
+		return;
+	nested = param_bool(host, module, "nested");
+	npt = param_bool(host, module, "npt");
+	ept = param_bool(host, module, "ept");
+	unrestricted = param_bool(host, module, "unrestricted_guest");
+	if (ept < 0 && unrestricted == 1)
+		ept = 1;
+	if (unrestricted < 0 && ept == 0)
+		unrestricted = 0;
+	view->nested = nested == 1;
+	view->npt = npt == 1;
+	view->ept = ept == 1;
+	view->unrestricted_guest = unrestricted == 1;
+	view->vgif = param_bool(host, module, "vgif") == 1;
+	view->vls = param_bool(host, module, "vls") == 1;
+	if (nested < 0)
+		return;
+	if (view->vendor == NESTMIG_VENDOR_AMD ? npt >= 0 : ept >= 0 && unrestricted >= 0)
+		view->have |= NESTMIG_HAVE(HOST_PARAMS);
+}
+
+void nm_host_finish(struct nestmig_host *host)
+{
+	struct nestmig_host_view view = {.vendor = host->view.vendor};
+	const char *nested_state = nm_host_cap(host, "KVM_CAP_NESTED_STATE");
+
+	if (view.vendor == NESTMIG_VENDOR_UNKNOWN)
+		view.vendor = vendor_from_params(host);
+	if (view.vendor == NESTMIG_VENDOR_UNKNOWN)
+		view.vendor = vendor_from_cpuid(host);
+	if (host->kernel)
+		view.kernel = kernel_version(host->kernel);
+	if (view.kernel)
+		view.have |= NESTMIG_HAVE(HOST_KERNEL);
+	fill_params(host, &view);
+	if (nested_state) {
+		view.has_nested_state = strcmp(nested_state, "0") != 0;
+		view.have |= NESTMIG_HAVE(HOST_CAPS);
+	}
+	if (host->cpuid_count) {
+		nm_cpuid_words(host->cpuid, host->cpuid_count, &view.cpuid);
+		view.have |= NESTMIG_HAVE(HOST_CPUID);
+	}
+	if (host->msr_count)
+		view.have |= NESTMIG_HAVE(HOST_MSRS);
+	host->view = view;
+}
+
+/* ---- Making, copying, freeing ---------------------------------------------------------------- */
+
+enum nestmig_error nm_host_new(struct nestmig_host **ret_host, struct nestmig_detail *detail)
+{
+	struct nestmig_host *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	*ret_host = host;
+	return NESTMIG_OK;
+}
+
+static void free_named(struct nm_named_value *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(list[i].name);
+		free(list[i].value);
+	}
+	free(list);
+}
+
+void nestmig_host_free(struct nestmig_host *host)
+{
+	if (!host)
+		return;
+	free(host->kernel);
+	free_named(host->params, host->param_count);
+	free_named(host->caps, host->cap_count);
+	free(host->cpuid);
+	free(host->msrs);
+	free(host);
+}
+
+static bool is_kvm_param(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kvm_params) / sizeof(kvm_params[0]); i++)
+		if (!strcmp(kvm_params[i], name))
+			return true;
+	return false;
+}
+
+/* One word of "nested=1 npt=0". */
+static enum nestmig_error set_param_word(struct nestmig_host *host, char *word,
+					 struct nestmig_detail *detail)
+{
+	char *equals = strchr(word, '=');
+	const char *module = NULL;
+
+	if (!equals)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "module parameters are words NAME=VALUE, and one has no '='");
+	*equals = '\0';
+	if (!strchr(word, '.'))
+		module = is_kvm_param(word) ? "kvm" : nm_host_module(host->view.vendor);
+	return nm_host_set_param(host, module, word, equals + 1, detail);
+}
+
+static enum nestmig_error set_param_words(struct nestmig_host *host, const char *params,
+					  struct nestmig_detail *detail)
+{
+	enum nestmig_error error = NESTMIG_OK;
+	char *copy = strdup(params), *state = NULL;
+
+	if (!copy)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	for (char *word = strtok_r(copy, " \t\r\n", &state); word && !error;
+	     word = strtok_r(NULL, " \t\r\n", &state))
+		error = set_param_word(host, word, detail);
+	free(copy);
+	return error;
+}
+
+enum nestmig_error nm_host_from_parts(enum nestmig_vendor vendor, const char *kernel,
+				      const char *params, struct nestmig_host **ret_host,
+				      struct nestmig_detail *detail)
+{
+	struct nestmig_host *host = NULL;
+	enum nestmig_error error = nm_host_new(&host, detail);
+
+	if (error)
+		return error;
+	host->view.vendor = vendor;
+	if (kernel)
+		error = nm_host_set_kernel(host, kernel, strlen(kernel), detail);
+	if (!error && params)
+		error = set_param_words(host, params, detail);
+	if (error) {
+		nestmig_host_free(host);
+		return error;
+	}
+	nm_host_finish(host);
+	*ret_host = host;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_host_add_cpuid(struct nestmig_host *host,
+				     const struct nm_cpuid_entry *entries, size_t count)
+{
+	struct nm_cpuid_entry *list;
+
+	if (!count)
+		return NESTMIG_OK;
+	if (count > NM_HOST_CPUID_MAX - host->cpuid_count)
+		return NESTMIG_ERR_LIMIT;
+	list = realloc(host->cpuid, (host->cpuid_count + count) * sizeof(*list));
+	if (!list)
+		return NESTMIG_ERR_NOMEM;
+	memcpy(list + host->cpuid_count, entries, count * sizeof(*list));
+	host->cpuid = list;
+	host->cpuid_count += count;
+	nm_host_finish(host);
+	return NESTMIG_OK;
+}
+
+/* Puts one MSR into a list that has room for it; the last value of an index counts. */
+static void put_msr(struct nestmig_host *host, struct nm_msr msr)
+{
+	for (size_t i = 0; i < host->msr_count; i++) {
+		if (host->msrs[i].index == msr.index) {
+			host->msrs[i].value = msr.value;
+			return;
+		}
+	}
+	host->msrs[host->msr_count++] = msr;
+}
+
+enum nestmig_error nm_host_add_msrs(struct nestmig_host *host, const struct nm_msr *msrs,
+				    size_t count)
+{
+	struct nm_msr *list;
+
+	if (!count)
+		return NESTMIG_OK;
+	if (count > NM_HOST_MSRS_MAX - host->msr_count)
+		return NESTMIG_ERR_LIMIT;
+	list = realloc(host->msrs, (host->msr_count + count) * sizeof(*list));
+	if (!list)
+		return NESTMIG_ERR_NOMEM;
+	host->msrs = list;
+	for (size_t i = 0; i < count; i++)
+		put_msr(host, msrs[i]);
+	nm_host_finish(host);
+	return NESTMIG_OK;
+}
+
+static enum nestmig_error dup_parts(const struct nestmig_host *from, struct nestmig_host *to)
+{
+	enum nestmig_error error = NESTMIG_OK;
+
+	if (from->kernel)
+		error = nm_host_set_kernel(to, from->kernel, strlen(from->kernel), NULL);
+	for (size_t i = 0; i < from->param_count && !error; i++)
+		error = set_named(&to->params, &to->param_count, from->param_count,
+				  from->params[i].name, from->params[i].value, NULL);
+	for (size_t i = 0; i < from->cap_count && !error; i++)
+		error = set_named(&to->caps, &to->cap_count, from->cap_count, from->caps[i].name,
+				  from->caps[i].value, NULL);
+	if (!error)
+		error = nm_host_add_cpuid(to, from->cpuid, from->cpuid_count);
+	if (!error)
+		error = nm_host_add_msrs(to, from->msrs, from->msr_count);
+	return error;
+}
+
+enum nestmig_error nm_host_dup(const struct nestmig_host *host, struct nestmig_host **ret_host)
+{
+	struct nestmig_host *copy = NULL;
+	enum nestmig_error error = nm_host_new(&copy, NULL);
+
+	if (error)
+		return error;
+	error = dup_parts(host, copy);
+	if (error) {
+		nestmig_host_free(copy);
+		return error;
+	}
+	copy->view = host->view;
+	*ret_host = copy;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nestmig_host_of_state(const struct nestmig_state *state,
+					 struct nestmig_host **ret_host,
+					 struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+
+	if (!state->host)
+		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
+			       "a state of format %s brings no host profile with it",
+			       state->format);
+	error = nm_host_dup(state->host, ret_host);
+	return error ? nm_fail(detail, error, "out of memory") : NESTMIG_OK;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The host profile for readers. */
+#include "host_parts.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "buf.h"
+
+/* Bits of CPUID 8000_000A EDX, "SVM Feature Identification" (AMD APM volume 3, appendix E.4.9). */
+static const char *const svm_features[32] = {
+	[0] = "npt",
+	[1] = "lbrv",
+	[2] = "svm-lock",
+	[3] = "nrip-save",
+	[4] = "tsc-scale",
+	[5] = "vmcb-clean",
+	[6] = "flush-by-asid",
+	[7] = "decode-assists",
+	[10] = "pause-filter",
+	[12] = "pause-filter-threshold",
+	[13] = "avic",
+	[15] = "v-vmsave-vmload",
+	[16] = "vgif",
+	[17] = "gmet",
+	[18] = "x2avic",
+	[19] = "sss-check",
+	[20] = "v-spec-ctrl",
+	[21] = "rogpt",
+	[23] = "host-mce-override",
+	[24] = "tlbi-ctl",
+	[25] = "vnmi",
+	[26] = "ibs-virt",
+	[27] = "ext-lvt-avic-access-change",
+	[28] = "vmcb-addr-check-change",
+	[29] = "bus-lock-threshold",
+	[30] = "idle-hlt-intercept",
+	[31] = "enhanced-shutdown-intercept",
+};
+
+/* Feature MSRs that KVM lists (Intel SDM volume 4, table 2-2; AMD PPR for DE_CFG). */
+static const struct {
+	uint32_t index;
+	const char *name;
+} msr_names[] = {
+	{0x8b, "IA32_BIOS_SIGN_ID"},
+	{0xce, "MSR_PLATFORM_INFO"},
+	{0xcf, "IA32_CORE_CAPABILITIES"},
+	{0x10a, "IA32_ARCH_CAPABILITIES"},
+	{0x345, "IA32_PERF_CAPABILITIES"},
+	{0x480, "IA32_VMX_BASIC"},
+	{0x481, "IA32_VMX_PINBASED_CTLS"},
+	{0x482, "IA32_VMX_PROCBASED_CTLS"},
+	{0x483, "IA32_VMX_EXIT_CTLS"},
+	{0x484, "IA32_VMX_ENTRY_CTLS"},
+	{0x485, "IA32_VMX_MISC"},
+	{0x486, "IA32_VMX_CR0_FIXED0"},
+	{0x487, "IA32_VMX_CR0_FIXED1"},
+	{0x488, "IA32_VMX_CR4_FIXED0"},
+	{0x489, "IA32_VMX_CR4_FIXED1"},
+	{0x48a, "IA32_VMX_VMCS_ENUM"},
+	{0x48b, "IA32_VMX_PROCBASED_CTLS2"},
+	{0x48c, "IA32_VMX_EPT_VPID_CAP"},
+	{0x48d, "IA32_VMX_TRUE_PINBASED_CTLS"},
+	{0x48e, "IA32_VMX_TRUE_PROCBASED_CTLS"},
+	{0x48f, "IA32_VMX_TRUE_EXIT_CTLS"},
+	{0x490, "IA32_VMX_TRUE_ENTRY_CTLS"},
+	{0x491, "IA32_VMX_VMFUNC"},
+	{0x492, "IA32_VMX_PROCBASED_CTLS3"},
+	{0x493, "IA32_VMX_EXIT_CTLS2"},
+	{0xc0011029, "DE_CFG"},
+};
+
+static const char *msr_name(uint32_t index)
+{
+	for (size_t i = 0; i < sizeof(msr_names) / sizeof(msr_names[0]); i++)
+		if (msr_names[i].index == index)
+			return msr_names[i].name;
+	return "";
+}
+
+static void row(struct nm_buf *buf, const char *label, const char *value)
+{
+	nm_buf_printf(buf, "%-22s%s\n", label, value);
+}
+
+static bool has_word(const struct nestmig_host *host, enum nestmig_cpuid_word word)
+{
+	return host->view.cpuid.have >> word & 1;
+}
+
+/* A module parameter as it is written; "unknown" without one. */
+static void param_row(struct nm_buf *buf, const struct nestmig_host *host, const char *label,
+		      const char *name)
+{
+	const char *module = nm_host_module(host->view.vendor);
+	const char *value = module ? nm_host_param(host, module, name) : NULL;
+
+	if (value && (!strcmp(value, "Y") || !strcmp(value, "1")))
+		value = "on";
+	else if (value && (!strcmp(value, "N") || !strcmp(value, "0")))
+		value = "off";
+	row(buf, label, value ? value : "unknown");
+}
+
+static void nested_state_row(struct nm_buf *buf, const struct nestmig_host *host)
+{
+	const char *label = "nested state size:";
+	const char *value = nm_host_cap(host, "KVM_CAP_NESTED_STATE");
+
+	if (!value)
+		row(buf, label, "unknown");
+	else if (!strcmp(value, "0"))
+		row(buf, label, "0 (nested state cannot be saved or restored)");
+	else
+		nm_buf_printf(buf, "%-22s%s bytes\n", label, value);
+}
+
+static void maxphyaddr_row(struct nm_buf *buf, const struct nestmig_host *host)
+{
+	unsigned bits = nm_host_maxphyaddr(host);
+
+	if (bits)
+		nm_buf_printf(buf, "%-22s%u bits\n", "MAXPHYADDR:", bits);
+	else
+		row(buf, "MAXPHYADDR:", "unknown");
+}
+
+static void summary(struct nm_buf *buf, const struct nestmig_host *host)
+{
+	row(buf, "kernel:", host->kernel ? host->kernel : "unknown");
+	row(buf, "vendor:", nm_host_vendor_name(host->view.vendor));
+	param_row(buf, host, "nested:", "nested");
+	if (host->view.vendor == NESTMIG_VENDOR_AMD)
+		param_row(buf, host, "nested paging (npt):", "npt");
+	if (host->view.vendor == NESTMIG_VENDOR_INTEL) {
+		param_row(buf, host, "EPT:", "ept");
+		param_row(buf, host, "unrestricted guest:", "unrestricted_guest");
+	}
+	nested_state_row(buf, host);
+	maxphyaddr_row(buf, host);
+}
+
+static void svm(struct nm_buf *buf, const struct nestmig_host *host)
+{
+	uint32_t edx = host->view.cpuid.word[NESTMIG_CPUID_8000000A_EDX];
+
+	if (has_word(host, NESTMIG_CPUID_8000000A_EBX))
+		nm_buf_printf(buf, "%-22s%u\n",
+			      "ASIDs:", host->view.cpuid.word[NESTMIG_CPUID_8000000A_EBX]);
+	if (!has_word(host, NESTMIG_CPUID_8000000A_EDX)) {
+		row(buf, "SVM features:", "unknown");
+		return;
+	}
+	nm_buf_printf(buf, "%-21s", "SVM features:");
+	for (unsigned bit = 0; bit < 32; bit++) {
+		if (!(edx >> bit & 1))
+			continue;
+		if (svm_features[bit])
+			nm_buf_printf(buf, " %s", svm_features[bit]);
+		else
+			nm_buf_printf(buf, " bit-%u", bit);
+	}
+	nm_buf_puts(buf, edx ? "\n" : " none\n");
+}
+
+static void table(struct nm_buf *buf, const char *title, const struct nm_named_value *list,
+		  size_t count)
+{
+	if (!count)
+		return;
+	nm_buf_printf(buf, "\n%s\n", title);
+	for (size_t i = 0; i < count; i++)
+		nm_buf_printf(buf, "  %-42s %s\n", list[i].name, list[i].value);
+}
+
+static void msrs(struct nm_buf *buf, const struct nestmig_host *host)
+{
+	if (!host->msr_count)
+		return;
+	nm_buf_puts(buf, "\nFeature MSRs\n");
+	for (size_t i = 0; i < host->msr_count; i++)
+		nm_buf_printf(buf, "  0x%08x %-31s 0x%016" PRIx64 "\n", host->msrs[i].index,
+			      msr_name(host->msrs[i].index), host->msrs[i].value);
+}
+
+enum nestmig_error nestmig_host_text(const struct nestmig_host *host, char **ret_text)
+{
+	struct nm_buf buf = {0};
+
+	summary(&buf, host);
+	if (host->view.vendor == NESTMIG_VENDOR_AMD)
+		svm(&buf, host);
+	if (host->cpuid_count)
+		nm_buf_printf(&buf, "%-22s%zu entries\n", "CPUID:", host->cpuid_count);
+	else
+		row(&buf, "CPUID:", "unknown");
+	table(&buf, "Module parameters", host->params, host->param_count);
+	table(&buf, "Capabilities", host->caps, host->cap_count);
+	msrs(&buf, host);
+	return nm_buf_take(&buf, ret_text);
+}

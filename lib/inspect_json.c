@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The decode of a state as JSON: every field of every item that is present. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bits.h"
+#include "fields.h"
+#include "jsontext.h"
+#include "state.h"
+
+static json_t *bit_names(const struct nm_bit *bits, uint64_t value)
+{
+	json_t *names = json_array();
+
+	for (; bits->name; bits++)
+		if (*bits->name && value >> bits->bit & 1)
+			json_array_append_new(names, json_string(bits->name));
+	return names;
+}
+
+/* Numbers are texts in hexadecimal: JSON readers lose 64-bit integers. */
+static json_t *field_json(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	const struct nm_bit *bits = nm_bits_of(field->name);
+	uint64_t value = nm_field_value(vcpu, field);
+	uint64_t offset = nm_field_offset(vcpu, field, NULL, NULL);
+	json_t *json;
+	char hex[24];
+
+	snprintf(hex, sizeof(hex), "0x%" PRIx64, value);
+	json = json_pack("{s:s}", "value", hex);
+	if (bits)
+		json_object_set_new(json, "bits", bit_names(bits, value));
+	if (offset != UINT64_MAX)
+		json_object_set_new(json, "offset", json_integer((json_int_t)offset));
+	return json;
+}
+
+static json_t *vcpu_json(const struct nm_vcpu *vcpu)
+{
+	json_t *fields = json_object(), *items = json_array();
+
+	for (int i = 0; i < NESTMIG_ITEM_COUNT; i++)
+		if (nm_vcpu_has(vcpu, UINT64_C(1) << i))
+			json_array_append_new(items, json_string(nm_item_name(i)));
+	for (size_t i = 0; i < nm_field_count(); i++) {
+		const struct nm_field *field = nm_field_at(i);
+
+		if (nm_vcpu_has(vcpu, UINT64_C(1) << field->item) && field->kvm_width <= 8)
+			json_object_set_new(fields, field->name, field_json(vcpu, field));
+	}
+	return json_pack("{s:i, s:s, s:o, s:o}", "id", (int)vcpu->id, "mode", nm_vcpu_mode(vcpu),
+			 "items", items, "fields", fields);
+}
+
+enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state, char **ret_text)
+{
+	static const char *const vendors[] = {
+		[NESTMIG_VENDOR_INTEL] = "intel", [NESTMIG_VENDOR_AMD] = "amd"};
+	json_t *vcpus = json_array(), *root;
+	char *text = NULL, *line = NULL;
+
+	for (size_t i = 0; i < state->vcpu_count; i++)
+		json_array_append_new(vcpus, vcpu_json(&state->vcpus[i]));
+	root = json_pack("{s:s, s:o, s:s, s:s?, s:s?, s:o}", "schema", "nestmig.inspect/1", "file",
+			 nm_json_text(state->path), "format", state->format, "vendor",
+			 vendors[state->vendor], "machine", state->machine, "vcpus", vcpus);
+	if (root)
+		text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	if (!text || asprintf(&line, "%s\n", text) < 0) {
+		free(text);
+		return NESTMIG_ERR_NOMEM;
+	}
+	free(text);
+	*ret_text = line;
+	return NESTMIG_OK;
+}

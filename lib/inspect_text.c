@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The readable decode of a state. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bits.h"
+#include "buf.h"
+#include "bytes.h"
+#include "fields.h"
+#include "state.h"
+
+struct text {
+	struct nm_buf buf;
+	const char *bold, *dim, *plain;
+};
+
+static bool has(const struct nm_vcpu *vcpu, enum nestmig_item item)
+{
+	return nm_vcpu_has(vcpu, UINT64_C(1) << item);
+}
+
+static void heading(struct text *t, const char *what, const char *note)
+{
+	nm_buf_printf(&t->buf, "  %s%s%s%s%s\n", t->bold, what, t->plain, *note ? "  " : "", note);
+}
+
+/* The bits that are set, by name; bits without a name as one hexadecimal rest. */
+static void put_bits(struct text *t, const struct nm_bit *bits, uint64_t value)
+{
+	for (; bits && bits->name; bits++) {
+		if (!(value >> bits->bit & 1))
+			continue;
+		if (*bits->name)
+			nm_buf_printf(&t->buf, " %s", bits->name);
+		value &= ~(UINT64_C(1) << bits->bit);
+	}
+	if (value)
+		nm_buf_printf(&t->buf, " %s+0x%" PRIx64 "%s", t->dim, value, t->plain);
+}
+
+/* One field a line: name, value, bits. label is what is shown for the name. */
+static void put_field(struct text *t, const struct nm_vcpu *vcpu, const struct nm_field *field,
+		      const char *label)
+{
+	uint64_t value = nm_field_value(vcpu, field);
+	unsigned width = field->member == UINT32_MAX ? field->kvm_width : field->member_width;
+	const struct nm_bit *bits = nm_bits_of(field->name);
+
+	nm_buf_printf(&t->buf, "    %-22s 0x%0*" PRIx64, label, (int)(2 * width), value);
+	if (bits) {
+		nm_buf_puts(&t->buf, " ");
+		put_bits(t, bits, value);
+	}
+	nm_buf_puts(&t->buf, "\n");
+}
+
+static void put_named(struct text *t, const struct nm_vcpu *vcpu, const char *prefix,
+		      const char *const *names)
+{
+	for (; *names; names++) {
+		const struct nm_field *field;
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s%s", prefix, *names);
+		field = nm_field_find(name);
+		if (field && has(vcpu, field->item))
+			put_field(t, vcpu, field, *names);
+	}
+}
+
+static void put_segment(struct text *t, const char *name, const struct nestmig_segment *s)
+{
+	nm_buf_printf(&t->buf,
+		      "    %-4s %04x      %016" PRIx64
+		      "  %08x  %2u  %u    %u  %u  %u   %u  %u  %u%s\n",
+		      name, s->selector, s->base, s->limit, s->type, s->s, s->dpl, s->present, s->l,
+		      s->db, s->g, s->avl, s->unusable ? "  unusable" : "");
+}
+
+static void put_segments(struct text *t, const struct nestmig_sregs *sregs)
+{
+	heading(t, "segments", "");
+	nm_buf_puts(&t->buf,
+		    "         selector  base              limit     type S  DPL  P  L  D/B G  "
+		    "AVL\n");
+	put_segment(t, "cs", &sregs->cs);
+	put_segment(t, "ds", &sregs->ds);
+	put_segment(t, "es", &sregs->es);
+	put_segment(t, "fs", &sregs->fs);
+	put_segment(t, "gs", &sregs->gs);
+	put_segment(t, "ss", &sregs->ss);
+	put_segment(t, "tr", &sregs->tr);
+	put_segment(t, "ldt", &sregs->ldt);
+	nm_buf_printf(&t->buf, "    gdt            %016" PRIx64 "  %08x\n", sregs->gdt.base,
+		      sregs->gdt.limit);
+	nm_buf_printf(&t->buf, "    idt            %016" PRIx64 "  %08x\n", sregs->idt.base,
+		      sregs->idt.limit);
+}
+
+static void put_registers(struct text *t, const struct nm_vcpu *vcpu)
+{
+	static const char *const control[] = {"cr0", "cr2",  "cr3",       "cr4",
+					      "cr8", "efer", "apic_base", NULL};
+	static const char *const pdptrs[] = {"pdptr0", "pdptr1", "pdptr2", "pdptr3", NULL};
+	static const char *const debug[] = {"db0", "db1", "db2", "db3", "dr6", "dr7", NULL};
+	static const char *const rip[] = {"rip", "rflags", NULL};
+	const struct nestmig_regs *r = &vcpu->view.regs;
+
+	if (has(vcpu, NESTMIG_ITEM_REGS)) {
+		heading(t, "registers", "");
+		put_named(t, vcpu, "regs.", rip);
+		nm_buf_printf(&t->buf,
+			      "    rax %016" PRIx64 "  rbx %016" PRIx64 "  rcx %016" PRIx64
+			      "  rdx %016" PRIx64 "\n"
+			      "    rsi %016" PRIx64 "  rdi %016" PRIx64 "  rsp %016" PRIx64
+			      "  rbp %016" PRIx64 "\n",
+			      r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rsp, r->rbp);
+		nm_buf_printf(&t->buf,
+			      "    r8  %016" PRIx64 "  r9  %016" PRIx64 "  r10 %016" PRIx64
+			      "  r11 %016" PRIx64 "\n"
+			      "    r12 %016" PRIx64 "  r13 %016" PRIx64 "  r14 %016" PRIx64
+			      "  r15 %016" PRIx64 "\n",
+			      r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
+	}
+	if (has(vcpu, NESTMIG_ITEM_SREGS)) {
+		heading(t, "control registers", "");
+		put_named(t, vcpu, "sregs.", control);
+		put_named(t, vcpu, "sregs.", pdptrs);
+		put_segments(t, &vcpu->view.sregs);
+	}
+	if (has(vcpu, NESTMIG_ITEM_DEBUGREGS)) {
+		heading(t, "debug registers", "");
+		put_named(t, vcpu, "debugregs.", debug);
+	}
+}
+
+static void put_exception(struct text *t, const struct nm_vcpu *vcpu)
+{
+	const struct nestmig_events *e = &vcpu->view.events;
+
+	if (!e->exc_injected && !e->exc_pending)
+		return;
+	nm_buf_printf(&t->buf, "    exception %u %s", e->exc_nr,
+		      e->exc_injected ? "injected" : "pending");
+	if (e->exc_has_error_code && has(vcpu, NESTMIG_ITEM_ERROR_CODE))
+		nm_buf_printf(&t->buf, ", error code 0x%x", e->exc_error_code);
+	else if (e->exc_has_error_code)
+		nm_buf_puts(&t->buf, ", with an error code that is not in the file");
+	if (e->exc_has_payload)
+		nm_buf_printf(&t->buf, ", payload 0x%" PRIx64, e->exc_payload);
+	nm_buf_puts(&t->buf, "\n");
+}
+
+static void put_events(struct text *t, const struct nm_vcpu *vcpu)
+{
+	const struct nestmig_events *e = &vcpu->view.events;
+	const struct {
+		bool set;
+		const char *text;
+	} flags[] = {
+		{e->nmi_injected, "NMI injected"},
+		{e->nmi_pending, "NMI pending"},
+		{e->nmi_masked, "NMIs masked"},
+		{e->smi_smm, "in SMM"},
+		{e->smi_pending, "SMI pending"},
+		{e->smi_inside_nmi, "SMM entered inside an NMI handler"},
+		{e->smi_latched_init, "INIT latched"},
+		{e->triple_fault, "triple fault pending"},
+		{has(vcpu, NESTMIG_ITEM_INT_SHADOW) && e->intr_shadow, "interrupt shadow"},
+	};
+	size_t before;
+
+	if (!has(vcpu, NESTMIG_ITEM_EVENTS))
+		return;
+	heading(t, "events", "");
+	before = t->buf.used;
+	put_exception(t, vcpu);
+	if (e->intr_injected)
+		nm_buf_printf(&t->buf, "    interrupt 0x%x injected%s\n", e->intr_nr,
+			      e->intr_soft ? " (soft)" : "");
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (flags[i].set)
+			nm_buf_printf(&t->buf, "    %s\n", flags[i].text);
+	if (t->buf.used == before)
+		nm_buf_puts(&t->buf, "    none\n");
+}
+
+static const char *format_name(uint16_t format)
+{
+	switch (format) {
+	case KVMNS_FORMAT_VMX:
+		return "VMX";
+	case KVMNS_FORMAT_SVM:
+		return "SVM";
+	default:
+		return "unknown";
+	}
+}
+
+static void put_nested(struct text *t, const struct nm_vcpu *vcpu)
+{
+	static const char *const svm[] = {"vmcb_pa", NULL};
+	static const char *const vmx[] = {"vmxon_pa", "vmcs12_pa", "smm_flags", "vmx_flags", NULL};
+	const struct nestmig_nested *nested = &vcpu->view.nested;
+
+	if (!has(vcpu, NESTMIG_ITEM_NESTED)) {
+		nm_buf_puts(&t->buf, "  no nested state in the file\n");
+		return;
+	}
+	heading(t, "nested_state", "");
+	nm_buf_printf(&t->buf, "    format %s, size %u, flags 0x%04x ", format_name(nested->format),
+		      nested->size, nested->flags);
+	put_bits(t, nm_bits_of("nested_state.flags"), nested->flags);
+	nm_buf_puts(&t->buf, "\n");
+	if (nested->flags != nested->stored_flags)
+		nm_buf_printf(&t->buf,
+			      "    (the file says 0x%04x; QEMU takes GUEST_MODE and GIF_SET from "
+			      "hflags and hflags2)\n",
+			      nested->stored_flags);
+	put_named(t, vcpu, "nested_state.", nested->format == KVMNS_FORMAT_VMX ? vmx : svm);
+}
+
+/* All fields of a page whose names start with prefix and that are not zero. */
+static void put_page(struct text *t, const struct nm_vcpu *vcpu, enum nestmig_item item,
+		     const char *prefix, const char *title, const char *note)
+{
+	size_t length = strlen(prefix), zero = 0;
+
+	if (!has(vcpu, item))
+		return;
+	heading(t, title, note);
+	for (size_t i = 0; i < nm_field_count(); i++) {
+		const struct nm_field *field = nm_field_at(i);
+
+		if (field->item != item || strncmp(field->name, prefix, length) != 0 ||
+		    field->kvm_width > 8)
+			continue;
+		if (nm_field_value(vcpu, field))
+			put_field(t, vcpu, field, field->name + length);
+		else
+			zero++;
+	}
+	nm_buf_printf(&t->buf, "    %s%zu more fields are zero%s\n", t->dim, zero, t->plain);
+}
+
+static void put_vcpu(struct text *t, const struct nm_vcpu *vcpu)
+{
+	const char *mode = nm_vcpu_mode(vcpu);
+
+	nm_buf_printf(&t->buf, "%svCPU %u: %s%s%s\n", t->bold, vcpu->id, mode, t->plain,
+		      strcmp(mode, "L2") == 0 ? " (registers below are those of the nested guest)"
+					      : "");
+	put_nested(t, vcpu);
+	put_registers(t, vcpu);
+	put_events(t, vcpu);
+	put_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.control.", "vmcb12 control area",
+		 "(L1's controls for L2)");
+	put_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.save.", "vmcb12 save area",
+		 "(in a KVM blob this is L1's own state, not L2's)");
+	put_page(t, vcpu, NESTMIG_ITEM_VMCS12, "vmcs12.", "vmcs12", "");
+	put_page(t, vcpu, NESTMIG_ITEM_SHADOW_VMCS12, "shadow_vmcs12.", "shadow vmcs12", "");
+}
+
+static const char *vendor_name(enum nestmig_vendor vendor)
+{
+	static const char *const names[] = {[NESTMIG_VENDOR_UNKNOWN] = "vendor not known",
+					    [NESTMIG_VENDOR_INTEL] = "intel",
+					    [NESTMIG_VENDOR_AMD] = "amd"};
+
+	return names[vendor];
+}
+
+enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool colour,
+					char **ret_text)
+{
+	struct text t = {.bold = colour ? "\033[1m" : "",
+			 .dim = colour ? "\033[2m" : "",
+			 .plain = colour ? "\033[0m" : ""};
+
+	nm_buf_printf(&t.buf, "%s: %s, %s, %zu vCPU%s%s%s\n", state->path, state->format,
+		      vendor_name(state->vendor), state->vcpu_count,
+		      state->vcpu_count == 1 ? "" : "s", state->machine ? ", machine " : "",
+		      state->machine ? state->machine : "");
+	for (size_t i = 0; i < state->vcpu_count; i++)
+		put_vcpu(&t, &state->vcpus[i]);
+	return nm_buf_take(&t.buf, ret_text);
+}

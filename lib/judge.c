@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Judging a state for a host: what predicates get, the evaluation, and the report. */
+#include "judge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "fields.h"
+#include "host.h"
+#include "vmcb/vmcb12.h"
+
+/* ---- What predicates get --------------------------------------------------------------------- */
+
+#define CR0_PG   (UINT64_C(1) << 31)
+#define CR4_PAE  (UINT64_C(1) << 5)
+#define EFER_LMA (UINT64_C(1) << 10)
+
+/* The top of the RAM that is known: a guest that uses it has at least that physical width. */
+static uint8_t ram_bits(const struct nestmig_state *state)
+{
+	uint64_t last = 0;
+	uint8_t bits = 0;
+
+	for (size_t i = 0; i < state->extent_count; i++) {
+		const struct nm_extent *extent = &state->extents[i];
+
+		if (extent->size && extent->gpa + (extent->size - 1) > last)
+			last = extent->gpa + (extent->size - 1);
+	}
+	for (; last; last >>= 1)
+		bits++;
+	return bits;
+}
+
+/*
+ * Can the four PDPTEs that CR3 points at be read, and has no present one a reserved bit?
+ * (load_pdptrs and pdptr_rsvd_bits of KVM 6.1: bits 2:1, 8:5 and those beyond the physical width.)
+ */
+static enum nestmig_backed pdptrs_ok(const struct nestmig_state *state, uint64_t cr3,
+				     const struct nestmig_limits *lim)
+{
+	uint64_t gpa = cr3 & ~UINT64_C(0x1f);
+	enum nestmig_backed backed = nm_state_backed(state, gpa, 32);
+	uint8_t bytes[32];
+
+	if (backed != NESTMIG_BACKED_YES)
+		return backed;
+	if (nm_state_read_memory(state, gpa, bytes, sizeof(bytes)))
+		return NESTMIG_BACKED_UNKNOWN;
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t pdpte = nm_le64(bytes + 8 * i);
+
+		if (!(pdpte & 1))
+			continue;
+		if (pdpte & 0x1e6 || (lim->phys_bits_max < 64 && pdpte >> lim->phys_bits_max))
+			return NESTMIG_BACKED_NO;
+		if (lim->phys_bits_min < 64 && pdpte >> lim->phys_bits_min)
+			backed = NESTMIG_BACKED_UNKNOWN;
+	}
+	return backed;
+}
+
+static bool uses_pdptrs(uint64_t efer, uint64_t cr0, uint64_t cr4)
+{
+	return !(efer & EFER_LMA) && (cr0 & CR0_PG) && (cr4 & CR4_PAE);
+}
+
+/* Answers what rules ask about guest memory; what nobody asks about stays unknown. */
+static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+	const uint8_t *page = v->vmcb12;
+	struct nestmig_backing *mem = &ctx->mem;
+
+	if (v->have & NESTMIG_HAVE(HSAVE_PA))
+		mem->hsave = nm_state_backed(state, v->hsave_pa & VMCB12_PAGE_MASK, 4096);
+	if (v->have & NESTMIG_HAVE(NESTED))
+		mem->vmcb12 = nm_state_backed(state, v->nested.vmcb_pa & VMCB12_PAGE_MASK, 4096);
+	if ((v->have & NESTMIG_HAVE(SREGS)) &&
+	    uses_pdptrs(v->sregs.efer, v->sregs.cr0, v->sregs.cr4))
+		mem->l2_pdptrs_ok = pdptrs_ok(state, v->sregs.cr3, &ctx->lim);
+	if (!(v->have & NESTMIG_HAVE(VMCB12)))
+		return;
+	mem->msrpm = nm_state_backed(state, vmcb12_msrpm_base_pa(page) & VMCB12_PAGE_MASK,
+				     VMCB12_MSRPM_SIZE);
+	mem->iopm = nm_state_backed(state, vmcb12_iopm_base_pa(page) & VMCB12_PAGE_MASK,
+				    VMCB12_IOPM_SIZE);
+	mem->ncr3 = nm_state_backed(state, vmcb12_nested_cr3(page) & VMCB12_PAGE_MASK, 4096);
+	if (uses_pdptrs(vmcb12_save_efer(page), vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
+		mem->host_pdptrs_ok = pdptrs_ok(state, vmcb12_save_cr3(page), &ctx->lim);
+}
+
+void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
+		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
+		 const struct nm_order *order)
+{
+	static const struct nestmig_host_view no_host;
+	uint8_t nested_rank = order->rank[NM_STAGE_SET_NESTED_STATE];
+	uint8_t bits = ram_bits(state);
+
+	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view, .h = host ? host : &no_host};
+	ret_ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
+	ret_ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
+	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
+	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
+	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
+		ret_ctx->lim.phys_bits_min = bits;
+	find_backing(ret_ctx, state);
+}
+
+/* ---- Evaluation ------------------------------------------------------------------------------ */
+
+enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
+
+static enum applies is_svm(const struct nestmig_vcpu_view *v)
+{
+	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
+
+	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
+		return APPLIES_YES;
+	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
+		return APPLIES_NO;
+	return APPLIES_UNKNOWN;
+}
+
+static enum applies rule_applies(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
+{
+	enum applies svm = is_svm(ctx->v);
+
+	if (rule->when == NM_WHEN_ALWAYS)
+		return APPLIES_YES;
+	if (ctx->no_nested)
+		return APPLIES_NO;
+	if (rule->when == NM_WHEN_NESTED)
+		return APPLIES_YES;
+	if (svm == APPLIES_NO)
+		return APPLIES_NO;
+	if (rule->when == NM_WHEN_SVM)
+		return svm;
+	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
+		return APPLIES_UNKNOWN;
+	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (rule->when == NM_WHEN_L1))
+		return svm;
+	return APPLIES_NO;
+}
+
+static enum nestmig_holds evaluate(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
+				   const struct nm_order *order)
+{
+	uint64_t have = ctx->v->have | ctx->h->have;
+	enum applies applies = rule_applies(rule, ctx);
+	enum nm_consequence consequence = nm_rule_consequence(rule, ctx->h->kernel, order);
+	enum nestmig_holds holds;
+
+	if (applies == APPLIES_NO || (ctx->h->kernel && consequence == NM_CONSEQUENCE_NONE))
+		return NESTMIG_HOLDS;
+	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
+		return NESTMIG_UNKNOWN;
+	holds = rule->predicate(ctx);
+	if (holds == NESTMIG_BROKEN && consequence == NM_CONSEQUENCE_NONE)
+		return NESTMIG_UNKNOWN;
+	return holds;
+}
+
+void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
+		   uint64_t *ret_broken, uint64_t *ret_unknown)
+{
+	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
+	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		enum nestmig_holds holds = evaluate(&nm_rules[i], ctx, order);
+
+		if (holds == NESTMIG_BROKEN)
+			ret_broken[i / 64] |= UINT64_C(1) << (i % 64);
+		else if (holds == NESTMIG_UNKNOWN)
+			ret_unknown[i / 64] |= UINT64_C(1) << (i % 64);
+	}
+}
+
+uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
+{
+	uint64_t have = ctx->v->have | ctx->h->have;
+	uint64_t missing = nm_rule_inputs(rule) & ~have;
+
+	if (missing)
+		return missing;
+	missing = rule->may_read & ~have;
+	if (!missing && rule->changed && !ctx->h->kernel)
+		missing = NESTMIG_HAVE(HOST_KERNEL);
+	/* All there: of memory only a part may be known, else nothing that can be given would
+	 * decide. */
+	return missing ? missing : rule->may_read & NESTMIG_HAVE(MEMORY);
+}
+
+/* ---- The report ------------------------------------------------------------------------------ */
+
+/* The values of the fields that a rule shows. */
+static void show_fields(struct nm_finding *finding, const struct nm_vcpu *vcpu)
+{
+	const char *text = finding->rule->fields;
+
+	while (*text && finding->field_count < NM_FINDING_FIELDS) {
+		struct nm_shown_field *field = &finding->fields[finding->field_count];
+		size_t length = strcspn(text, " ");
+
+		if (length >= sizeof(field->name))
+			return;
+		memcpy(field->name, text, length);
+		field->offset = UINT64_MAX;
+		field->known = nm_vcpu_field(vcpu, field->name, &field->value, &field->width,
+					     &field->offset);
+		finding->field_count++;
+		text += length;
+		text += strspn(text, " ");
+	}
+}
+
+/* By severity, then in the order of the restore, then by id. */
+static bool finding_before(const struct nm_finding *a, const struct nm_finding *b,
+			   const struct nm_order *order)
+{
+	uint8_t rank_a = order->rank[nm_consequences[a->consequence].stage];
+	uint8_t rank_b = order->rank[nm_consequences[b->consequence].stage];
+
+	if (a->rule->severity != b->rule->severity)
+		return a->rule->severity < b->rule->severity;
+	return rank_a < rank_b;
+}
+
+static void add_finding(struct nm_vcpu_report *report, const struct nm_finding *finding,
+			const struct nm_order *order)
+{
+	size_t at = report->finding_count++;
+
+	for (; at > 0 && finding_before(finding, &report->findings[at - 1], order); at--)
+		report->findings[at] = report->findings[at - 1];
+	report->findings[at] = *finding;
+}
+
+static unsigned count_bits(const uint64_t *bitmap)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		count += nm_rule_bit(bitmap, i);
+	return count;
+}
+
+static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
+		    const struct nm_vcpu *vcpu, const struct nm_order *order,
+		    const uint64_t *broken, const uint64_t *unknown)
+{
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		const struct nm_rule *rule = &nm_rules[i];
+		bool is_error = rule->severity == NM_SEVERITY_ERROR;
+
+		if (nm_rule_bit(unknown, i)) {
+			report->undecided[report->undecided_count++] = (struct nm_undecided){
+				.rule = rule, .missing = nm_rule_missing(rule, ctx)};
+			if (is_error && report->verdict == NESTMIG_VERDICT_OK)
+				report->verdict = NESTMIG_VERDICT_UNKNOWN;
+		}
+		if (nm_rule_bit(broken, i)) {
+			struct nm_finding finding = {.rule = rule};
+
+			finding.consequence = nm_rule_consequence(rule, ctx->h->kernel, order);
+			show_fields(&finding, vcpu);
+			add_finding(report, &finding, order);
+			if (is_error)
+				report->verdict = NESTMIG_VERDICT_FAIL;
+		}
+	}
+}
+
+static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,
+				    const struct nestmig_host_view *host,
+				    const struct nm_order *order, struct nm_vcpu_report *report)
+{
+	uint64_t broken[NM_RULE_WORDS], unknown[NM_RULE_WORDS];
+	struct nestmig_ctx ctx;
+
+	nm_ctx_init(&ctx, state, vcpu, host, order);
+	nm_judge_vcpu(&ctx, order, broken, unknown);
+	report->id = vcpu->id;
+	report->mode = nm_vcpu_mode(vcpu);
+	report->verdict = NESTMIG_VERDICT_OK;
+	report->outcome = nm_predict(broken, ctx.h->kernel, order);
+	/* There are no rules for VMX state yet: nothing found is not the same as nothing wrong. */
+	report->is_vmx = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) && is_svm(ctx.v) == APPLIES_NO;
+	if (report->is_vmx)
+		report->verdict = NESTMIG_VERDICT_UNKNOWN;
+	report->findings = calloc(count_bits(broken) + 1, sizeof(*report->findings));
+	report->undecided = calloc(count_bits(unknown) + 1, sizeof(*report->undecided));
+	if (!report->findings || !report->undecided)
+		return NESTMIG_ERR_NOMEM;
+	collect(report, &ctx, vcpu, order, broken, unknown);
+	return NESTMIG_OK;
+}
+
+static enum nestmig_verdict worse(enum nestmig_verdict a, enum nestmig_verdict b)
+{
+	return a > b ? a : b;
+}
+
+static enum nestmig_error fill_report(const struct nestmig_state *state,
+				      const struct nestmig_host *host,
+				      struct nestmig_report *report)
+{
+	struct nm_order order;
+
+	report->vendor = state->vendor;
+	report->has_host = host != NULL;
+	report->format = strdup(state->format ? state->format : "");
+	report->vcpus = calloc(state->vcpu_count + 1, sizeof(*report->vcpus));
+	if (!report->format || !report->vcpus)
+		return NESTMIG_ERR_NOMEM;
+	if (host && host->kernel) {
+		report->host_kernel = strdup(host->kernel);
+		if (!report->host_kernel)
+			return NESTMIG_ERR_NOMEM;
+	}
+	nm_order_parse(state->restore_order, &order);
+	/* A file without a vCPU says nothing. */
+	report->verdict = state->vcpu_count ? NESTMIG_VERDICT_OK : NESTMIG_VERDICT_UNKNOWN;
+	for (size_t i = 0; i < state->vcpu_count; i++) {
+		struct nm_vcpu_report *vcpu = &report->vcpus[report->vcpu_count++];
+
+		if (judge_one(state, &state->vcpus[i], host ? &host->view : NULL, &order, vcpu))
+			return NESTMIG_ERR_NOMEM;
+		report->verdict = worse(report->verdict, vcpu->verdict);
+	}
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nestmig_judge(const struct nestmig_state *state, const struct nestmig_host *host,
+				 struct nestmig_report **ret_report)
+{
+	struct nestmig_report *report = calloc(1, sizeof(*report));
+	enum nestmig_error error;
+
+	if (!report)
+		return NESTMIG_ERR_NOMEM;
+	error = fill_report(state, host, report);
+	if (error) {
+		nestmig_report_free(report);
+		return error;
+	}
+	*ret_report = report;
+	return NESTMIG_OK;
+}

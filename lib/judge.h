@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Judging and predicting from the inside, and the report that the renderers read. */
+#ifndef NESTMIG_JUDGE_H
+#define NESTMIG_JUDGE_H
+
+#include "rules.h"
+#include "state.h"
+
+/* The rank of each stage in a restore: a lower one comes first. */
+struct nm_order {
+	uint8_t rank[NM_STAGES];
+};
+
+/*
+ * From a comma-separated list of ioctl names ("KVM_SET_SREGS2,KVM_SET_NESTED_STATE"; the prefix may
+ * be missing). Ioctls that it does not name follow those that it does, in QEMU's order; names that
+ * are not stages are skipped. NULL: QEMU's order.
+ */
+void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
+
+/* The bounds on CR4, EFER and physical addresses for a guest on a host (limits.c). */
+void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
+	       struct nestmig_limits *ret_limits);
+
+/*
+ * Fills all that a predicate gets; the context points into vcpu and host and dies with them. host
+ * may be NULL.
+ */
+void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
+		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
+		 const struct nm_order *order);
+
+/*
+ * Evaluates every rule: sets the bits of those that are broken and of those that could not be
+ * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it.
+ */
+void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
+		   uint64_t *ret_broken, uint64_t *ret_unknown);
+
+/*
+ * What follows on a kernel (0: not known) where a rule is broken. If the kernel is not known and it
+ * matters: what comes first in the order, or NONE if it is NONE on some kernels.
+ */
+enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, uint32_t kernel,
+					const struct nm_order *order);
+
+/* What the destination does with a vCPU: the consequence that comes first of the broken ERROR
+ * rules, ACCEPTED if there is none (predict.c). */
+enum nm_consequence nm_predict(const uint64_t *broken, uint32_t kernel,
+			       const struct nm_order *order);
+
+/* The items that an undecided rule lacks: NESTMIG_HAVE bits; 0 if nothing that can be given would
+ * decide it. */
+uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx);
+
+/* ---- The report ------------------------------------------------------------------------------ */
+
+#define NM_FINDING_FIELDS 8
+
+/* A field as it was when the rule was judged. */
+struct nm_shown_field {
+	char name[48];
+	bool known; /* false: the field is not in the file */
+	uint64_t value;
+	unsigned width;  /* in bytes */
+	uint64_t offset; /* in the file, UINT64_MAX: none of its own */
+};
+
+struct nm_finding {
+	const struct nm_rule *rule;
+	enum nm_consequence consequence;
+	struct nm_shown_field fields[NM_FINDING_FIELDS];
+	size_t field_count;
+};
+
+struct nm_undecided {
+	const struct nm_rule *rule;
+	uint64_t missing; /* NESTMIG_HAVE bits */
+};
+
+struct nm_vcpu_report {
+	uint32_t id;
+	const char *mode; /* static text */
+	enum nestmig_verdict verdict;
+	enum nm_consequence outcome;
+	bool is_vmx;                 /* VMX nested state, for which there are no rules yet */
+	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */
+	size_t finding_count;
+	struct nm_undecided *undecided; /* owned; by id */
+	size_t undecided_count;
+};
+
+struct nestmig_report {
+	char *format;
+	char *host_kernel; /* NULL: not known */
+	bool has_host;
+	enum nestmig_vendor vendor;
+	enum nestmig_verdict verdict;
+	struct nm_vcpu_report *vcpus; /* owned */
+	size_t vcpu_count;
+};
+
+/* What an item is and who has it, for people; may be empty. */
+const char *nm_item_hint(enum nestmig_item item);
+
+/* Fills a buffer with "6.1" for NESTMIG_KERNEL(6, 1). */
+#define NM_KERNEL_TEXT 16
+void nm_kernel_text(uint32_t kernel, char text[NM_KERNEL_TEXT]);
+
+#endif

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* From broken rules to what the destination does: the order of a restore decides. */
+#include "judge.h"
+
+#include <string.h>
+
+/* Ioctls of a restore and the stage that each is. */
+static const struct {
+	const char *name; /* after "KVM_SET_" */
+	enum nm_stage stage;
+} ioctls[] = {
+	{"SREGS", NM_STAGE_SET_SREGS},
+	{"SREGS2", NM_STAGE_SET_SREGS},
+	{"NESTED_STATE", NM_STAGE_SET_NESTED_STATE},
+	{"REGS", NM_STAGE_SET_REGS},
+	{"MSRS", NM_STAGE_SET_MSRS},
+	{"VCPU_EVENTS", NM_STAGE_SET_VCPU_EVENTS},
+	{"MP_STATE", NM_STAGE_SET_MP_STATE},
+	{"DEBUGREGS", NM_STAGE_SET_DEBUGREGS},
+};
+
+static bool same_word(const char *text, size_t length, const char *word)
+{
+	return strlen(word) == length && !memcmp(text, word, length);
+}
+
+/* The stage of one name of a restore order, NM_STAGES if it is none. */
+static enum nm_stage stage_of(const char *text, size_t length)
+{
+	static const char prefix[] = "KVM_SET_";
+
+	if (length > strlen(prefix) && !memcmp(text, prefix, strlen(prefix))) {
+		text += strlen(prefix);
+		length -= strlen(prefix);
+	}
+	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
+		if (same_word(text, length, ioctls[i].name))
+			return ioctls[i].stage;
+	return NM_STAGES;
+}
+
+void nm_order_parse(const char *restore_order, struct nm_order *ret_order)
+{
+	static const char separators[] = ", \t\n";
+	bool placed[NM_STAGES] = {false};
+	uint8_t next = 0;
+
+	for (const char *text = restore_order; text && *text;) {
+		size_t length = strcspn(text, separators);
+		enum nm_stage stage = stage_of(text, length);
+
+		if (stage < NM_STAGES && !placed[stage]) {
+			ret_order->rank[stage] = next++;
+			placed[stage] = true;
+		}
+		text += length;
+		text += strspn(text, separators);
+	}
+	for (unsigned stage = 0; stage < NM_STAGES; stage++)
+		if (!placed[stage])
+			ret_order->rank[stage] = next++;
+}
+
+/* Does a come before b? Of two at the same stage, the one that does not let the vCPU run. */
+static bool comes_first(enum nm_consequence a, enum nm_consequence b, const struct nm_order *order)
+{
+	const struct nm_consequence_row *row_a = &nm_consequences[a], *row_b = &nm_consequences[b];
+
+	if (order->rank[row_a->stage] != order->rank[row_b->stage])
+		return order->rank[row_a->stage] < order->rank[row_b->stage];
+	return strcmp(row_a->outcome, "resumes") && !strcmp(row_b->outcome, "resumes");
+}
+
+/* The SMM bit and guest mode exclude each other; which of them goes depends on who comes first. */
+static enum nm_consequence in_order(enum nm_consequence consequence, const struct nm_order *order)
+{
+	if (consequence == NM_CONSEQUENCE_SET_NESTED_STATE_SMM &&
+	    order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
+		return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
+	return consequence;
+}
+
+enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, uint32_t kernel,
+					const struct nm_order *order)
+{
+	enum nm_consequence before = in_order(rule->before, order);
+	enum nm_consequence after = in_order(rule->after, order);
+
+	if (!rule->changed)
+		return before;
+	if (kernel)
+		return kernel < rule->changed ? before : after;
+	if (before == NM_CONSEQUENCE_NONE || after == NM_CONSEQUENCE_NONE)
+		return NM_CONSEQUENCE_NONE;
+	return comes_first(after, before, order) ? after : before;
+}
+
+enum nm_consequence nm_predict(const uint64_t *broken, uint32_t kernel,
+			       const struct nm_order *order)
+{
+	enum nm_consequence first = NM_CONSEQUENCE_NONE;
+
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		enum nm_consequence consequence;
+
+		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
+			continue;
+		consequence = nm_rule_consequence(&nm_rules[i], kernel, order);
+		if (comes_first(consequence, first, order))
+			first = consequence;
+	}
+	return first == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : first;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The report itself, and what its renderers share. */
+#include "report_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void nestmig_report_free(struct nestmig_report *report)
+{
+	if (!report)
+		return;
+	for (size_t i = 0; i < report->vcpu_count; i++) {
+		free(report->vcpus[i].findings);
+		free(report->vcpus[i].undecided);
+	}
+	free(report->vcpus);
+	free(report->format);
+	free(report->host_kernel);
+	free(report);
+}
+
+enum nestmig_verdict nestmig_report_verdict(const struct nestmig_report *report)
+{
+	return report->verdict;
+}
+
+const char *nestmig_verdict_name(enum nestmig_verdict verdict)
+{
+	switch (verdict) {
+	case NESTMIG_VERDICT_OK:
+		return "ok";
+	case NESTMIG_VERDICT_UNKNOWN:
+		return "unknown";
+	case NESTMIG_VERDICT_FAIL:
+		return "fail";
+	}
+	return "unknown";
+}
+
+void nm_kernel_text(uint32_t kernel, char text[NM_KERNEL_TEXT])
+{
+	snprintf(text, NM_KERNEL_TEXT, "%u.%u", kernel >> 16, kernel & 0xffff);
+}
+
+const char *nm_item_hint(enum nestmig_item item)
+{
+	static const char *const hints[NESTMIG_ITEM_COUNT] = {
+		[NESTMIG_ITEM_NESTED] = "the header of the nested state",
+		[NESTMIG_ITEM_VMCB12] = "the VMCB after the header of the nested state",
+		[NESTMIG_ITEM_SREGS] = "the vCPU's special registers",
+		[NESTMIG_ITEM_REGS] = "the vCPU's general registers",
+		[NESTMIG_ITEM_EVENTS] = "the vCPU's events",
+		[NESTMIG_ITEM_DEBUGREGS] = "the vCPU's debug registers",
+		[NESTMIG_ITEM_MP_STATE] = "whether the vCPU runs",
+		[NESTMIG_ITEM_HSAVE_PA] = "MSR 0xc0010117",
+		[NESTMIG_ITEM_CPUID] =
+			"the guest's CPUID; QEMU streams carry none, raw dumps and .nms "
+			"files do",
+		[NESTMIG_ITEM_MEMORY] = "the guest's memory; device-only streams carry none",
+		[NESTMIG_ITEM_HOST_KERNEL] = "the destination's kernel; give --host",
+		[NESTMIG_ITEM_HOST_PARAMS] = "the destination's module parameters; give --host",
+		[NESTMIG_ITEM_HOST_CPUID] = "what the destination's KVM supports; give --host",
+		[NESTMIG_ITEM_HOST_CAPS] = "the destination's KVM capabilities; give --host",
+	};
+
+	return hints[item] ? hints[item] : "";
+}
+
+const char *nm_vendor_name(enum nestmig_vendor vendor)
+{
+	switch (vendor) {
+	case NESTMIG_VENDOR_INTEL:
+		return "intel";
+	case NESTMIG_VENDOR_AMD:
+		return "amd";
+	case NESTMIG_VENDOR_UNKNOWN:
+		break;
+	}
+	return NULL;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The report as text for people. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "buf.h"
+#include "report_internal.h"
+
+struct text {
+	struct nm_buf buf;
+	const char *bold, *dim, *red, *yellow, *green, *plain;
+};
+
+static const char *verdict_colour(const struct text *t, enum nestmig_verdict verdict)
+{
+	switch (verdict) {
+	case NESTMIG_VERDICT_OK:
+		return t->green;
+	case NESTMIG_VERDICT_FAIL:
+		return t->red;
+	case NESTMIG_VERDICT_UNKNOWN:
+		break;
+	}
+	return t->yellow;
+}
+
+static const char *severity_colour(const struct text *t, enum nm_severity severity)
+{
+	switch (severity) {
+	case NM_SEVERITY_ERROR:
+		return t->red;
+	case NM_SEVERITY_WARNING:
+		return t->yellow;
+	case NM_SEVERITY_NOTE:
+		break;
+	}
+	return t->dim;
+}
+
+static void put_verdict(struct text *t, enum nestmig_verdict verdict)
+{
+	nm_buf_printf(&t->buf, "%s%s%s", verdict_colour(t, verdict), nestmig_verdict_name(verdict),
+		      t->plain);
+}
+
+/* Text from a file may hold anything: control characters become '?'. */
+static void put_foreign(struct text *t, const char *text)
+{
+	for (; *text; text++) {
+		char one[2] = {*text, 0};
+
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			one[0] = '?';
+		nm_buf_puts(&t->buf, one);
+	}
+}
+
+static void put_field(struct text *t, const struct nm_shown_field *field)
+{
+	nm_buf_printf(&t->buf, "      %s ", field->name);
+	if (!field->known) {
+		nm_buf_printf(&t->buf, "%sis not in the file%s\n", t->dim, t->plain);
+		return;
+	}
+	nm_buf_printf(&t->buf, "= 0x%0*" PRIx64, (int)(2 * field->width), field->value);
+	if (field->offset != UINT64_MAX)
+		nm_buf_printf(&t->buf, "  %s(at byte %" PRIu64 " = 0x%" PRIx64 ")%s", t->dim,
+			      field->offset, field->offset, t->plain);
+	nm_buf_puts(&t->buf, "\n");
+}
+
+static void put_finding(struct text *t, const struct nm_finding *finding)
+{
+	const struct nm_rule *rule = finding->rule;
+
+	nm_buf_printf(&t->buf, "  %s%s%s %s%s%s\n", severity_colour(t, rule->severity),
+		      nm_severity_name(rule->severity), t->plain, t->bold, rule->id, t->plain);
+	nm_buf_printf(&t->buf, "      Does not hold: %s.\n", rule->title);
+	for (size_t i = 0; i < finding->field_count; i++)
+		put_field(t, &finding->fields[i]);
+	nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
+	nm_buf_printf(&t->buf, "      %sSee %s.%s\n", t->dim, rule->reference, t->plain);
+}
+
+static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
+{
+	const struct nm_consequence_row *row = &nm_consequences[vcpu->outcome];
+
+	nm_buf_printf(&t->buf, "  Outcome: %s%s%s", t->bold, row->outcome, t->plain);
+	if (row->ioctl)
+		nm_buf_printf(&t->buf, " (%s: %s)", row->ioctl, row->errno_name);
+	if (vcpu->verdict == NESTMIG_VERDICT_UNKNOWN)
+		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
+	nm_buf_puts(&t->buf, ".\n");
+}
+
+static void put_items(struct text *t, uint64_t items)
+{
+	const char *separator = "";
+
+	for (int i = 0; i < NESTMIG_ITEM_COUNT; i++) {
+		const char *hint = nm_item_hint(i);
+
+		if (!(items >> i & 1))
+			continue;
+		nm_buf_printf(&t->buf, "%s%s%s%s%s", separator, nm_item_name(i), *hint ? " (" : "",
+			      hint, *hint ? ")" : "");
+		separator = ", ";
+	}
+}
+
+/* The undecided rules that lack the same as the one at first, which is the first of its kind. */
+static void put_group(struct text *t, const struct nm_vcpu_report *vcpu, size_t first)
+{
+	uint64_t missing = vcpu->undecided[first].missing;
+	size_t count = 0;
+
+	for (size_t i = first; i < vcpu->undecided_count; i++)
+		count += vcpu->undecided[i].missing == missing;
+	if (missing) {
+		nm_buf_printf(&t->buf, "    %zu %s ", count,
+			      count == 1 ? "rule needs" : "rules need");
+		put_items(t, missing);
+		nm_buf_puts(&t->buf, ":\n     ");
+	} else {
+		nm_buf_puts(&t->buf,
+			    "    because it is not known what the destination does:\n     ");
+	}
+	for (size_t i = first; i < vcpu->undecided_count; i++)
+		if (vcpu->undecided[i].missing == missing)
+			nm_buf_printf(&t->buf, " %s", vcpu->undecided[i].rule->id);
+	nm_buf_puts(&t->buf, "\n");
+}
+
+static bool is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (vcpu->undecided[i].missing == vcpu->undecided[at].missing)
+			return false;
+	return true;
+}
+
+static void put_undecided(struct text *t, const struct nm_vcpu_report *vcpu)
+{
+	if (vcpu->is_vmx)
+		nm_buf_puts(&t->buf, "  Could not be judged: there are no rules for VMX state "
+				     "yet.\n");
+	if (!vcpu->undecided_count)
+		return;
+	nm_buf_puts(&t->buf, "  Could not be judged:\n");
+	for (size_t i = 0; i < vcpu->undecided_count; i++)
+		if (is_first_of_group(vcpu, i))
+			put_group(t, vcpu, i);
+}
+
+static void put_vcpu(struct text *t, const struct nm_vcpu_report *vcpu)
+{
+	nm_buf_printf(&t->buf, "%svCPU %u%s (%s): ", t->bold, vcpu->id, t->plain, vcpu->mode);
+	put_verdict(t, vcpu->verdict);
+	nm_buf_puts(&t->buf, "\n");
+	for (size_t i = 0; i < vcpu->finding_count; i++)
+		put_finding(t, &vcpu->findings[i]);
+	put_outcome(t, vcpu);
+	put_undecided(t, vcpu);
+}
+
+enum nestmig_error nestmig_report_text(const struct nestmig_report *report, const char *file,
+				       bool colour, char **ret_text)
+{
+	struct text t = {.bold = "", .dim = "", .red = "", .yellow = "", .green = "", .plain = ""};
+	const char *vendor = nm_vendor_name(report->vendor);
+
+	if (colour)
+		t = (struct text){.bold = "\033[1m",
+				  .dim = "\033[2m",
+				  .red = "\033[31m",
+				  .yellow = "\033[33m",
+				  .green = "\033[32m",
+				  .plain = "\033[0m"};
+	put_foreign(&t, file);
+	nm_buf_puts(&t.buf, ": ");
+	put_verdict(&t, report->verdict);
+	nm_buf_printf(&t.buf, "  (%s, %s, ", report->format, vendor ? vendor : "vendor not known");
+	if (report->host_kernel) {
+		nm_buf_puts(&t.buf, "for kernel ");
+		put_foreign(&t, report->host_kernel);
+	} else {
+		nm_buf_puts(&t.buf,
+			    report->has_host ? "for a host of unknown kernel" : "for no host");
+	}
+	nm_buf_puts(&t.buf, ")\n");
+	for (size_t i = 0; i < report->vcpu_count; i++)
+		put_vcpu(&t, &report->vcpus[i]);
+	return nm_buf_take(&t.buf, ret_text);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A source: bytes at offsets, from a file or from the compressed stream inside an .nms.
+ *
+ * Windows are read with pread into memory that the source owns: a file that another program
+ * shortens while we look at it gives an error, where a mapping would give SIGBUS.
+ */
+#ifndef NESTMIG_SOURCE_H
+#define NESTMIG_SOURCE_H
+
+#include "nestmig.h"
+
+struct nm_source;
+
+/* How a kind of source gets its bytes. */
+struct nm_source_ops {
+	/* Fills buffer with exactly length bytes from offset; the range is inside the source. */
+	enum nestmig_error (*read)(void *ctx, uint64_t offset, void *buffer, size_t length,
+				   struct nestmig_detail *detail);
+	void (*free)(void *ctx);
+};
+
+/* A source over a regular file or block device. */
+NESTMIG_CHECKED enum nestmig_error nm_source_open(const char *path, struct nm_source **ret_source,
+						  struct nestmig_detail *detail);
+
+/* A source over bytes in memory, for tests and fuzzing; the bytes stay the caller's. */
+NESTMIG_CHECKED enum nestmig_error nm_source_memory(const void *bytes, size_t size,
+						    struct nm_source **ret_source,
+						    struct nestmig_detail *detail);
+
+/* A source of another kind; takes ctx over, also on failure. */
+NESTMIG_CHECKED enum nestmig_error nm_source_new(const struct nm_source_ops *ops, void *ctx,
+						 uint64_t size, struct nm_source **ret_source,
+						 struct nestmig_detail *detail);
+
+void nm_source_free(struct nm_source *source);
+
+uint64_t nm_source_size(const struct nm_source *source);
+uint64_t nm_source_bytes_read(const struct nm_source *source);
+
+/*
+ * A window: length bytes from offset, valid until the source is freed. The range is checked against
+ * the size of the source (TRUNCATED); nothing is allocated before that.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_source_window(struct nm_source *source, uint64_t offset,
+						    size_t length, const uint8_t **ret_bytes,
+						    struct nestmig_detail *detail);
+
+/* Reads into the caller's buffer; the same checks. */
+NESTMIG_CHECKED enum nestmig_error nm_source_read(struct nm_source *source, uint64_t offset,
+						  void *buffer, size_t length,
+						  struct nestmig_detail *detail);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The life of a state: vCPUs, sources, RAM extents. */
+#include "state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "source.h"
+
+/* KVM_MAX_VCPUS of Linux 6.1 is 4096 at most. */
+#define MAX_VCPUS   4096
+#define MAX_EXTENTS 65536
+
+static const char *const item_names[NESTMIG_ITEM_COUNT] = {
+#define ITEM(name, text) [NESTMIG_ITEM_##name] = text,
+#include "items.def"
+#undef ITEM
+};
+
+const char *nm_item_name(enum nestmig_item item)
+{
+	return (size_t)item < NESTMIG_ITEM_COUNT ? item_names[item] : "?";
+}
+
+/* Makes room for one more element; *array is NULL or came from here. Grows in powers of two. */
+static bool grow(void **array, size_t count, size_t element)
+{
+	void *bigger;
+
+	if (count & (count - 1))
+		return true;
+	bigger = reallocarray(*array, count ? 2 * count : 1, element);
+	if (!bigger)
+		return false;
+	*array = bigger;
+	return true;
+}
+
+enum nestmig_error nm_state_new(const char *path, const char *format,
+				struct nestmig_state **ret_state, struct nestmig_detail *detail)
+{
+	struct nestmig_state *state = calloc(1, sizeof(*state));
+
+	if (state)
+		state->path = strdup(path);
+	if (!state || !state->path) {
+		free(state);
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	}
+	state->format = format;
+	*ret_state = state;
+	return NESTMIG_OK;
+}
+
+void nestmig_state_free(struct nestmig_state *state)
+{
+	if (!state)
+		return;
+	for (size_t i = 0; i < state->vcpu_count; i++) {
+		free(state->vcpus[i].msrs);
+		free(state->vcpus[i].cpuid);
+	}
+	free(state->vcpus);
+	/* The first source may serve the others: the last goes first. */
+	for (size_t i = state->source_count; i > 0; i--)
+		nm_source_free(state->sources[i - 1]);
+	free(state->sources);
+	for (size_t i = 0; i < state->kept_count; i++)
+		free(state->kept[i]);
+	free(state->kept);
+	free(state->extents);
+	nestmig_host_free(state->host);
+	free(state->restore_order);
+	free(state->machine);
+	free(state->path);
+	free(state);
+}
+
+const char *nestmig_state_format(const struct nestmig_state *state)
+{
+	return state->format;
+}
+
+size_t nestmig_state_vcpu_count(const struct nestmig_state *state)
+{
+	return state->vcpu_count;
+}
+
+uint64_t nestmig_state_bytes_read(const struct nestmig_state *state)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < state->source_count; i++)
+		sum += nm_source_bytes_read(state->sources[i]);
+	return sum;
+}
+
+enum nestmig_error nm_state_add_vcpu(struct nestmig_state *state, uint32_t id,
+				     struct nm_vcpu **ret_vcpu, struct nestmig_detail *detail)
+{
+	struct nm_vcpu *vcpu;
+	size_t at = state->vcpu_count;
+
+	if (at >= MAX_VCPUS)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT, "more than %d vCPUs", MAX_VCPUS);
+	for (size_t i = 0; i < at; i++)
+		if (state->vcpus[i].id == id)
+			return nm_fail(detail, NESTMIG_ERR_FORMAT, "vCPU %u is there twice", id);
+	if (!grow((void **)&state->vcpus, at, sizeof(*vcpu)))
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	vcpu = &state->vcpus[at];
+	memset(vcpu, 0, sizeof(*vcpu));
+	vcpu->id = id;
+	state->vcpu_count++;
+	*ret_vcpu = vcpu;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_state_add_source(struct nestmig_state *state, struct nm_source *source,
+				       struct nestmig_detail *detail)
+{
+	if (!grow((void **)&state->sources, state->source_count, sizeof(struct nm_source *))) {
+		nm_source_free(source);
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	}
+	state->sources[state->source_count++] = source;
+	return NESTMIG_OK;
+}
+
+const char *nm_state_keep(struct nestmig_state *state, const char *text)
+{
+	char *copy;
+
+	if (!grow((void **)&state->kept, state->kept_count, sizeof(char *)))
+		return NULL;
+	copy = strdup(text);
+	if (copy)
+		state->kept[state->kept_count++] = copy;
+	return copy;
+}
+
+enum nestmig_error nm_state_add_extent(struct nestmig_state *state, struct nm_extent extent,
+				       struct nestmig_detail *detail)
+{
+	if (extent.size == 0)
+		return NESTMIG_OK;
+	if (extent.gpa + extent.size - 1 < extent.gpa)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "guest memory at 0x%llx runs past the end of the address space",
+			       (unsigned long long)extent.gpa);
+	if (state->extent_count >= MAX_EXTENTS)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT, "more than %d memory extents",
+			       MAX_EXTENTS);
+	if (!grow((void **)&state->extents, state->extent_count, sizeof(extent)))
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	state->extents[state->extent_count++] = extent;
+	return NESTMIG_OK;
+}
+
+static const struct nm_extent *extent_at(const struct nestmig_state *state, uint64_t gpa)
+{
+	for (size_t i = 0; i < state->extent_count; i++) {
+		const struct nm_extent *extent = &state->extents[i];
+
+		if (gpa >= extent->gpa && gpa - extent->gpa < extent->size)
+			return extent;
+	}
+	return NULL;
+}
+
+enum nestmig_backed nm_state_backed(const struct nestmig_state *state, uint64_t gpa,
+				    uint64_t length)
+{
+	while (length > 0) {
+		const struct nm_extent *extent = extent_at(state, gpa);
+		uint64_t here;
+
+		if (!extent)
+			return state->memory_known ? NESTMIG_BACKED_NO : NESTMIG_BACKED_UNKNOWN;
+		here = extent->size - (gpa - extent->gpa);
+		if (here >= length)
+			break;
+		gpa += here;
+		length -= here;
+	}
+	return NESTMIG_BACKED_YES;
+}
+
+enum nestmig_error nm_state_read_memory(const struct nestmig_state *state, uint64_t gpa,
+					void *buffer, size_t length)
+{
+	uint8_t *out = buffer;
+
+	while (length > 0) {
+		const struct nm_extent *extent = extent_at(state, gpa);
+		uint64_t skip, here;
+		enum nestmig_error error;
+
+		if (!extent || !extent->source)
+			return NESTMIG_ERR_NOT_FOUND;
+		skip = gpa - extent->gpa;
+		here = extent->size - skip;
+		if (here > length)
+			here = length;
+		error = nm_source_read(extent->source, extent->offset + skip, out, (size_t)here,
+				       NULL);
+		if (error)
+			return error;
+		out += here;
+		gpa += here;
+		length -= (size_t)here;
+	}
+	return NESTMIG_OK;
+}
+
+void nm_vcpu_set_item(struct nm_vcpu *vcpu, enum nestmig_item item, struct nm_origin origin)
+{
+	vcpu->view.have |= UINT64_C(1) << item;
+	vcpu->origin[item] = origin;
+}
+
+const char *nm_vcpu_mode(const struct nm_vcpu *vcpu)
+{
+	const struct nestmig_vcpu_view *view = &vcpu->view;
+
+	if ((view->have & NESTMIG_HAVE(EVENTS)) && view->events.smi_smm)
+		return "SMM";
+	if (view->have & NESTMIG_HAVE(NESTED))
+		return view->nested.flags & KVMNS_GUEST_MODE ? "L2" : "L1";
+	if (vcpu->qemu.present)
+		return "L1";
+	return "unknown";
+}

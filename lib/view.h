@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a predicate reads: plain data, no libc, so that the same predicates compile into the
+ * library and into a BPF program (which includes vmlinux.h for the integer types first).
+ *
+ * Layouts are decoded: the readers in formats/ translate struct kvm_* bytes or a QEMU stream into
+ * these, and say in `have` which items they found.
+ */
+#ifndef NESTMIG_VIEW_H
+#define NESTMIG_VIEW_H
+
+#ifdef __bpf__
+typedef __u8 uint8_t;
+typedef __u16 uint16_t;
+typedef __u32 uint32_t;
+typedef __u64 uint64_t;
+typedef __s32 int32_t;
+#else
+#include <stdint.h>
+#endif
+
+enum nestmig_item {
+#define ITEM(name, text) NESTMIG_ITEM_##name,
+#include "items.def"
+#undef ITEM
+	NESTMIG_ITEM_COUNT
+};
+
+/* The bit of an item in `have` masks and in the inputs of a rule. */
+#define NESTMIG_HAVE(name) (UINT64_C(1) << NESTMIG_ITEM_##name)
+#ifndef UINT64_C
+#define UINT64_C(x) x##ULL
+#endif
+
+enum nestmig_vendor { NESTMIG_VENDOR_UNKNOWN, NESTMIG_VENDOR_INTEL, NESTMIG_VENDOR_AMD };
+
+/* Flags of struct kvm_nested_state (uapi asm/kvm.h). */
+#define KVMNS_GUEST_MODE  0x0001
+#define KVMNS_RUN_PENDING 0x0002
+#define KVMNS_EVMCS       0x0004
+#define KVMNS_MTF_PENDING 0x0008
+#define KVMNS_GIF_SET     0x0100
+#define KVMNS_FORMAT_VMX  0
+#define KVMNS_FORMAT_SVM  1
+#define KVMNS_HEADER_SIZE 128
+#define KVMNS_VMCB_SIZE   4096
+#define KVMNS_VMCS_SIZE   4096
+
+/* struct kvm_segment, decoded. */
+struct nestmig_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector;
+	uint8_t type, present, dpl, db, s, l, g, avl, unusable;
+};
+
+/* struct kvm_dtable, decoded. */
+struct nestmig_dtable {
+	uint64_t base;
+	uint16_t limit;
+};
+
+/* struct kvm_sregs and kvm_sregs2, decoded. */
+struct nestmig_sregs {
+	struct nestmig_segment cs, ds, es, fs, gs, ss, tr, ldt;
+	struct nestmig_dtable gdt, idt;
+	uint64_t cr0, cr2, cr3, cr4, cr8, efer, apic_base;
+	uint64_t interrupt_bitmap[4];
+	uint64_t flags;
+	uint64_t pdptrs[4];
+};
+
+/* struct kvm_regs, decoded. */
+struct nestmig_regs {
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+	uint64_t rip, rflags;
+};
+
+/* struct kvm_vcpu_events, decoded. */
+struct nestmig_events {
+	uint8_t exc_injected, exc_nr, exc_has_error_code, exc_pending;
+	uint32_t exc_error_code;
+	uint8_t intr_injected, intr_nr, intr_soft, intr_shadow;
+	uint8_t nmi_injected, nmi_pending, nmi_masked;
+	uint32_t sipi_vector;
+	uint32_t flags;
+	uint8_t smi_smm, smi_pending, smi_inside_nmi, smi_latched_init;
+	uint8_t triple_fault;
+	uint8_t exc_has_payload;
+	uint64_t exc_payload;
+};
+
+/* struct kvm_debugregs, decoded. */
+struct nestmig_debugregs {
+	uint64_t db[4], dr6, dr7, flags;
+};
+
+/* Header of struct kvm_nested_state, decoded. `flags` are those that reach the ioctl: for a QEMU
+ * stream GUEST_MODE and GIF_SET come from hflags and hflags2; `stored_flags` is what the file says.
+ */
+struct nestmig_nested {
+	uint16_t flags, stored_flags, format;
+	uint32_t size;
+	uint64_t vmcb_pa, gpat;                            /* hdr.svm */
+	uint64_t vmxon_pa, vmcs12_pa, preemption_deadline; /* hdr.vmx */
+	uint32_t vmx_flags;
+	uint16_t vmx_smm_flags;
+};
+
+/* CPUID registers that rules read; a leaf that is not known has its bit in `have` clear. */
+enum nestmig_cpuid_word {
+	NESTMIG_CPUID_1_ECX,
+	NESTMIG_CPUID_1_EDX,
+	NESTMIG_CPUID_7_0_EBX,
+	NESTMIG_CPUID_7_0_ECX,
+	NESTMIG_CPUID_7_0_EDX,
+	NESTMIG_CPUID_7_1_EAX,
+	NESTMIG_CPUID_D_1_EAX,
+	NESTMIG_CPUID_80000001_ECX,
+	NESTMIG_CPUID_80000001_EDX,
+	NESTMIG_CPUID_80000008_EAX, /* 7:0 is MAXPHYADDR */
+	NESTMIG_CPUID_80000008_EBX,
+	NESTMIG_CPUID_8000000A_EBX,
+	NESTMIG_CPUID_8000000A_EDX,
+	NESTMIG_CPUID_80000021_EAX,
+	NESTMIG_CPUID_WORDS
+};
+
+struct nestmig_cpuid {
+	uint32_t have; /* bit n: word n is known */
+	uint32_t word[NESTMIG_CPUID_WORDS];
+};
+
+/* One vCPU, as rules see it. */
+struct nestmig_vcpu_view {
+	uint64_t have; /* NESTMIG_HAVE bits of vCPU items */
+	enum nestmig_vendor vendor;
+	struct nestmig_nested nested;
+	const uint8_t *vmcb12;        /* KVMNS_VMCB_SIZE bytes or NULL */
+	const uint8_t *vmcs12;        /* KVMNS_VMCS_SIZE bytes or NULL */
+	const uint8_t *shadow_vmcs12; /* KVMNS_VMCS_SIZE bytes or NULL */
+	struct nestmig_sregs sregs;
+	struct nestmig_regs regs;
+	struct nestmig_events events;
+	struct nestmig_debugregs debugregs;
+	uint32_t mp_state;
+	uint64_t smbase, hsave_pa;
+	struct nestmig_cpuid cpuid;
+};
+
+/* The destination, as rules see it. */
+struct nestmig_host_view {
+	uint64_t have; /* NESTMIG_HAVE bits of host items */
+	enum nestmig_vendor vendor;
+	uint32_t kernel; /* NESTMIG_KERNEL(major, minor); 0 when not known */
+	uint8_t nested;  /* module parameter nested */
+	uint8_t npt;     /* kvm_amd npt */
+	uint8_t ept;     /* kvm_intel ept */
+	uint8_t unrestricted_guest;
+	uint8_t vgif, vls;
+	uint8_t has_nested_state; /* KVM_CAP_NESTED_STATE answered more than 0 */
+	struct nestmig_cpuid cpuid;
+};
+
+#define NESTMIG_KERNEL(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
+
+/*
+ * What the guest's CPUID and the host's KVM let registers hold, as a pair of bounds: a bit of `ok`
+ * is surely allowed, a bit of `bad` is surely refused, a bit in neither depends on an input that is
+ * missing. Physical addresses: every width from phys_bits_min to phys_bits_max is still possible.
+ */
+struct nestmig_limits {
+	uint64_t cr4_ok, cr4_bad;
+	uint64_t efer_ok, efer_bad;
+	/* What the processor itself takes in the EFER of a VMCB, whatever the guest's CPUID. */
+	uint64_t efer_hw_ok, efer_hw_bad;
+	uint8_t phys_bits_min, phys_bits_max;
+};
+
+/* What is known of a range of guest-physical addresses. */
+enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
+
+/* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
+struct nestmig_backing {
+	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
+};
+
+/* All that a predicate gets. */
+struct nestmig_ctx {
+	const struct nestmig_vcpu_view *v;
+	const struct nestmig_host_view *h;
+	struct nestmig_limits lim;
+	struct nestmig_backing mem;
+	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
+};
+
+enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };
+
+#endif
