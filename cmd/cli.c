@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the subcommands share: help, errors, output. */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "jsontext.h"
+
+int cli_help(const struct command *self)
+{
+	printf("Usage: nestmig %s %s\nnestmig-%s(1): %s.\n\n%s  -h, --help           this text\n",
+	       self->name, self->synopsis, self->name, self->summary, self->options);
+	return EXIT_CLEAN;
+}
+
+int cli_usage_error(const struct command *self, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "nestmig %s: ", self->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\nUsage: nestmig %s %s\n", self->name, self->synopsis);
+	return EXIT_TROUBLE;
+}
+
+static void error_json(const char *file, enum nestmig_error error,
+		       const struct nestmig_detail *detail)
+{
+	json_t *json = json_pack("{s:s, s:o, s:s, s:o}", "schema", "nestmig.error/1", "file",
+				 nm_json_text(file), "error", nestmig_error_name(error), "message",
+				 nm_json_text(detail->text));
+
+	if (!json)
+		return;
+	if (detail->has_offset)
+		json_object_set_new(json, "offset", json_integer((json_int_t)detail->offset));
+	json_dumpf(json, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(json);
+}
+
+int cli_error(const struct command *self, bool json, const char *file, enum nestmig_error error,
+	      const struct nestmig_detail *detail)
+{
+	const char *text = detail->text[0] ? detail->text : nestmig_error_name(error);
+
+	fprintf(stderr, "nestmig %s: %s%s%s", self->name, file ? file : "", file ? ": " : "", text);
+	if (detail->has_offset)
+		fprintf(stderr, " (at byte %" PRIu64 ")", detail->offset);
+	fputc('\n', stderr);
+	if (json)
+		error_json(file, error, detail);
+	return EXIT_TROUBLE;
+}
+
+void cli_print(char *text)
+{
+	fputs(text, stdout);
+	free(text);
+}
+
+bool cli_colour(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && !(no_color && *no_color);
+}
+
+static enum nestmig_error write_all(int fd, const char *path, const char *text,
+				    struct nestmig_detail *detail)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		ssize_t n = write(fd, text, left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return nm_fail_errno(detail, "writing %s", path);
+		text += n;
+		left -= (size_t)n;
+	}
+	if (fsync(fd) < 0)
+		return nm_fail_errno(detail, "writing %s", path);
+	return NESTMIG_OK;
+}
+
+enum nestmig_error cli_write_file(const char *path, const char *text, unsigned mode,
+				  struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+	char *temporary;
+	int fd;
+
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0) {
+		error = nm_fail_errno(detail, "cannot create %s", temporary);
+		free(temporary);
+		return error;
+	}
+	error = write_all(fd, path, text, detail);
+	if (!error && fchmod(fd, (mode_t)mode) < 0)
+		error = nm_fail_errno(detail, "setting the mode of %s", path);
+	close(fd);
+	if (!error && rename(temporary, path) < 0)
+		error = nm_fail_errno(detail, "cannot rename %s to %s", temporary, path);
+	if (error)
+		unlink(temporary);
+	free(temporary);
+	return error;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A running QEMU over QMP. */
+#include "live.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+
+static enum nestmig_error translate(const struct qmp_error_info *info, const char *what,
+				    struct nestmig_detail *detail)
+{
+	enum nestmig_error error = NESTMIG_ERR_QMP;
+
+	if (info->code == QMP_ERR_TIMEOUT)
+		error = NESTMIG_ERR_TIMEOUT;
+	else if (info->code == QMP_ERR_NOMEM)
+		error = NESTMIG_ERR_NOMEM;
+	nm_fail(detail, error, "%s%s%.330s", what, *what ? ": " : "", info->text);
+	if (detail)
+		detail->sys_errno = info->sys_errno;
+	return error;
+}
+
+enum nestmig_error live_open(struct live *live, const char *address, struct nestmig_detail *detail)
+{
+	struct qmp_error_info info = {0};
+
+	*live = (struct live){0};
+	if (qmp_connect(address, NULL, &live->qmp, &info))
+		return translate(&info, "", detail);
+	return NESTMIG_OK;
+}
+
+void live_close(struct live *live)
+{
+	qmp_free(live->qmp);
+	live->qmp = NULL;
+}
+
+enum nestmig_error live_failed(struct live *live, const char *what, struct nestmig_detail *detail)
+{
+	return translate(qmp_last_error(live->qmp), what, detail);
+}
+
+static void copy_text(char *to, size_t size, const json_t *from, const char *otherwise)
+{
+	const char *text = json_string_value(from);
+
+	snprintf(to, size, "%s", text ? text : otherwise);
+}
+
+enum nestmig_error live_query_status(struct live *live, struct nestmig_detail *detail)
+{
+	json_t *reply = NULL;
+
+	if (qmp_execute(live->qmp, "query-status", NULL, LIVE_REPLY_MS, &reply))
+		return live_failed(live, "query-status", detail);
+	copy_text(live->status, sizeof(live->status), json_object_get(reply, "status"), "unknown");
+	live->running = json_is_true(json_object_get(reply, "running"));
+	json_decref(reply);
+	return NESTMIG_OK;
+}
+
+enum nestmig_error live_query_migrate(struct live *live, struct nestmig_detail *detail)
+{
+	json_t *reply = NULL;
+
+	if (qmp_execute(live->qmp, "query-migrate", NULL, LIVE_REPLY_MS, &reply))
+		return live_failed(live, "query-migrate", detail);
+	copy_text(live->migration, sizeof(live->migration), json_object_get(reply, "status"),
+		  "none");
+	copy_text(live->error, sizeof(live->error), json_object_get(reply, "error-desc"), "");
+	json_decref(reply);
+	return NESTMIG_OK;
+}
+
+/* QEMU adds states with time: what is not known to be over is not over. */
+bool live_is_migrating(const struct live *live)
+{
+	static const char *const over[] = {"none", "completed", "failed", "cancelled"};
+
+	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
+		if (strcmp(live->migration, over[i]) == 0)
+			return false;
+	return true;
+}
+
+/* A property of a CPU object; NULL if QEMU does not have it. */
+static json_t *cpu_property(struct live *live, const char *path, const char *name)
+{
+	json_t *value = NULL;
+
+	if (qmp_execute_pack(live->qmp, LIVE_REPLY_MS, &value, "qom-get", "{s:s, s:s}", "path",
+			     path, "property", name))
+		return NULL;
+	return value;
+}
+
+static json_t *cpu_features(struct live *live, const json_t *cpu)
+{
+	const char *path = json_string_value(json_object_get(cpu, "qom-path"));
+	json_t *words = path ? cpu_property(live, path, "feature-words") : NULL;
+	json_t *bits = words ? cpu_property(live, path, "phys-bits") : NULL;
+
+	if (!words)
+		return json_null();
+	if (!bits)
+		bits = json_integer(0);
+	return json_pack("{s:o, s:o}", "feature-words", words, "phys-bits", bits);
+}
+
+enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
+				   struct nestmig_detail *detail)
+{
+	json_t *list = NULL, *cpus = json_array(), *cpu;
+	size_t i;
+
+	if (qmp_execute(live->qmp, "query-cpus-fast", NULL, LIVE_REPLY_MS, &list)) {
+		json_decref(cpus);
+		return live_failed(live, "query-cpus-fast", detail);
+	}
+	json_array_foreach(list, i, cpu) json_array_append_new(cpus, cpu_features(live, cpu));
+	json_decref(list);
+	*ret_cpus = cpus;
+	return NESTMIG_OK;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+void live_catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+bool live_interrupted(void)
+{
+	return interrupted;
+}
+
+int64_t live_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+#define PROGRESS_MS 200
+
+void live_progress(const char *what, uint64_t done, uint64_t total)
+{
+	static int64_t last;
+	int64_t now = live_now();
+
+	if (!isatty(STDERR_FILENO) || now - last < PROGRESS_MS)
+		return;
+	last = now;
+	if (total)
+		fprintf(stderr, "\r%s: %" PRIu64 " of about %" PRIu64 " MiB ", what, done >> 20,
+			total >> 20);
+	else
+		fprintf(stderr, "\r%s: %" PRIu64 " MiB ", what, done >> 20);
+}
+
+void live_progress_end(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A running QEMU over QMP, as snapshot and restore need it. */
+#ifndef NESTMIG_LIVE_H
+#define NESTMIG_LIVE_H
+
+#include <jansson.h>
+
+#include "nestmig.h"
+#include "qmp.h"
+#include "state.h"
+
+/* How long QEMU may take to answer a command, ms. */
+#define LIVE_REPLY_MS 10000
+
+struct live {
+	struct qmp *qmp;
+	char status[32];    /* of query-status, when last asked */
+	char migration[32]; /* of query-migrate; "none" before the first migration */
+	char error[400];    /* error-desc of query-migrate, or "" */
+	bool running;
+};
+
+/* Connects; errors: QMP, TIMEOUT. live_close must follow also on failure. */
+NESTMIG_CHECKED enum nestmig_error live_open(struct live *live, const char *address,
+					     struct nestmig_detail *detail);
+void live_close(struct live *live);
+
+/* Turns the last failure of live->qmp into an error; what is put before its text. */
+enum nestmig_error live_failed(struct live *live, const char *what, struct nestmig_detail *detail);
+
+/* query-status into live->status and live->running. */
+NESTMIG_CHECKED enum nestmig_error live_query_status(struct live *live,
+						     struct nestmig_detail *detail);
+
+/* query-migrate into live->migration and live->error. */
+NESTMIG_CHECKED enum nestmig_error live_query_migrate(struct live *live,
+						      struct nestmig_detail *detail);
+
+/* Is live->migration a migration that is not over yet? */
+bool live_is_migrating(const struct live *live);
+
+/*
+ * The CPU of every vCPU as JSON, {"feature-words": ..., "phys-bits": ...}, in an array in order of
+ * cpu-index; null where QEMU does not tell. A new reference.
+ */
+NESTMIG_CHECKED enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
+						   struct nestmig_detail *detail);
+
+/*
+ * From here on SIGINT and SIGTERM do not end the program, but make live_interrupted true: the VM
+ * must not be left in the middle of something.
+ */
+void live_catch_signals(void);
+bool live_interrupted(void);
+
+/* Monotonic time, ms. */
+int64_t live_now(void);
+
+/* A line of progress on stderr if that is a terminal: done of total bytes (0: not known). Rewrites
+ * itself at most five times a second; live_progress_end ends the line. */
+void live_progress(const char *what, uint64_t done, uint64_t total);
+void live_progress_end(void);
+
+#endif

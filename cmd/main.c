@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* nestmig: finds the subcommand and runs it. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* clang-format off */
+static const struct command commands[] = {
+	{"snapshot", "[--state-only] [--resume] [--json] --qmp SOCKET FILE",
+	 "save a running VM, or only its device state, to a .nms snapshot",
+	 "  -q, --qmp SOCKET     QMP socket of the VM: PATH, unix:PATH or tcp:HOST:PORT\n"
+	 "  -s, --state-only     device state without RAM; the VM goes on after milliseconds\n"
+	 "  -r, --resume         let a VM that was running go on after a full snapshot\n"
+	 "  -H, --host PROFILE   profile of the source host: a file, \"live\" or \"none\"\n"
+	 "  -l, --level N        zstd level, 1 to 19 (default 1)\n"
+	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_snapshot},
+	{"validate", "[--host PROFILE] [--strict] [--json] FILE...",
+	 "tell whether saved vCPUs will resume on a host, and if not why",
+	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this\n"
+	 "                       machine, \"none\"; default: the host that the file itself describes\n"
+	 "      --strict         count what could not be judged as a finding\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -j, --json           one JSON document a file on stdout\n",
+	 cmd_validate},
+	{"inspect", "[--field NAME | --raw ITEM] [--vcpu N] [--json] FILE",
+	 "show the saved state of vCPUs in readable form",
+	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"
+	 "  -R, --raw ITEM       the undecoded bytes of an item (vmcb12, nested_state, ...) to stdout\n"
+	 "      --fields         list the names of all fields\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -c, --vcpu N         with --field and --raw: the vCPU, by position (default 0)\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_inspect},
+	{"restore", "[--host PROFILE] [--force] [--json] --qmp SOCKET FILE",
+	 "restore a snapshot into a QEMU started with -incoming defer",
+	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH, unix:PATH or tcp:HOST:PORT\n"
+	 "  -H, --host PROFILE   the host to judge for; default \"live\", this machine\n"
+	 "  -f, --force          restore although the state would not resume\n"
+	 "      --strict         refuse also what could not be judged\n"
+	 "  -w, --watch S        seconds to watch the VM after it runs (default 1)\n"
+	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_restore},
+	{"host", "[--root DIR] [--save FILE] [--json]",
+	 "show or save the profile of a host",
+	 "      --root DIR       a captured directory tree instead of this machine\n"
+	 "  -s, --save FILE      write the profile as JSON to FILE\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_host},
+	{"rules", "[--json]",
+	 "list all rules",
+	 "  -j, --json           one JSON document a rule on stdout\n",
+	 cmd_rules},
+	{"explain", "[--json] RULE...",
+	 "explain a rule: what must hold, why, what happens if not, what to do",
+	 "  -j, --json           one JSON document a rule on stdout\n",
+	 cmd_explain},
+};
+/* clang-format on */
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *out)
+{
+	fputs("Usage: nestmig SUBCOMMAND [options] FILE...\n"
+	      "Will a saved nested vCPU resume on another KVM host? Checks, saves and moves "
+	      "it.\n\n",
+	      out);
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n`nestmig SUBCOMMAND --help` tells more. Exit status: 0 nothing found, 1 "
+	      "findings,\n"
+	      "2 trouble.\n",
+	      out);
+}
+
+/* A full disk or a closed pipe must not look like success. */
+static int checked(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "nestmig: writing to standard output: %s\n", strerror(errno));
+	return EXIT_TROUBLE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	/* QEMU may close a pipe, the disk may be full or a size limit reached: errors, not deaths.
+	 */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (strcmp(name, "--version") == 0) {
+		printf("nestmig %s\n", nestmig_version());
+		return checked(EXIT_CLEAN);
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		usage(stdout);
+		return checked(EXIT_CLEAN);
+	}
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return checked(commands[i].run(&commands[i], argc - 1, argv + 1));
+	if (*name)
+		fprintf(stderr, "nestmig: there is no subcommand \"%s\"\n", name);
+	usage(stderr);
+	return EXIT_TROUBLE;
+}

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion of nestmig(1) for bash.
+_nestmig() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect restore host rules explain \
+			--help --version" -- "$current")
+		return
+	fi
+	case ${COMP_WORDS[1]} in
+	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
+	validate) options="--host --strict --skip-ram --json --help" ;;
+	inspect) options="--field --raw --fields --vcpu --skip-ram --json --help" ;;
+	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
+	host) options="--root --save --json --help" ;;
+	rules) options="--json --help" ;;
+	explain)
+		options="--json --help"
+		[[ $current = -* ]] || options=$(nestmig rules --json 2>/dev/null |
+			sed -n 's/.*"id": *"\([^"]*\)".*/\1/p')
+		;;
+	esac
+	if [ "$previous" = --field ] || [ "$previous" = -f ]; then
+		options=$(nestmig inspect --fields 2>/dev/null)
+	elif [[ $current != -* ]] && [ "${COMP_WORDS[1]}" != explain ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+}
+complete -o filenames -F _nestmig nestmig

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Arguments of options. */
+#include "options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+bool option_number(const char *text, int low, int high, int *ret_number)
+{
+	long number;
+	char *end;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < low || number > high)
+		return false;
+	*ret_number = (int)number;
+	return true;
+}

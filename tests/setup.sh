@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Installs the Debian packages of the sets that are named: build, hosts, tests. Says which, and does
+# nothing if they are all there.
+set -eu
+
+build="gcc libc6-dev cmake ninja-build pkg-config scdoc libjansson-dev libzstd-dev libxxhash-dev
+libseccomp-dev libsmartcols-dev"
+hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace socat iproute2 ca-certificates"
+tests="check clang clang-format libclang-rt-14-dev lld man-db"
+
+wanted=
+for set in "$@"; do
+	case $set in
+	build) wanted="$wanted $build" ;;
+	hosts) wanted="$wanted $hosts" ;;
+	tests) wanted="$wanted $tests" ;;
+	*)
+		echo "setup.sh: there is no set of packages \"$set\"" >&2
+		exit 2
+		;;
+	esac
+done
+
+missing=
+for package in $wanted; do
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+		missing="$missing $package"
+done
+
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+# The kernel of the emulated hosts comes from apt too, so its lists must be there.
+if [ -n "$missing" ] || ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
+	echo "Refreshing the package lists (apt-get update)"
+	$as_root apt-get update -qq
+fi
+[ -n "$missing" ] || exit 0
+echo "Installing with apt-get:$missing"
+# shellcheck disable=SC2086 # one word a package
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends \
+	-o Dpkg::Use-Pty=0 $missing >/dev/null
