@@ -126,6 +126,8 @@ static enum nestmig_error read_vcpu(struct nestmig_state *state, struct nm_sourc
 	return nm_decode_kvm(vcpu, kind, origin, detail);
 }
 
+#define QEMU_CPU_MAX (64U << 10)
+
 /* The CPU object of QEMU: counts unless the vCPU has a whole CPUID already. */
 static enum nestmig_error read_qemu_cpu(struct nestmig_state *state, struct nm_source *source,
 					const struct nm_nms_record *record,
@@ -137,6 +139,9 @@ static enum nestmig_error read_qemu_cpu(struct nestmig_state *state, struct nm_s
 
 	if (!vcpu || nm_vcpu_has(vcpu, NESTMIG_HAVE(CPUID)))
 		return NESTMIG_OK;
+	if (record->length > QEMU_CPU_MAX)
+		return nm_fail_at(detail, NESTMIG_ERR_LIMIT, record->offset,
+				  "record QEMU_CPU has more than %u bytes", QEMU_CPU_MAX);
 	error = nm_source_window(source, record->payload_offset, (size_t)record->length,
 				 &origin.bytes, detail);
 	return error ? error : nm_qemu_features_text(vcpu, origin, detail);
@@ -185,9 +190,11 @@ static enum nestmig_error read_info(struct nestmig_state *state, const struct nm
 				    struct nestmig_detail *detail)
 {
 	if (info->machine && !state->machine) {
-		state->machine = strdup(info->machine);
-		if (!state->machine)
-			return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+		enum nestmig_error error =
+			nm_state_set_machine(state, info->machine, strlen(info->machine), detail);
+
+		if (error)
+			return error;
 	}
 	for (size_t i = 0; i < state->vcpu_count; i++) {
 		struct nestmig_vcpu_view *view = &state->vcpus[i].view;

@@ -212,6 +212,7 @@ static enum nestmig_error take_head(struct nestmig_state *state, struct qemu_spa
 				    struct nestmig_detail *detail)
 {
 	size_t at = QEMU_FILE_HEADER;
+	enum nestmig_error error;
 	uint32_t length;
 
 	if (head.size < at + 5 || head.bytes[at] != QEMU_VM_CONFIGURATION)
@@ -222,13 +223,9 @@ static enum nestmig_error take_head(struct nestmig_state *state, struct qemu_spa
 		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, head.offset + at - 4,
 				  "the configuration section gives the machine name %u bytes",
 				  length);
-	state->machine = strndup((const char *)head.bytes + at, length);
-	if (!state->machine)
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
-	/* It will be printed. */
-	for (char *p = state->machine; *p; p++)
-		if (*p <= ' ' || *p > '~')
-			*p = '?';
+	error = nm_state_set_machine(state, (const char *)head.bytes + at, length, detail);
+	if (error)
+		return error;
 	at += length;
 	/* 01 be32 id, u8 3, "ram", be32 instance, be32 version */
 	if (head.size - at < 17 || head.bytes[at] != QEMU_VM_SECTION_START ||

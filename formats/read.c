@@ -78,6 +78,8 @@ enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 	enum nestmig_error error;
 	struct stat st;
 
+	if (flags & ~(unsigned)NESTMIG_READ_SKIP_RAM_CHECKSUM)
+		return nm_fail(detail, NESTMIG_ERR_INVALID, "unknown flags 0x%x", flags);
 	if (stat(path, &st) < 0)
 		return nm_fail_errno(detail, "cannot open it");
 	error = nm_state_new(path, NULL, &state, detail);

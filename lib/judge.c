@@ -195,6 +195,16 @@ uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *c
 
 /* ---- The report ------------------------------------------------------------------------------ */
 
+/* The name of the file that a field stands in, below a dump directory. */
+static void show_file(struct nm_shown_field *field, const struct nm_vcpu *vcpu)
+{
+	const struct nm_field *entry = nm_field_find(field->name);
+	const char *file = entry ? vcpu->origin[entry->item].file : NULL;
+
+	if (file && strlen(file) < sizeof(field->file))
+		memcpy(field->file, file, strlen(file));
+}
+
 /* The values of the fields that a rule shows. */
 static void show_fields(struct nm_finding *finding, const struct nm_vcpu *vcpu)
 {
@@ -210,6 +220,7 @@ static void show_fields(struct nm_finding *finding, const struct nm_vcpu *vcpu)
 		field->offset = UINT64_MAX;
 		field->known = nm_vcpu_field(vcpu, field->name, &field->value, &field->width,
 					     &field->offset);
+		show_file(field, vcpu);
 		finding->field_count++;
 		text += length;
 		text += strspn(text, " ");

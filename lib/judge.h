@@ -60,10 +60,11 @@ uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *c
 /* A field as it was when the rule was judged. */
 struct nm_shown_field {
 	char name[48];
-	bool known; /* false: the field is not in the file */
+	char file[48]; /* below a dump directory; empty: the file itself */
+	bool known;    /* false: the field is not in the file */
 	uint64_t value;
 	unsigned width;  /* in bytes */
-	uint64_t offset; /* in the file, UINT64_MAX: none of its own */
+	uint64_t offset; /* in the file; UINT64_MAX: none of its own */
 };
 
 struct nm_finding {

@@ -75,7 +75,7 @@ struct nestmig_state;
  * RAM is not read, but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM.
  * The object keeps the file open until it is freed.
  *
- * Errors: IO, FORMAT, TRUNCATED, CHECKSUM, UNSUPPORTED, LIMIT, NOMEM.
+ * Errors: IO, FORMAT, TRUNCATED, CHECKSUM, UNSUPPORTED, LIMIT, NOMEM, INVALID (flags).
  */
 NESTMIG_CHECKED enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 						      struct nestmig_state **ret_state,
@@ -102,8 +102,9 @@ NESTMIG_CHECKED enum nestmig_error nestmig_inspect_json(const struct nestmig_sta
 
 /*
  * One field of one vCPU by name ("vmcb12.control.asid", "sregs.cr0", "sregs.cs.base"): its value,
- * width in bytes and byte offset in the file (UINT64_MAX where it has none of its own).
- * Errors: NOT_FOUND (no such field, or its item is absent: detail says which), INVALID (vcpu).
+ * width in bytes and byte offset in the file, of an .nms in the stream inside (UINT64_MAX where it
+ * has none of its own). Errors: NOT_FOUND (no such field, or its item is absent: detail says
+ * which), INVALID (vcpu).
  */
 NESTMIG_CHECKED enum nestmig_error nestmig_field(const struct nestmig_state *state, size_t vcpu,
 						 const char *name, uint64_t *ret_value,
@@ -124,15 +125,17 @@ NESTMIG_CHECKED enum nestmig_error nestmig_item_bytes(const struct nestmig_state
 struct nestmig_host;
 
 /* The profile of this machine, from /proc, /sys and /dev/kvm. What is missing stays unknown.
- * Errors: CAPABILITY (no KVM here), IO, NOMEM. */
+ * Errors: CAPABILITY (no KVM here), IO, NOMEM; FORMAT, LIMIT for files of /sys that are broken. */
 NESTMIG_CHECKED enum nestmig_error nestmig_host_live(struct nestmig_host **ret_host,
 						     struct nestmig_detail *detail);
 
-/* The same from a captured directory tree: ROOT/proc, ROOT/sys and ROOT/kvm (nestmig-host(1)). */
+/* The same from a captured directory tree: ROOT/proc, ROOT/sys and ROOT/kvm (nestmig-host(1)).
+ * Errors: IO, NOT_FOUND (none of the three), FORMAT, LIMIT, NOMEM. */
 NESTMIG_CHECKED enum nestmig_error
 nestmig_host_tree(const char *root, struct nestmig_host **ret_host, struct nestmig_detail *detail);
 
-/* A profile saved as JSON, schema "nestmig.host/1". Errors: IO, FORMAT, NOMEM. */
+/* A profile saved as JSON, schema "nestmig.host/1".
+ * Errors: IO, FORMAT, LIMIT, UNSUPPORTED (a newer schema), NOMEM. */
 NESTMIG_CHECKED enum nestmig_error
 nestmig_host_load(const char *path, struct nestmig_host **ret_host, struct nestmig_detail *detail);
 

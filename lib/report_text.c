@@ -63,9 +63,12 @@ static void put_field(struct text *t, const struct nm_shown_field *field)
 		return;
 	}
 	nm_buf_printf(&t->buf, "= 0x%0*" PRIx64, (int)(2 * field->width), field->value);
-	if (field->offset != UINT64_MAX)
-		nm_buf_printf(&t->buf, "  %s(at byte %" PRIu64 " = 0x%" PRIx64 ")%s", t->dim,
-			      field->offset, field->offset, t->plain);
+	if (field->offset != UINT64_MAX) {
+		const char *separator = *field->file ? ", byte " : "byte ";
+
+		nm_buf_printf(&t->buf, "  %s(%s%s%" PRIu64 " = 0x%" PRIx64 ")%s", t->dim,
+			      field->file, separator, field->offset, field->offset, t->plain);
+	}
 	nm_buf_puts(&t->buf, "\n");
 }
 

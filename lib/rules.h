@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Rules: rows of lib/<kind>/rules.def, each with a predicate in lib/<kind>/predicates.h, and what
- * is made of them.
+ * Rules: rows of lib/<kind>/rules.def, each with a predicate in lib/<kind>/predicates.h, and what is
+ * made of them.
  *
  * A row:
- *   RULE(ident, "id", "title", "group", severity, when, inputs, may_read, "fields", before,
- * changed, after, "reference", "cause", "remedy") ident      names the predicate rule_<ident> and
- * the enum value NESTMIG_RULE_<ident> id         the stable id; ids are sorted in the file and
- * never reused title      what must hold, one sentence severity   ERROR, WARNING or NOTE: only an
- * ERROR makes a verdict fail when       WHEN_ALWAYS, WHEN_L2 (GUEST_MODE set), WHEN_L1, ...:
- * elsewhere the rule does not apply inputs     NESTMIG_HAVE bits; with any of them absent the rule
- * is unknown may_read   NESTMIG_HAVE bits of what the predicate asks for only if the inputs do not
- * decide: it says unknown itself where such an item is needed and absent fields     names of the
- * fields that a finding shows, space-separated (nestmig_field) before     consequence on kernels
- * older than `changed` (or on all, if changed is 0); CONSEQUENCE_NONE: the rule does not apply
- * there changed    NESTMIG_KERNEL(major, minor) from which `after` holds, or 0 after consequence
- * from then on; CONSEQUENCE_NONE: the rule does not apply there reference  manual and section
- * title, or KVM function and version cause      how such a state comes about remedy     what an
- * operator can do
+ *   RULE(ident, "id", "title", "group", severity, when, inputs, may_read, "fields", before, changed,
+ *        after, "reference", "cause", "remedy")
+ *
+ * ident      names the predicate rule_<ident> and the enum value NESTMIG_RULE_<ident>
+ * id         the stable id; ids are sorted in the file and never reused
+ * title      what must hold, one sentence
+ * severity   ERROR, WARNING or NOTE: only an ERROR makes a verdict fail
+ * when       WHEN_ALWAYS, WHEN_L2 (GUEST_MODE set), WHEN_L1, ...: elsewhere the rule does not apply
+ * inputs     NESTMIG_HAVE bits; with any of them absent the rule is unknown
+ * may_read   NESTMIG_HAVE bits of what the predicate asks for only if the inputs do not decide: it
+ *            says unknown itself where such an item is needed and absent
+ * fields     names of the fields that a finding shows, space-separated (nestmig_field)
+ * before     consequence on kernels older than `changed` (or on all, if changed is 0);
+ *            CONSEQUENCE_NONE: the rule does not apply there
+ * changed    NESTMIG_KERNEL(major, minor) from which `after` holds, or 0
+ * after      consequence from then on; CONSEQUENCE_NONE: the rule does not apply there
+ * reference  manual and section title, or KVM function and version
+ * cause      how such a state comes about
+ * remedy     what an operator can do
  */
 #ifndef NESTMIG_RULES_H
 #define NESTMIG_RULES_H

@@ -128,6 +128,21 @@ enum nestmig_error nm_state_add_source(struct nestmig_state *state, struct nm_so
 	return NESTMIG_OK;
 }
 
+enum nestmig_error nm_state_set_machine(struct nestmig_state *state, const char *name,
+					size_t length, struct nestmig_detail *detail)
+{
+	char *copy = strndup(name, length);
+
+	if (!copy)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	for (char *p = copy; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			*p = '?';
+	free(state->machine);
+	state->machine = copy;
+	return NESTMIG_OK;
+}
+
 const char *nm_state_keep(struct nestmig_state *state, const char *text)
 {
 	char *copy;

@@ -104,6 +104,11 @@ NESTMIG_CHECKED enum nestmig_error nm_state_add_source(struct nestmig_state *sta
 						       struct nm_source *source,
 						       struct nestmig_detail *detail);
 
+/* The machine name, which comes from the file and will be printed: made of graphic ASCII. */
+NESTMIG_CHECKED enum nestmig_error nm_state_set_machine(struct nestmig_state *state,
+							const char *name, size_t length,
+							struct nestmig_detail *detail);
+
 /* Keeps a copy of text as long as the state lives; NULL when out of memory. */
 const char *nm_state_keep(struct nestmig_state *state, const char *text);
 
