@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# All tests: style, gcc and clang with warnings as errors, unit tests with and without sanitizers,
+# fuzz targets on their corpus, the emulated hosts, and the readers on what those made.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=build/artefacts
+passed=0
+failed=0
+start=$SECONDS
+
+# step TITLE COMMAND...: runs it, shows how long it took, and its output only if it fails.
+step() {
+	local title=$1 log begin=$SECONDS
+	shift
+	log=$(mktemp)
+	printf '%-58s ' "$title"
+	if "$@" >"$log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok ($((SECONDS - begin)) s)"
+	else
+		failed=$((failed + 1))
+		echo "FAILED ($((SECONDS - begin)) s)"
+		tail -n 80 "$log" | sed 's/^/    /'
+	fi
+	rm -f "$log"
+}
+
+# The same for what takes long: its output is shown as it comes.
+long_step() {
+	local title=$1 begin=$SECONDS
+	shift
+	echo "$title ..."
+	if "$@" 2>&1 | sed 's/^/    /'; then
+		passed=$((passed + 1))
+		printf '%-58s ok (%d s)\n' "$title" "$((SECONDS - begin))"
+	else
+		failed=$((failed + 1))
+		printf '%-58s FAILED (%d s)\n' "$title" "$((SECONDS - begin))"
+	fi
+}
+
+build() {
+	cmake --preset "$1" && cmake --build --preset "$1"
+}
+
+format() {
+	git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+}
+
+step "gcc builds without a warning" build release
+step "clang builds without a warning" build clang
+step "gcc with ASan and UBSan builds" build sanitize
+step "clang with libFuzzer builds" build fuzz
+step "clang-format has nothing to change" format
+step "the project keeps its own rules" tests/self.sh build/release
+step "unit tests" ctest --preset release
+step "unit tests with ASan and UBSan" ctest --preset sanitize
+step "command line goldens" tests/cli/run.sh build/release
+step "command line goldens with ASan and UBSan" tests/cli/run.sh build/sanitize
+long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
+step "readers on streams of the hosts, whole and damaged" tests/readers.sh build/sanitize "$out"
+step "fuzz targets" tests/fuzz/run.sh build/fuzz "$out"
+
+echo "$passed passed, $failed failed"
+if [ "$failed" = 0 ]; then
+	echo "nestmig: all tests passed in $((SECONDS - start)) s."
+else
+	echo "nestmig: $failed of $((passed + failed)) test steps failed; see above."
+	exit 1
+fi

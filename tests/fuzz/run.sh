@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run.sh BUILD ARTEFACTS [SECONDS]: every fuzz target for some seconds (default 15), from genuine
+# inputs. A crash, a leak, a time-out or too much memory is a failure.
+set -euo pipefail
+
+build=$1 artefacts=$2 seconds=${3:-15}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# seeds NAME: genuine inputs of a target, in $work/NAME
+seeds() {
+	mkdir -p "$work/$1"
+	case $1 in
+	fuzz_qemu) cp "$artefacts"/A/*.qemu "$work/$1" ;;
+	fuzz_nms) cp "$artefacts"/A/*.nms "$work/$1" ;;
+	fuzz_host) cp "$artefacts"/B/host.json "$work/$1" ;;
+	fuzz_kvm)
+		local i=0 name
+		for name in nested_state sregs sregs2 regs vcpu_events debugregs mp_state msrs cpuid; do
+			# shellcheck disable=SC2059 # the format is the byte
+			{ printf "\\x0$i" && cat "$artefacts/A/raw1/vcpu0/$name"; } >"$work/$1/$name"
+			i=$((i + 1))
+		done
+		;;
+	esac
+}
+
+ran=0
+for target in "$build"/tests/fuzz_*; do
+	name=$(basename "$target")
+	case $name in *.*) continue ;; esac
+	seeds "$name"
+	echo "$name: $seconds s"
+	"$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=1048576 \
+		-print_final_stats=1 -artifact_prefix="$work/$name-" "$work/$name" 2>"$work/log" || {
+		tail -n 40 "$work/log"
+		echo "$name: failed"
+		exit 1
+	}
+	grep -E 'number_of_executed_units|peak_rss' "$work/log"
+	ran=$((ran + 1))
+done
+[ "$ran" -ge 5 ] || { echo "only $ran fuzz targets were there"; exit 1; }

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A healthy SVM guest in L2 that the tests of rules start from, and how they change it. */
+#ifndef NESTMIG_RULES_VM_H
+#define NESTMIG_RULES_VM_H
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "judge.h"
+#include "source.h"
+#include "vmcb/vmcb12.h"
+
+#define RAM_SIZE   0x200000 /* bytes that are at hand */
+#define RAM_BACKED 0x4000000
+
+/* Where things are in guest memory; those of a genuine guest. */
+#define GPA_L2_CR3 0x101000
+#define GPA_HSAVE  0x109000
+#define GPA_VMCB   0x10a000
+#define GPA_MSRPM  0x10c000
+#define GPA_IOPM   0x10e000
+#define GPA_NCR3   0x112000
+#define GPA_L1_CR3 0x113000
+
+/* Addresses that are not RAM, and that the guest's 40 bits do not reach. */
+#define NO_RAM         UINT64_C(0x8000000)
+#define BEYOND_40_BITS UINT64_C(0x10000000000)
+
+/* A state of one vCPU with its host, all in one piece. */
+struct vm {
+	struct nestmig_state state;
+	struct nm_vcpu vcpu;
+	struct nm_extent extents[2];
+	struct nestmig_host_view host;
+	struct nm_order order;
+	uint8_t page[KVMNS_VMCB_SIZE];
+	uint8_t *ram; /* RAM_SIZE bytes */
+};
+
+/* One change of a value. */
+enum place { PLACE_END, PLACE_PAGE, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK };
+
+struct poke {
+	enum place place;
+	size_t offset;
+	unsigned width;
+	uint64_t value;
+};
+
+/* Widths of the fields of a VMCB12. */
+enum vmcb12_width {
+#define VMCB_FIELD(area, offset, width, ident, name, in_blob) VMCB12_WIDTH_##ident = (width),
+#include "vmcb/layout.def"
+#undef VMCB_FIELD
+};
+
+#define MEMBER_SIZE(type, member) sizeof(((type *)0)->member)
+
+/* Pokes: a field of the VMCB12, a member of the vCPU's or the host's view, 8 bytes of guest memory,
+ * an item that is absent. */
+#define PAGE(ident, value)                                                                         \
+	{                                                                                          \
+		PLACE_PAGE, VMCB12_OFFSET_##ident, VMCB12_WIDTH_##ident, value                     \
+	}
+#define VIEW(member, value)                                                                        \
+	{                                                                                          \
+		PLACE_VIEW, offsetof(struct nestmig_vcpu_view, member),                            \
+			MEMBER_SIZE(struct nestmig_vcpu_view, member), value                       \
+	}
+#define HOST(member, value)                                                                        \
+	{                                                                                          \
+		PLACE_HOST, offsetof(struct nestmig_host_view, member),                            \
+			MEMBER_SIZE(struct nestmig_host_view, member), value                       \
+	}
+#define RAM(gpa, value)                                                                            \
+	{                                                                                          \
+		PLACE_RAM, gpa, 8, value                                                           \
+	}
+#define LACK(item)                                                                                 \
+	{                                                                                          \
+		PLACE_LACK, NESTMIG_ITEM_##item, 0, 0                                              \
+	}
+#define CPUID(leaf, bits)    VIEW(cpuid.word[NESTMIG_CPUID_##leaf], bits)
+#define KERNEL(major, minor) HOST(kernel, NESTMIG_KERNEL(major, minor))
+
+#define MAX_POKES            8
+#define MAX_RELATED          4
+
+/* One rule: from the healthy state, what breaks it and what leaves it satisfied. Rules in `related`
+ * may break with it (their index plus one; 0 ends the list). */
+struct rule_case {
+	enum nestmig_rule rule;
+	struct poke breaks[MAX_POKES], holds[MAX_POKES];
+	unsigned related[MAX_RELATED];
+};
+
+#define RELATED(ident) (NESTMIG_RULE_##ident + 1)
+
+/* Judges the vCPU. */
+struct judged {
+	struct nestmig_ctx ctx;
+	uint64_t broken[NM_RULE_WORDS], unknown[NM_RULE_WORDS];
+};
+
+static void put(uint8_t *at, unsigned width, uint64_t value)
+{
+	for (unsigned i = 0; i < width; i++)
+		at[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* Absent as a whole: no bit, and for the kernel no number either. */
+static void lack(struct vm *vm, unsigned item)
+{
+	vm->vcpu.view.have &= ~(UINT64_C(1) << item);
+	vm->host.have &= ~(UINT64_C(1) << item);
+	if (item == NESTMIG_ITEM_HOST_KERNEL)
+		vm->host.kernel = 0;
+	if (item == NESTMIG_ITEM_MEMORY) {
+		vm->state.memory_known = false;
+		vm->state.extent_count = 0;
+	}
+}
+
+static void vm_poke(struct vm *vm, const struct poke *pokes)
+{
+	for (const struct poke *p = pokes; p->place != PLACE_END; p++) {
+		switch (p->place) {
+		case PLACE_PAGE:
+			put(vm->page + p->offset, p->width, p->value);
+			break;
+		case PLACE_VIEW:
+			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);
+			break;
+		case PLACE_HOST:
+			memcpy((uint8_t *)&vm->host + p->offset, &p->value, p->width);
+			break;
+		case PLACE_RAM:
+			put(vm->ram + p->offset, p->width, p->value);
+			break;
+		case PLACE_LACK:
+			lack(vm, (unsigned)p->offset);
+			break;
+		case PLACE_END:
+			break;
+		}
+	}
+}
+
+/* Features of the guest and the host, as QEMU's "max" CPU has them under KVM. */
+static const struct nestmig_cpuid healthy_cpuid = {
+	.have = (1U << NESTMIG_CPUID_WORDS) - 1,
+	.word =
+		{
+			[NESTMIG_CPUID_1_ECX] = 1U << 17 | 1U << 26,
+			[NESTMIG_CPUID_7_0_EBX] = 1U << 0 | 1U << 7 | 1U << 20,
+			[NESTMIG_CPUID_7_0_ECX] = 1U << 2 | 1U << 3 | 1U << 16,
+			[NESTMIG_CPUID_80000001_ECX] = 1U << 2,
+			[NESTMIG_CPUID_80000001_EDX] = 1U << 20 | 1U << 25 | 1U << 29,
+			[NESTMIG_CPUID_80000008_EAX] = 0x3028,
+			[NESTMIG_CPUID_8000000A_EBX] = 16,
+			[NESTMIG_CPUID_8000000A_EDX] = 1U << 0 | 1U << 3 | 1U << 16,
+		},
+};
+
+static void fill_page(struct vm *vm)
+{
+	static const struct poke fields[] = {
+		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT),
+		PAGE(intercept_word4, VMCB12_INTERCEPT4_VMRUN),
+		PAGE(iopm_base_pa, GPA_IOPM),
+		PAGE(msrpm_base_pa, GPA_MSRPM),
+		PAGE(asid, 1),
+		PAGE(nested_ctl, VMCB12_NP_ENABLE),
+		PAGE(nested_cr3, GPA_NCR3),
+		PAGE(save_cs_attrib, 0xa9b),
+		PAGE(save_efer, 0x1500),
+		PAGE(save_cr4, 0x20),
+		PAGE(save_cr3, GPA_L1_CR3),
+		PAGE(save_cr0, 0x80010033),
+		PAGE(save_dr7, 0x400),
+		PAGE(save_dr6, 0xffff0ff0),
+		PAGE(save_rflags, 0x2),
+		PAGE(save_rip, 0x1000bc),
+		PAGE(save_rax, GPA_VMCB),
+		{0},
+	};
+
+	vm_poke(vm, fields);
+}
+
+static void fill_view(struct vm *vm)
+{
+	struct nestmig_vcpu_view *v = &vm->vcpu.view;
+
+	v->vendor = NESTMIG_VENDOR_AMD;
+	v->have = NESTMIG_HAVE(NESTED) | NESTMIG_HAVE(VMCB12) | NESTMIG_HAVE(SREGS) |
+		  NESTMIG_HAVE(REGS) | NESTMIG_HAVE(EVENTS) | NESTMIG_HAVE(DEBUGREGS) |
+		  NESTMIG_HAVE(MP_STATE) | NESTMIG_HAVE(HSAVE_PA) | NESTMIG_HAVE(CPUID) |
+		  NESTMIG_HAVE(MEMORY);
+	v->nested.flags = KVMNS_GUEST_MODE | KVMNS_GIF_SET;
+	v->nested.stored_flags = v->nested.flags;
+	v->nested.format = KVMNS_FORMAT_SVM;
+	v->nested.size = KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE;
+	v->nested.vmcb_pa = GPA_VMCB;
+	v->vmcb12 = vm->page;
+	v->sregs.cr0 = 0x80000033;
+	v->sregs.cr3 = GPA_L2_CR3;
+	v->sregs.cr4 = 0x620;
+	v->sregs.efer = 0x1500;
+	v->sregs.cs =
+		(struct nestmig_segment){.selector = 8, .type = 11, .present = 1, .s = 1, .l = 1};
+	v->regs.rip = 0x1000de;
+	v->regs.rflags = 0x2;
+	v->events.flags = 0xd;
+	v->debugregs.dr6 = 0xffff0ff0;
+	v->debugregs.dr7 = 0x400;
+	v->hsave_pa = GPA_HSAVE;
+	v->cpuid = healthy_cpuid;
+}
+
+static void fill_host(struct vm *vm)
+{
+	vm->host = (struct nestmig_host_view){
+		.have = NESTMIG_HAVE(HOST_KERNEL) | NESTMIG_HAVE(HOST_PARAMS) |
+			NESTMIG_HAVE(HOST_CPUID) | NESTMIG_HAVE(HOST_CAPS),
+		.vendor = NESTMIG_VENDOR_AMD,
+		.kernel = NESTMIG_KERNEL(6, 1),
+		.nested = 1,
+		.npt = 1,
+		.has_nested_state = 1,
+		.cpuid = healthy_cpuid,
+	};
+}
+
+/* A 64-bit L2 under a 64-bit L1 with nested paging, on Linux 6.1 with everything known. */
+static void vm_new(struct vm *vm)
+{
+	struct nm_source *source = NULL;
+
+	memset(vm, 0, sizeof(*vm));
+	vm->ram = calloc(1, RAM_SIZE);
+	if (!vm->ram || nm_source_memory(vm->ram, RAM_SIZE, &source, NULL))
+		abort();
+	fill_page(vm);
+	fill_view(vm);
+	fill_host(vm);
+	vm->extents[0] = (struct nm_extent){.size = RAM_SIZE, .source = source};
+	vm->extents[1] = (struct nm_extent){.gpa = RAM_SIZE, .size = RAM_BACKED - RAM_SIZE};
+	vm->state.format = "raw-dump";
+	vm->state.vendor = NESTMIG_VENDOR_AMD;
+	vm->state.vcpus = &vm->vcpu;
+	vm->state.vcpu_count = 1;
+	vm->state.extents = vm->extents;
+	vm->state.extent_count = 2;
+	vm->state.memory_known = true;
+	nm_order_parse(NULL, &vm->order);
+}
+
+static void vm_free(struct vm *vm)
+{
+	nm_source_free(vm->extents[0].source);
+	free(vm->ram);
+}
+
+static void vm_judge(const struct vm *vm, struct judged *ret)
+{
+	nm_ctx_init(&ret->ctx, &vm->state, &vm->vcpu, &vm->host, &vm->order);
+	nm_judge_vcpu(&ret->ctx, &vm->order, ret->broken, ret->unknown);
+}
+
+#endif

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Rules: their table, and each of them against the healthy guest. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules_control.h"
+#include "rules_state.h"
+
+/* Every condition of the catalogue in the groups blob-header, blob-control, blob-host-save and
+ * l2-live-registers: it is a rule, or not-judged.def says why not. */
+static const char *const catalogue[] = {
+	"svm-ctl-asid-range",
+	"svm-ctl-asid-zero",
+	"svm-ctl-avic-maxidx",
+	"svm-ctl-avic-np",
+	"svm-ctl-avic-ptrs",
+	"svm-ctl-avic-x2",
+	"svm-ctl-clean",
+	"svm-ctl-evtinj-errcode",
+	"svm-ctl-evtinj-mode",
+	"svm-ctl-evtinj-nmi-vector",
+	"svm-ctl-evtinj-resv",
+	"svm-ctl-evtinj-run-pending",
+	"svm-ctl-evtinj-soft-nrip",
+	"svm-ctl-evtinj-type",
+	"svm-ctl-evtinj-vector",
+	"svm-ctl-exit-fields",
+	"svm-ctl-gmet",
+	"svm-ctl-gpat",
+	"svm-ctl-hv-enlightenments",
+	"svm-ctl-int-shadow",
+	"svm-ctl-intercept-cpuid",
+	"svm-ctl-iopm-range",
+	"svm-ctl-iopm-readable",
+	"svm-ctl-lbr",
+	"svm-ctl-mbz-vintr",
+	"svm-ctl-msrpm-range",
+	"svm-ctl-msrpm-readable",
+	"svm-ctl-ncr3-backed",
+	"svm-ctl-ncr3-mbz",
+	"svm-ctl-ncr3-width",
+	"svm-ctl-np-cpuid",
+	"svm-ctl-np-hcr0-pg",
+	"svm-ctl-np-host",
+	"svm-ctl-pause",
+	"svm-ctl-rogpt",
+	"svm-ctl-sev",
+	"svm-ctl-sev-es",
+	"svm-ctl-tlb-control",
+	"svm-ctl-tsc-ratio",
+	"svm-ctl-vgif-cpuid",
+	"svm-ctl-vintr-masking",
+	"svm-ctl-virq",
+	"svm-ctl-vls",
+	"svm-ctl-vmrun-intercept",
+	"svm-ctl-vmsa",
+	"svm-ctl-vnmi-cpuid",
+	"svm-ctl-vnmi-nmi-intercept",
+	"svm-get-buffer",
+	"svm-hdr-copy",
+	"svm-hdr-flags-known",
+	"svm-hdr-flags-svm",
+	"svm-hdr-flags-svme-off",
+	"svm-hdr-format",
+	"svm-hdr-gpat",
+	"svm-hdr-nested-supported",
+	"svm-hdr-noguest-blob-ignored",
+	"svm-hdr-payload-copy",
+	"svm-hdr-reserved-tail",
+	"svm-hdr-run-pending-guest",
+	"svm-hdr-size-guest",
+	"svm-hdr-size-min",
+	"svm-hdr-smm-guest",
+	"svm-hdr-vmcb-pa-align",
+	"svm-hdr-vmcb-pa-backed",
+	"svm-hdr-vmcb-pa-width",
+	"svm-host-cpl",
+	"svm-host-cr0-cd-nw",
+	"svm-host-cr0-high",
+	"svm-host-cr0-pe",
+	"svm-host-cr0-pg",
+	"svm-host-cr3-legacy",
+	"svm-host-cr4",
+	"svm-host-csld",
+	"svm-host-dr6-high",
+	"svm-host-dr7-high",
+	"svm-host-efer-svme",
+	"svm-host-efer-valid",
+	"svm-host-hsave-msr",
+	"svm-host-lma",
+	"svm-host-lme-cr3",
+	"svm-host-lme-pae",
+	"svm-host-lme-pe",
+	"svm-host-not-vmcb12-save",
+	"svm-host-pdptrs",
+	"svm-host-rflags-if",
+	"svm-host-rflags-vm",
+	"svm-host-rip",
+	"svm-host-segs",
+	"svm-host-shared-state",
+	"svm-l2-cpl",
+	"svm-l2-cr0-cd-nw",
+	"svm-l2-cr0-high",
+	"svm-l2-cr3-legacy",
+	"svm-l2-cr3-legacy-low",
+	"svm-l2-cr3-long",
+	"svm-l2-cr4",
+	"svm-l2-cr4-cet-wp",
+	"svm-l2-csl-legacy",
+	"svm-l2-csld",
+	"svm-l2-dr6",
+	"svm-l2-dr7",
+	"svm-l2-efer-reserved",
+	"svm-l2-efer-svme",
+	"svm-l2-lma",
+	"svm-l2-lme-pae",
+	"svm-l2-lme-pe",
+	"svm-l2-long-unsupported",
+	"svm-l2-mode-none",
+	"svm-l2-paged-real",
+	"svm-l2-pdptr",
+	"svm-l2-pdptr-np",
+	"svm-l2-rflags",
+	"svm-l2-rip",
+	"svm-l2-s-cet",
+	"svm-l2-segs-attr",
+	"svm-l2-segs-canonical",
+	"svm-l2-ssp-canonical",
+	"svm-l2-ucet-sev",
+	"svm-l2-ucet-v86",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+	const struct rule_case *cases;
+	size_t count;
+} tables[] = {
+	{control_cases, COUNT(control_cases)},
+	{header_cases, COUNT(header_cases)},
+	{host_cases, COUNT(host_cases)},
+	{l2_cases, COUNT(l2_cases)},
+};
+
+static bool is_not_judged(const char *id)
+{
+	for (size_t i = 0; i < nm_not_judged_count; i++)
+		if (!strcmp(nm_not_judged[i].id, id))
+			return true;
+	return false;
+}
+
+static bool is_ended(const char *text)
+{
+	size_t length = strlen(text);
+
+	return length > 0 && text[length - 1] == '.';
+}
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+START_TEST(ids_are_sorted_and_unique)
+{
+	ck_assert_uint_eq(nm_rule_count, NESTMIG_RULES);
+	for (size_t i = 1; i < nm_rule_count; i++)
+		ck_assert_msg(strcmp(nm_rules[i - 1].id, nm_rules[i].id) < 0, "%s before %s",
+			      nm_rules[i - 1].id, nm_rules[i].id);
+	for (size_t i = 1; i < nm_not_judged_count; i++)
+		ck_assert_msg(strcmp(nm_not_judged[i - 1].id, nm_not_judged[i].id) < 0, "%s",
+			      nm_not_judged[i].id);
+}
+END_TEST
+
+START_TEST(catalogue_is_covered)
+{
+	for (size_t i = 0; i < COUNT(catalogue); i++)
+		ck_assert_msg(!!nm_rule_find(catalogue[i]) != is_not_judged(catalogue[i]),
+			      "%s is in both lists or in none", catalogue[i]);
+}
+END_TEST
+
+START_TEST(rows_are_complete)
+{
+	for (size_t i = 0; i < nm_rule_count; i++) {
+		const struct nm_rule *rule = &nm_rules[i];
+
+		ck_assert_ptr_eq(nm_rule_find(rule->id), rule);
+		ck_assert_str_eq(nestmig_rule_id(i), rule->id);
+		ck_assert_msg(*rule->title && !is_ended(rule->title), "title of %s", rule->id);
+		ck_assert_msg(is_ended(rule->cause), "cause of %s", rule->id);
+		ck_assert_msg(is_ended(rule->remedy), "remedy of %s", rule->id);
+		ck_assert_msg(*rule->reference && !is_ended(rule->reference), "reference of %s",
+			      rule->id);
+		ck_assert_msg(*rule->fields, "fields of %s", rule->id);
+		ck_assert_msg(rule->inputs, "inputs of %s", rule->id);
+		ck_assert_msg(!(rule->inputs & rule->may_read), "inputs of %s", rule->id);
+		ck_assert_msg(rule->changed || rule->after == NM_CONSEQUENCE_NONE,
+			      "%s changes, but when?", rule->id);
+		ck_assert_msg(rule->changed || rule->before != NM_CONSEQUENCE_NONE,
+			      "%s never applies", rule->id);
+	}
+	ck_assert_ptr_null(nestmig_rule_id(nm_rule_count));
+	ck_assert_ptr_null(nm_rule_find("no-such-rule"));
+}
+END_TEST
+
+/* ---- One rule -------------------------------------------------------------------------------- */
+
+static const struct rule_case *case_of(unsigned rule)
+{
+	const struct rule_case *found = NULL;
+
+	for (size_t t = 0; t < COUNT(tables); t++) {
+		for (size_t i = 0; i < tables[t].count; i++) {
+			if (tables[t].cases[i].rule != rule)
+				continue;
+			ck_assert_msg(!found, "two cases of %s", nm_rules[rule].id);
+			found = &tables[t].cases[i];
+		}
+	}
+	ck_assert_msg(found, "no case of %s", nm_rules[rule].id);
+	return found;
+}
+
+static bool is_related(const struct rule_case *one, unsigned rule)
+{
+	for (unsigned i = 0; i < MAX_RELATED; i++)
+		if (one->related[i] == rule + 1)
+			return true;
+	return one->rule == rule;
+}
+
+START_TEST(rule_breaks)
+{
+	const struct rule_case *one = case_of((unsigned)_i);
+	struct judged judged;
+	struct vm vm;
+
+	vm_new(&vm);
+	vm_poke(&vm, one->breaks);
+	vm_judge(&vm, &judged);
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		bool broken = nm_rule_bit(judged.broken, i);
+
+		if (i == one->rule)
+			ck_assert_msg(broken, "%s is not broken", nm_rules[i].id);
+		else if (nm_rules[i].severity == NM_SEVERITY_ERROR && !is_related(one, i))
+			ck_assert_msg(!broken, "%s also breaks %s", nm_rules[one->rule].id,
+				      nm_rules[i].id);
+		ck_assert_msg(!nm_rule_bit(judged.unknown, i), "%s: %s is unknown",
+			      nm_rules[one->rule].id, nm_rules[i].id);
+	}
+	for (unsigned i = 0; i < MAX_RELATED; i++)
+		if (one->related[i])
+			ck_assert_msg(nm_rule_bit(judged.broken, one->related[i] - 1),
+				      "%s does not break %s", nm_rules[one->rule].id,
+				      nm_rules[one->related[i] - 1].id);
+	vm_free(&vm);
+}
+END_TEST
+
+START_TEST(rule_holds)
+{
+	const struct rule_case *one = case_of((unsigned)_i);
+	const struct nm_rule *rule = &nm_rules[_i];
+	struct judged judged;
+	struct vm vm;
+
+	vm_new(&vm);
+	vm_poke(&vm, one->holds);
+	vm_judge(&vm, &judged);
+	ck_assert_msg(!nm_rule_bit(judged.broken, one->rule), "%s is broken", rule->id);
+	ck_assert_msg(!nm_rule_bit(judged.unknown, one->rule), "%s is unknown", rule->id);
+	/* And not because it does not apply. */
+	ck_assert_int_eq(rule->predicate(&judged.ctx), NESTMIG_HOLDS);
+	ck_assert_int_ne(nm_rule_consequence(rule, vm.host.kernel, &vm.order), NM_CONSEQUENCE_NONE);
+	ck_assert(rule->when != NM_WHEN_L2 || (vm.vcpu.view.nested.flags & KVMNS_GUEST_MODE));
+	vm_free(&vm);
+}
+END_TEST
+
+/* Without an input that it always reads, a rule is unknown; without one that it may read, whatever
+ * breaks it never looks satisfied. */
+START_TEST(rule_lacks_inputs)
+{
+	const struct rule_case *one = case_of((unsigned)_i);
+	const struct nm_rule *rule = &nm_rules[_i];
+
+	for (unsigned item = 0; item < NESTMIG_ITEM_COUNT; item++) {
+		bool is_input = nm_rule_inputs(rule) >> item & 1;
+		struct poke lack[] = {{PLACE_LACK, item, 0, 0}, {0}};
+		struct judged judged;
+		struct vm vm;
+
+		if (!is_input && !(rule->may_read >> item & 1))
+			continue;
+		vm_new(&vm);
+		vm_poke(&vm, is_input ? one->holds : one->breaks);
+		vm_poke(&vm, lack);
+		vm_judge(&vm, &judged);
+		ck_assert_msg(nm_rule_bit(judged.unknown, one->rule) ||
+				      (!is_input && nm_rule_bit(judged.broken, one->rule)),
+			      "%s without %s", rule->id, nm_item_name(item));
+		if (is_input)
+			ck_assert_msg(nm_rule_missing(rule, &judged.ctx) >> item & 1,
+				      "%s does not say that it lacks %s", rule->id,
+				      nm_item_name(item));
+		vm_free(&vm);
+	}
+}
+END_TEST
+
+/* ---- The healthy guest ----------------------------------------------------------------------- */
+
+START_TEST(healthy_guest_is_ok)
+{
+	static const uint32_t kernels[] = {NESTMIG_KERNEL(6, 1), NESTMIG_KERNEL(6, 12),
+					   NESTMIG_KERNEL(7, 0), NESTMIG_KERNEL(7, 1),
+					   NESTMIG_KERNEL(7, 2)};
+
+	for (size_t k = 0; k < COUNT(kernels); k++) {
+		struct judged judged;
+		struct vm vm;
+
+		vm_new(&vm);
+		vm.host.kernel = kernels[k];
+		vm_judge(&vm, &judged);
+		for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+			ck_assert_msg(!nm_rule_bit(judged.broken, i), "%s", nm_rules[i].id);
+			ck_assert_msg(!nm_rule_bit(judged.unknown, i), "%s", nm_rules[i].id);
+		}
+		vm_free(&vm);
+	}
+}
+END_TEST
+
+START_TEST(nothing_known_is_unknown)
+{
+	struct judged judged;
+	struct vm vm;
+
+	vm_new(&vm);
+	vm.vcpu.view.have = 0;
+	vm.vcpu.view.vendor = NESTMIG_VENDOR_UNKNOWN;
+	vm.host = (struct nestmig_host_view){0};
+	vm.state.memory_known = false;
+	vm_judge(&vm, &judged);
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		ck_assert_msg(nm_rule_bit(judged.unknown, i), "%s", nm_rules[i].id);
+	vm_free(&vm);
+}
+END_TEST
+
+/* A QEMU stream says by leaving the nested state out that there is none. */
+START_TEST(no_nested_state_in_a_stream_is_ok)
+{
+	struct judged judged;
+	struct vm vm;
+
+	vm_new(&vm);
+	vm.vcpu.view.have &= ~(NESTMIG_HAVE(NESTED) | NESTMIG_HAVE(VMCB12));
+	vm.vcpu.qemu.present = true;
+	vm_judge(&vm, &judged);
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		ck_assert_msg(!nm_rule_bit(judged.unknown, i) && !nm_rule_bit(judged.broken, i),
+			      "%s", nm_rules[i].id);
+	vm_free(&vm);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("rules");
+	TCase *table = tcase_create("table"), *rules = tcase_create("rules");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(table, ids_are_sorted_and_unique);
+	tcase_add_test(table, catalogue_is_covered);
+	tcase_add_test(table, rows_are_complete);
+	tcase_add_test(table, healthy_guest_is_ok);
+	tcase_add_test(table, nothing_known_is_unknown);
+	tcase_add_test(table, no_nested_state_in_a_stream_is_ok);
+	suite_add_tcase(suite, table);
+	tcase_add_loop_test(rules, rule_breaks, 0, NESTMIG_RULES);
+	tcase_add_loop_test(rules, rule_holds, 0, NESTMIG_RULES);
+	tcase_add_loop_test(rules, rule_lacks_inputs, 0, NESTMIG_RULES);
+	suite_add_tcase(suite, rules);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
