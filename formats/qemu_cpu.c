@@ -169,6 +169,14 @@ static enum nestmig_error take_page(struct cursor *c, enum nestmig_item item, co
 	return NESTMIG_OK;
 }
 
+/* The header of the format follows here: size bytes, behind those that all formats have. */
+static void has_header(struct cursor *c, uint64_t size)
+{
+	struct nm_origin *origin = &c->vcpu->origin[NESTMIG_ITEM_NESTED];
+
+	origin->size = c->span.offset + c->at + size - origin->offset;
+}
+
 static enum nestmig_error nested_svm(struct cursor *c, struct nestmig_detail *detail)
 {
 	struct nestmig_vcpu_view *view = &c->vcpu->view;
@@ -176,6 +184,7 @@ static enum nestmig_error nested_svm(struct cursor *c, struct nestmig_detail *de
 	if (rest(c).size < 8)
 		return too_short(c, "hdr.svm", detail);
 	view->nested.vmcb_pa = nm_be64(rest(c).bytes);
+	has_header(c, 8);
 	c->at += 8;
 	return take_page(c, NESTMIG_ITEM_VMCB12, &view->vmcb12, detail);
 }
@@ -191,6 +200,7 @@ static enum nestmig_error nested_vmx(struct cursor *c, struct nestmig_detail *de
 	view->nested.vmxon_pa = nm_be64(rest(c).bytes);
 	view->nested.vmcs12_pa = nm_be64(rest(c).bytes + 8);
 	view->nested.vmx_smm_flags = nm_be16(rest(c).bytes + 16);
+	has_header(c, 18);
 	c->at += 18;
 	while (subsection_name(c, name)) {
 		bool shadow = strcmp(name, "cpu/kvm_nested_state/vmx/shadow_vmcs12") == 0;
@@ -396,6 +406,7 @@ static enum nestmig_error load_fixed(struct cursor *c, size_t size, struct nestm
 	vcpu->qemu.present = true;
 	vcpu->qemu.hflags = nm_be32(p + OFF_HFLAGS);
 	vcpu->qemu.hflags2 = nm_be32(p + OFF_HFLAGS2);
+	vcpu->qemu.exception_nr = (int32_t)nm_be32(p + OFF_EXCEPTION_NR);
 	load_segments(&vcpu->view.sregs, p);
 	load_events(vcpu, p);
 	nm_vcpu_set_item(vcpu, NESTMIG_ITEM_EVENTS, origin);
@@ -465,9 +476,12 @@ static enum nestmig_error finish_nested(struct nm_vcpu *vcpu, struct nestmig_det
 				  "state for it: QEMU refuses to load it",
 				  vcpu->id);
 	if (!nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED))) {
+		/* Without VMXON there is none, and the GIF says nothing. */
+		if (view->vendor == NESTMIG_VENDOR_INTEL)
+			return NESTMIG_OK;
 		/* Outside guest mode an SVM vCPU has no subsection; QEMU then sets the GIF alone.
 		 */
-		if (!(view->sregs.efer & EFER_SVME))
+		if (!(view->sregs.efer & EFER_SVME) && vcpu->qemu.hflags2 & HF2_GIF_MASK)
 			return NESTMIG_OK;
 		view->nested = (struct nestmig_nested){.format = KVMNS_FORMAT_SVM,
 						       .size = KVMNS_HEADER_SIZE};
@@ -497,7 +511,7 @@ enum nestmig_error qemu_cpu_finish(struct nm_vcpu *vcpu, const struct qemu_secti
 		vcpu->view.sregs.cr8 = apic->payload.bytes[6] >> 4;
 	}
 	/* cpu_post_load: an exception that is neither pending nor injected counts as injected. */
-	if (events->exc_nr != 0xff && !events->exc_pending && !events->exc_injected)
+	if (vcpu->qemu.exception_nr != -1 && !events->exc_pending && !events->exc_injected)
 		events->exc_injected = 1;
 	return finish_nested(vcpu, detail);
 }

@@ -77,6 +77,11 @@ NESTMIG_CHECKED enum nestmig_error qemu_cpu_finish(struct nm_vcpu *vcpu,
 						   const struct qemu_section *apic,
 						   struct nestmig_detail *detail);
 
+/* Takes what the first bytes of a full stream, header included, say of the machine and its RAM. What
+ * is not there, or in a form that is not known, stays unknown. Errors: FORMAT, LIMIT, NOMEM. */
+NESTMIG_CHECKED enum nestmig_error
+qemu_head_parse(struct nestmig_state *state, struct qemu_span head, struct nestmig_detail *detail);
+
 /* Reads a section header at the start of span. false if there is none. */
 bool qemu_section_header(struct qemu_span span, struct qemu_section *ret_section);
 

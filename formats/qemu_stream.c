@@ -79,6 +79,27 @@ static const struct qemu_section *find(const struct sections *sections, const ch
 	return NULL;
 }
 
+/*
+ * The APIC of the vCPU that comes n-th. The instance of section "apic" is the APIC id, not the
+ * cpu_index: it grows with it, but skips numbers where a level of the topology has no power of two
+ * of members. Hence the n-th "apic", if there are as many as there are "cpu".
+ */
+static const struct qemu_section *apic_of(const struct sections *sections, size_t n)
+{
+	const struct qemu_section *found = NULL;
+	size_t apics = 0, cpus = 0;
+
+	for (size_t i = 0; i < sections->count; i++) {
+		const struct qemu_section *section = &sections->list[i];
+
+		if (strcmp(section->name, "cpu") == 0)
+			cpus++;
+		if (strcmp(section->name, "apic") == 0 && apics++ == n)
+			found = section;
+	}
+	return apics == cpus ? found : NULL;
+}
+
 static const struct qemu_device *device_of(const struct qemu_vmdesc *vmdesc,
 					   const struct qemu_section *section)
 {
@@ -94,6 +115,7 @@ static enum nestmig_error take_cpu(struct nestmig_state *state, const struct sec
 				   const struct qemu_section *section,
 				   const struct qemu_vmdesc *vmdesc, struct nestmig_detail *detail)
 {
+	const struct qemu_section *apic = apic_of(sections, state->vcpu_count);
 	struct nm_vcpu *vcpu = NULL;
 	size_t used = 0;
 	enum nestmig_error error = nm_state_add_vcpu(state, section->instance, &vcpu, detail);
@@ -103,12 +125,62 @@ static enum nestmig_error take_cpu(struct nestmig_state *state, const struct sec
 	vcpu->qemu.version = section->version;
 	error = qemu_cpu_parse(vcpu, section->payload, device_of(vmdesc, section), &used, detail);
 	if (!error)
-		error = qemu_cpu_finish(vcpu, find(sections, "cpu_common", section->instance),
-					find(sections, "apic", section->instance), detail);
+		error = qemu_cpu_finish(vcpu, find(sections, "cpu_common", section->instance), apic,
+					detail);
 	if (error)
 		return error;
 	if (vcpu->view.vendor != NESTMIG_VENDOR_UNKNOWN)
 		state->vendor = vcpu->view.vendor;
+	return NESTMIG_OK;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/*
+ * QEMU numbers the devices of a VM, and each has one FULL section. Where an id comes twice, bytes of
+ * a device, which the guest may have written, were taken for the end of its section.
+ */
+static enum nestmig_error check_ids(const struct sections *sections, struct nestmig_detail *detail)
+{
+	uint32_t *ids = calloc(sections->count + 1, sizeof(*ids));
+	enum nestmig_error error = NESTMIG_OK;
+
+	if (!ids)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < sections->count; i++)
+		ids[i] = sections->list[i].id;
+	qsort(ids, sections->count, sizeof(*ids), by_id);
+	for (size_t i = 1; i < sections->count && !error; i++)
+		if (ids[i] == ids[i - 1])
+			error = nm_fail(
+				detail, NESTMIG_ERR_FORMAT,
+				"two sections have the id %u: the content of a device looks "
+				"like sections of its own",
+				ids[i]);
+	free(ids);
+	return error;
+}
+
+/* QEMU writes two sections of every vCPU: a damaged header must not make one of them vanish. */
+static enum nestmig_error check_pairs(const struct sections *sections,
+				      struct nestmig_detail *detail)
+{
+	for (size_t i = 0; i < sections->count; i++) {
+		const struct qemu_section *section = &sections->list[i];
+		bool cpu = strcmp(section->name, "cpu") == 0;
+		const char *other = cpu ? "cpu_common" : "cpu";
+
+		if ((cpu || strcmp(section->name, "cpu_common") == 0) &&
+		    !find(sections, other, section->instance))
+			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, section->payload.offset,
+					  "vCPU %u has a section \"%s\", but none \"%s\"",
+					  section->instance, section->name, other);
+	}
 	return NESTMIG_OK;
 }
 
@@ -122,7 +194,14 @@ static int by_instance(const void *a, const void *b)
 static enum nestmig_error take_cpus(struct nestmig_state *state, struct sections *sections,
 				    const struct qemu_vmdesc *vmdesc, struct nestmig_detail *detail)
 {
-	qsort(sections->list, sections->count, sizeof(*sections->list), by_instance);
+	enum nestmig_error bad = check_ids(sections, detail);
+
+	if (!bad)
+		bad = check_pairs(sections, detail);
+	if (bad)
+		return bad;
+	if (sections->count)
+		qsort(sections->list, sections->count, sizeof(*sections->list), by_instance);
 	for (size_t i = 0; i < sections->count; i++) {
 		enum nestmig_error error;
 
@@ -139,101 +218,6 @@ static enum nestmig_error take_cpus(struct nestmig_state *state, struct sections
 	for (size_t i = 0; i < state->vcpu_count; i++)
 		state->vcpus[i].view.vendor = state->vendor;
 	return NESTMIG_OK;
-}
-
-/* ---- The head: machine name and RAM blocks -------------------------------------------------- */
-
-#define RAM_MEM_SIZE 0x004
-
-/*
- * Below 4 GiB a guest of these machine types has RAM from 0 to lowmem or to the end of its RAM
- * (pc_q35_init, pc_init1). max-ram-below-4g can only make lowmem smaller than what is assumed here
- * when it is used by hand with more RAM than that, hence the smallest default.
- */
-static uint64_t surely_low(const char *machine, uint64_t size)
-{
-	uint64_t lowmem = strstr(machine, "q35") ? UINT64_C(0x80000000) : UINT64_C(0xc0000000);
-
-	return size < lowmem ? size : lowmem;
-}
-
-/* Reads past "u8 length, name"; false if it does not fit. */
-static bool block_name(struct qemu_span span, size_t *at, char name[256])
-{
-	size_t length;
-
-	if (*at >= span.size)
-		return false;
-	length = span.bytes[*at];
-	if (length == 0 || span.size - *at < 1 + length)
-		return false;
-	memcpy(name, span.bytes + *at + 1, length);
-	name[length] = '\0';
-	*at += 1 + length;
-	return true;
-}
-
-/*
- * The RAM block list at the start of section "ram". Only guest RAM proper is taken, and only what
- * is surely at its guest-physical address: the stream does not carry addresses.
- */
-static enum nestmig_error take_ram(struct nestmig_state *state, struct qemu_span span, size_t at,
-				   struct nestmig_detail *detail)
-{
-	uint64_t total, sum = 0;
-	char name[256];
-
-	if (span.size - at < 8)
-		return NESTMIG_OK;
-	total = nm_be64(span.bytes + at);
-	if ((total & 0xfff) != RAM_MEM_SIZE)
-		return NESTMIG_OK;
-	total &= ~UINT64_C(0xfff);
-	at += 8;
-	while (sum < total && block_name(span, &at, name) && span.size - at >= 8) {
-		uint64_t used = nm_be64(span.bytes + at);
-
-		at += 8;
-		if (used > total - sum)
-			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, span.offset + at - 8,
-					  "RAM block %s is larger than all RAM together", name);
-		sum += used;
-		if (strcmp(name, "pc.ram") == 0)
-			return nm_state_add_extent(
-				state, (struct nm_extent){.size = surely_low(state->machine, used)},
-				detail);
-	}
-	return NESTMIG_OK;
-}
-
-/* The configuration section: be32 length, machine name; then subsections, which are skipped when
- * they change how RAM block records look (then RAM stays unknown). */
-static enum nestmig_error take_head(struct nestmig_state *state, struct qemu_span head,
-				    struct nestmig_detail *detail)
-{
-	size_t at = QEMU_FILE_HEADER;
-	enum nestmig_error error;
-	uint32_t length;
-
-	if (head.size < at + 5 || head.bytes[at] != QEMU_VM_CONFIGURATION)
-		return NESTMIG_OK;
-	length = nm_be32(head.bytes + at + 1);
-	at += 5;
-	if (length > 255 || length > head.size - at)
-		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, head.offset + at - 4,
-				  "the configuration section gives the machine name %u bytes",
-				  length);
-	error = nm_state_set_machine(state, (const char *)head.bytes + at, length, detail);
-	if (error)
-		return error;
-	at += length;
-	/* 01 be32 id, u8 3, "ram", be32 instance, be32 version */
-	if (head.size - at < 17 || head.bytes[at] != QEMU_VM_SECTION_START ||
-	    memcmp(head.bytes + at + 5, "\003ram", 4) != 0)
-		return NESTMIG_OK;
-	if (strncmp(state->machine, "pc-", 3) != 0)
-		return NESTMIG_OK;
-	return take_ram(state, head, at + 17, detail);
 }
 
 /* ---- Full streams: backwards from the vmdesc ------------------------------------------------ */
@@ -512,6 +496,6 @@ enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *s
 		state->format = devices_only ? "qemu-device-state" : "qemu-stream";
 	if (devices_only)
 		return read_devices(state, source, detail);
-	error = take_head(state, head, detail);
+	error = qemu_head_parse(state, head, detail);
 	return error ? error : read_full(state, source, detail);
 }

@@ -93,7 +93,10 @@ static enum nestmig_error read_part(struct dump *dump, const char *name, uint64_
 				  "%s has %" PRIu64 " bytes, more than %" PRIu64, name, size,
 				  limit);
 	*ret_size = (size_t)size;
-	return in_file(dump, name, nm_source_window(source, 0, *ret_size, ret_bytes, dump->detail));
+	error = nm_source_window(source, 0, *ret_size, ret_bytes, dump->detail);
+	/* A dump of many vCPUs has more files than a process may have open. */
+	nm_source_seal(source);
+	return in_file(dump, name, error);
 }
 
 /* ---- vCPUs ---------------------------------------------------------------------------------- */
@@ -221,29 +224,39 @@ static enum nestmig_error visit_memory(struct dump *dump, const char *name)
 
 /* ---- meta.json ------------------------------------------------------------------------------ */
 
-/* restore_order: an array of ioctl names, or one text with commas. */
-static char *restore_order(const json_t *order)
+/* An array of ioctl names, or one text with commas; *ret_text is left alone if there are none. */
+static enum nestmig_error restore_order(struct dump *dump, const json_t *order, char **ret_text)
 {
 	struct nm_buf buf = {0};
+	bool good = !order || json_is_null(order) || json_is_string(order) || json_is_array(order);
 	char *text = NULL;
 	size_t index;
 	json_t *name;
 
 	if (json_is_string(order))
 		nm_buf_puts(&buf, json_string_value(order));
-	json_array_foreach(order, index, name)
-	{
-		if (json_is_string(name))
+	json_array_foreach (order, index, name) {
+		good = good && json_is_string(name);
+		if (good)
 			nm_buf_printf(&buf, "%s%s", buf.used ? "," : "", json_string_value(name));
 	}
-	return nm_buf_take(&buf, &text) ? NULL : text;
+	if (nm_buf_take(&buf, &text))
+		return no_memory(dump);
+	if (good && *text) {
+		*ret_text = text;
+		return NESTMIG_OK;
+	}
+	free(text);
+	return good ? NESTMIG_OK
+		    : nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
+			      "meta.json: \"restore_order\" must be an array of names or one text");
 }
 
 static enum nestmig_error take_meta(struct dump *dump, const json_t *meta)
 {
 	const char *vendor = json_string_value(json_object_get(meta, "vendor"));
-	const json_t *order = json_object_get(meta, "restore_order");
 	struct nestmig_state *state = dump->state;
+	enum nestmig_error error;
 
 	if (vendor && strcmp(vendor, "amd") == 0)
 		state->vendor = NESTMIG_VENDOR_AMD;
@@ -252,11 +265,9 @@ static enum nestmig_error take_meta(struct dump *dump, const json_t *meta)
 	else
 		return nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
 			       "meta.json: \"vendor\" must be \"amd\" or \"intel\"");
-	if (order) {
-		state->restore_order = restore_order(order);
-		if (!state->restore_order)
-			return no_memory(dump);
-	}
+	error = restore_order(dump, json_object_get(meta, "restore_order"), &state->restore_order);
+	if (error)
+		return error;
 	state->memory_known = json_is_true(json_object_get(meta, "memory_complete"));
 	return nm_host_from_parts(state->vendor, json_string_value(json_object_get(meta, "kernel")),
 				  json_string_value(json_object_get(meta, "params")), &state->host,

@@ -13,6 +13,8 @@
 #define NO_OFFSET    (-1)
 /* A part of a packed word: it has an offset, but cannot be loaded from there as it stands. */
 #define PACKED 0
+/* flags, format and size of struct kvm_nested_state. */
+#define NESTED_COMMON_SIZE 8
 
 #define SEGMENT_PART(name, m, part, kvm, kvm_width, qemu, qemu_width)                              \
 	{"sregs." name "." #part,                                                                  \
@@ -164,18 +166,31 @@ uint64_t nm_field_value(const struct nm_vcpu *vcpu, const struct nm_field *field
 	return page ? nm_le(page + field->kvm_offset, field->kvm_width) : 0;
 }
 
+/* The headers of the formats are a union: what is not of the one in use has no bytes. */
+static bool is_of_other_format(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	bool svm = field->member == MEMBER_OF(nested.vmcb_pa) ||
+		   field->member == MEMBER_OF(nested.gpat);
+
+	if (field->item != NESTMIG_ITEM_NESTED || field->kvm_offset < NESTED_COMMON_SIZE)
+		return false;
+	return svm != (vcpu->view.nested.format == KVMNS_FORMAT_SVM);
+}
+
 uint64_t nm_field_offset(const struct nm_vcpu *vcpu, const struct nm_field *field,
 			 unsigned *ret_width, bool *ret_big)
 {
 	const struct nm_origin *origin = &vcpu->origin[field->item];
 	bool big = origin->layout == NM_LAYOUT_QEMU;
 	int32_t offset = big ? field->qemu_offset : field->kvm_offset;
+	unsigned width = big ? field->qemu_width : field->kvm_width;
 
 	if (!nm_vcpu_has(vcpu, UINT64_C(1) << field->item) || origin->layout == NM_LAYOUT_NONE ||
-	    offset < 0)
+	    offset < 0 || (uint64_t)offset + width > origin->size ||
+	    is_of_other_format(vcpu, field))
 		return UINT64_MAX;
 	if (ret_width)
-		*ret_width = big ? field->qemu_width : field->kvm_width;
+		*ret_width = width;
 	if (ret_big)
 		*ret_big = big;
 	return origin->offset + (uint64_t)offset;

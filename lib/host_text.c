@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The host profile for readers. */
 #include "host_parts.h"
+#include "msrs.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -37,47 +38,6 @@ static const char *const svm_features[32] = {
 	[30] = "idle-hlt-intercept",
 	[31] = "enhanced-shutdown-intercept",
 };
-
-/* Feature MSRs that KVM lists (Intel SDM volume 4, table 2-2; AMD PPR for DE_CFG). */
-static const struct {
-	uint32_t index;
-	const char *name;
-} msr_names[] = {
-	{0x8b, "IA32_BIOS_SIGN_ID"},
-	{0xce, "MSR_PLATFORM_INFO"},
-	{0xcf, "IA32_CORE_CAPABILITIES"},
-	{0x10a, "IA32_ARCH_CAPABILITIES"},
-	{0x345, "IA32_PERF_CAPABILITIES"},
-	{0x480, "IA32_VMX_BASIC"},
-	{0x481, "IA32_VMX_PINBASED_CTLS"},
-	{0x482, "IA32_VMX_PROCBASED_CTLS"},
-	{0x483, "IA32_VMX_EXIT_CTLS"},
-	{0x484, "IA32_VMX_ENTRY_CTLS"},
-	{0x485, "IA32_VMX_MISC"},
-	{0x486, "IA32_VMX_CR0_FIXED0"},
-	{0x487, "IA32_VMX_CR0_FIXED1"},
-	{0x488, "IA32_VMX_CR4_FIXED0"},
-	{0x489, "IA32_VMX_CR4_FIXED1"},
-	{0x48a, "IA32_VMX_VMCS_ENUM"},
-	{0x48b, "IA32_VMX_PROCBASED_CTLS2"},
-	{0x48c, "IA32_VMX_EPT_VPID_CAP"},
-	{0x48d, "IA32_VMX_TRUE_PINBASED_CTLS"},
-	{0x48e, "IA32_VMX_TRUE_PROCBASED_CTLS"},
-	{0x48f, "IA32_VMX_TRUE_EXIT_CTLS"},
-	{0x490, "IA32_VMX_TRUE_ENTRY_CTLS"},
-	{0x491, "IA32_VMX_VMFUNC"},
-	{0x492, "IA32_VMX_PROCBASED_CTLS3"},
-	{0x493, "IA32_VMX_EXIT_CTLS2"},
-	{0xc0011029, "DE_CFG"},
-};
-
-static const char *msr_name(uint32_t index)
-{
-	for (size_t i = 0; i < sizeof(msr_names) / sizeof(msr_names[0]); i++)
-		if (msr_names[i].index == index)
-			return msr_names[i].name;
-	return "";
-}
 
 static void row(struct nm_buf *buf, const char *label, const char *value)
 {
@@ -181,7 +141,7 @@ static void msrs(struct nm_buf *buf, const struct nestmig_host *host)
 	nm_buf_puts(buf, "\nFeature MSRs\n");
 	for (size_t i = 0; i < host->msr_count; i++)
 		nm_buf_printf(buf, "  0x%08x %-31s 0x%016" PRIx64 "\n", host->msrs[i].index,
-			      msr_name(host->msrs[i].index), host->msrs[i].value);
+			      nm_msr_name(host->msrs[i].index), host->msrs[i].value);
 }
 
 enum nestmig_error nestmig_host_text(const struct nestmig_host *host, char **ret_text)

@@ -38,6 +38,20 @@ static json_t *field_json(const struct nm_vcpu *vcpu, const struct nm_field *fie
 	return json;
 }
 
+static json_t *msrs_json(const struct nm_vcpu *vcpu)
+{
+	json_t *msrs = json_object();
+
+	for (size_t i = 0; i < vcpu->msr_count; i++) {
+		char index[16], value[24];
+
+		snprintf(index, sizeof(index), "0x%08x", vcpu->msrs[i].index);
+		snprintf(value, sizeof(value), "0x%" PRIx64, vcpu->msrs[i].value);
+		json_object_set_new(msrs, index, json_string(value));
+	}
+	return msrs;
+}
+
 static json_t *vcpu_json(const struct nm_vcpu *vcpu)
 {
 	json_t *fields = json_object(), *items = json_array();
@@ -51,8 +65,9 @@ static json_t *vcpu_json(const struct nm_vcpu *vcpu)
 		if (nm_vcpu_has(vcpu, UINT64_C(1) << field->item) && field->kvm_width <= 8)
 			json_object_set_new(fields, field->name, field_json(vcpu, field));
 	}
-	return json_pack("{s:i, s:s, s:o, s:o}", "id", (int)vcpu->id, "mode", nm_vcpu_mode(vcpu),
-			 "items", items, "fields", fields);
+	return json_pack("{s:i, s:s, s:o, s:o, s:o}", "id", (int)vcpu->id, "mode",
+			 nm_vcpu_mode(vcpu), "items", items, "fields", fields, "msrs",
+			 msrs_json(vcpu));
 }
 
 enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state, char **ret_text)

@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "bytes.h"
 #include "fields.h"
+#include "msrs.h"
 #include "state.h"
 
 struct text {
@@ -24,6 +25,18 @@ static bool has(const struct nm_vcpu *vcpu, enum nestmig_item item)
 static void heading(struct text *t, const char *what, const char *note)
 {
 	nm_buf_printf(&t->buf, "  %s%s%s%s%s\n", t->bold, what, t->plain, *note ? "  " : "", note);
+}
+
+/* A file name may hold anything: control characters become '?'. */
+static void put_foreign(struct text *t, const char *text)
+{
+	for (; *text; text++) {
+		char one[2] = {*text, 0};
+
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			one[0] = '?';
+		nm_buf_puts(&t->buf, one);
+	}
 }
 
 /* The bits that are set, by name; bits without a name as one hexadecimal rest. */
@@ -187,6 +200,16 @@ static void put_events(struct text *t, const struct nm_vcpu *vcpu)
 		nm_buf_puts(&t->buf, "    none\n");
 }
 
+static void put_msrs(struct text *t, const struct nm_vcpu *vcpu)
+{
+	if (!has(vcpu, NESTMIG_ITEM_MSRS))
+		return;
+	heading(t, "MSRs", "");
+	for (size_t i = 0; i < vcpu->msr_count; i++)
+		nm_buf_printf(&t->buf, "    0x%08x %-15s 0x%016" PRIx64 "\n", vcpu->msrs[i].index,
+			      nm_msr_name(vcpu->msrs[i].index), vcpu->msrs[i].value);
+}
+
 static const char *format_name(uint16_t format)
 {
 	switch (format) {
@@ -255,6 +278,7 @@ static void put_vcpu(struct text *t, const struct nm_vcpu *vcpu)
 	put_nested(t, vcpu);
 	put_registers(t, vcpu);
 	put_events(t, vcpu);
+	put_msrs(t, vcpu);
 	put_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.control.", "vmcb12 control area",
 		 "(L1's controls for L2)");
 	put_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.save.", "vmcb12 save area",
@@ -279,7 +303,8 @@ enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool 
 			 .dim = colour ? "\033[2m" : "",
 			 .plain = colour ? "\033[0m" : ""};
 
-	nm_buf_printf(&t.buf, "%s: %s, %s, %zu vCPU%s%s%s\n", state->path, state->format,
+	put_foreign(&t, state->path);
+	nm_buf_printf(&t.buf, ": %s, %s, %zu vCPU%s%s%s\n", state->format,
 		      vendor_name(state->vendor), state->vcpu_count,
 		      state->vcpu_count == 1 ? "" : "s", state->machine ? ", machine " : "",
 		      state->machine ? state->machine : "");

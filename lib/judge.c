@@ -124,57 +124,70 @@ static enum applies is_svm(const struct nestmig_vcpu_view *v)
 	return APPLIES_UNKNOWN;
 }
 
-static enum applies rule_applies(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
+/* Whether rules of one kind of `when` apply to this vCPU. */
+static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
 {
 	enum applies svm = is_svm(ctx->v);
 
-	if (rule->when == NM_WHEN_ALWAYS)
+	if (when == NM_WHEN_ALWAYS)
 		return APPLIES_YES;
 	if (ctx->no_nested)
 		return APPLIES_NO;
-	if (rule->when == NM_WHEN_NESTED)
+	if (when == NM_WHEN_NESTED)
 		return APPLIES_YES;
 	if (svm == APPLIES_NO)
 		return APPLIES_NO;
-	if (rule->when == NM_WHEN_SVM)
+	if (when == NM_WHEN_SVM)
 		return svm;
 	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
 		return APPLIES_UNKNOWN;
-	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (rule->when == NM_WHEN_L1))
+	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (when == NM_WHEN_L1))
 		return svm;
 	return APPLIES_NO;
 }
 
-static enum nestmig_holds evaluate(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
-				   const struct nm_order *order)
+/* Is there a kernel on which nothing follows from a broken rule? Then the kernel matters first. */
+static bool depends_on_kernel(const struct nm_rule *rule)
+{
+	return rule->before == NM_CONSEQUENCE_NONE ||
+	       (rule->changed && rule->after == NM_CONSEQUENCE_NONE);
+}
+
+static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies applies,
+				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	uint64_t have = ctx->v->have | ctx->h->have;
-	enum applies applies = rule_applies(rule, ctx);
-	enum nm_consequence consequence = nm_rule_consequence(rule, ctx->h->kernel, order);
+	uint32_t kernel = ctx->h->kernel;
+	bool none = false;
 	enum nestmig_holds holds;
 
-	if (applies == APPLIES_NO || (ctx->h->kernel && consequence == NM_CONSEQUENCE_NONE))
+	if (applies == APPLIES_NO)
+		return NESTMIG_HOLDS;
+	if (depends_on_kernel(rule))
+		none = nm_rule_consequence(rule, kernel, order) == NM_CONSEQUENCE_NONE;
+	if (none && kernel)
 		return NESTMIG_HOLDS;
 	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
 		return NESTMIG_UNKNOWN;
 	holds = rule->predicate(ctx);
-	if (holds == NESTMIG_BROKEN && consequence == NM_CONSEQUENCE_NONE)
-		return NESTMIG_UNKNOWN;
-	return holds;
+	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
 }
 
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown)
 {
+	enum applies applies[NM_WHENS];
+
+	for (unsigned when = 0; when < NM_WHENS; when++)
+		applies[when] = applies_when((enum nm_when)when, ctx);
 	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
 	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
-		enum nestmig_holds holds = evaluate(&nm_rules[i], ctx, order);
+		enum nestmig_holds holds =
+			evaluate(&nm_rules[i], applies[nm_rules[i].when], ctx, order);
 
-		if (holds == NESTMIG_BROKEN)
-			ret_broken[i / 64] |= UINT64_C(1) << (i % 64);
-		else if (holds == NESTMIG_UNKNOWN)
-			ret_unknown[i / 64] |= UINT64_C(1) << (i % 64);
+		ret_broken[i / 64] |= (uint64_t)(holds == NESTMIG_BROKEN) << (i % 64);
+		ret_unknown[i / 64] |= (uint64_t)(holds == NESTMIG_UNKNOWN) << (i % 64);
 	}
 }
 

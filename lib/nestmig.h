@@ -28,6 +28,9 @@ extern "C" {
 
 #define NESTMIG_CHECKED __attribute__((warn_unused_result))
 
+/* What follows is exported, whatever the caller's compiler hides by default. */
+#pragma GCC visibility push(default)
+
 /* The version of the library, "MAJOR.MINOR.PATCH". */
 const char *nestmig_version(void);
 
@@ -193,6 +196,8 @@ NESTMIG_CHECKED enum nestmig_error nestmig_rules_json(char **ret_text);
 /* Explains one rule. Errors: NOT_FOUND. */
 NESTMIG_CHECKED enum nestmig_error nestmig_explain(const char *id, bool json, char **ret_text,
 						   struct nestmig_detail *detail);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -143,6 +143,25 @@ enum nestmig_error nm_source_new(const struct nm_source_ops *ops, void *ctx, uin
 	return NESTMIG_OK;
 }
 
+static enum nestmig_error sealed_read(void *ctx, uint64_t offset, void *buffer, size_t length,
+				      struct nestmig_detail *detail)
+{
+	(void)ctx;
+	(void)buffer;
+	(void)length;
+	return nm_fail_at(detail, NESTMIG_ERR_INVALID, offset, "the file has been closed");
+}
+
+static const struct nm_source_ops sealed_ops = {.read = sealed_read};
+
+void nm_source_seal(struct nm_source *source)
+{
+	if (source->ops->free)
+		source->ops->free(source->ctx);
+	source->ctx = NULL;
+	source->ops = &sealed_ops;
+}
+
 void nm_source_free(struct nm_source *source)
 {
 	if (!source)

@@ -36,6 +36,9 @@ NESTMIG_CHECKED enum nestmig_error nm_source_new(const struct nm_source_ops *ops
 
 void nm_source_free(struct nm_source *source);
 
+/* Gives up what the source reads from (a file descriptor); its windows stay. Later reads fail. */
+void nm_source_seal(struct nm_source *source);
+
 uint64_t nm_source_size(const struct nm_source *source);
 uint64_t nm_source_bytes_read(const struct nm_source *source);
 

@@ -187,6 +187,9 @@ static const struct nm_extent *extent_at(const struct nestmig_state *state, uint
 enum nestmig_backed nm_state_backed(const struct nestmig_state *state, uint64_t gpa,
 				    uint64_t length)
 {
+	/* Nothing is RAM past the end of the address space. */
+	if (length && gpa + (length - 1) < gpa)
+		return NESTMIG_BACKED_NO;
 	while (length > 0) {
 		const struct nm_extent *extent = extent_at(state, gpa);
 		uint64_t here;
@@ -207,6 +210,8 @@ enum nestmig_error nm_state_read_memory(const struct nestmig_state *state, uint6
 {
 	uint8_t *out = buffer;
 
+	if (length && gpa + (length - 1) < gpa)
+		return NESTMIG_ERR_NOT_FOUND;
 	while (length > 0) {
 		const struct nm_extent *extent = extent_at(state, gpa);
 		uint64_t skip, here;

@@ -44,6 +44,7 @@ struct nm_qemu_cpu {
 	bool present;
 	uint32_t version; /* of section "cpu" */
 	uint32_t hflags, hflags2, interrupt_request, halted;
+	int32_t exception_nr; /* -1: none */
 };
 
 struct nm_vcpu {

@@ -54,7 +54,8 @@ static inline enum nestmig_holds rule_svm_l2_csld(const struct nestmig_ctx *c)
 {
 	const struct nestmig_sregs *s = &c->v->sregs;
 
-	return nm_holds(!nm_l2_long(c) || !(s->cr4 & NM_CR4_PAE) || !s->cs.l || !s->cs.db);
+	/* svm_set_segment takes bit 0 of both bytes (6.1). */
+	return nm_holds(!nm_l2_long(c) || !(s->cr4 & NM_CR4_PAE) || !(s->cs.l & s->cs.db & 1));
 }
 
 static inline enum nestmig_holds rule_svm_l2_dr6(const struct nestmig_ctx *c)
