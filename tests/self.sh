@@ -15,17 +15,18 @@ complain() {
 	trouble=1
 }
 
-long_options() {
-	grep -oE -- '--[a-z][a-z-]*' | grep -vE -- '--$' | sort -u
+# The lines of a subcommand in the completion's case statement.
+completion_of() {
+	sed -n "/^\t$1)/,/;;/p" cmd/nestmig.bash
 }
 
 check_command() {
 	local name=$1 page=man/nestmig-$1.1.scd help option
 	[ -e "$page" ] || { complain "no manual page $page"; return; }
 	help=$("$nestmig" "$name" --help) || complain "nestmig $name --help fails"
-	for option in $(sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' <<<"$help" | long_options); do
+	for option in $(sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' <<<"$help"); do
 		grep -q -- "\*$option\*" "$page" || complain "$page does not have $option"
-		sed -n "s/^\t$name)//p; /^\t$name)/,/;;/p" cmd/nestmig.bash | grep -q -- "$option" ||
+		completion_of "$name" | grep -q -- "$option" ||
 			complain "completion of $name does not have $option"
 	done
 	grep -q -- --json <<<"$help" || complain "nestmig $name has no --json"

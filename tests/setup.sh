@@ -4,9 +4,9 @@
 # nothing if they are all there.
 set -eu
 
-build="gcc libc6-dev cmake ninja-build pkg-config scdoc libjansson-dev libzstd-dev libxxhash-dev
+build="gcc libc6-dev make cmake ninja-build pkg-config scdoc libjansson-dev libzstd-dev libxxhash-dev
 libseccomp-dev libsmartcols-dev"
-hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace socat iproute2 ca-certificates"
+hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace socat zstd iproute2 ca-certificates"
 tests="check clang clang-format libclang-rt-14-dev lld man-db"
 
 wanted=
