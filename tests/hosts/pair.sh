@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Two hosts and one role on each (to be sourced by demo.sh, check.sh and oracle.sh).
+#
+# Where /dev/kvm itself runs nested SVM guests, both roles run on this machine, over 127.0.0.1;
+# else, or with EMULATE=1, in two emulated hosts joined by a cable.
+
+hosts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TIME_LIMIT=${TIME_LIMIT:-480}
+scratch=$(mktemp -d)
+role_pids=()
+
+stop_roles() {
+	[ ${#role_pids[@]} -eq 0 ] || kill "${role_pids[@]}" 2>/dev/null
+	wait
+	rm -rf "$scratch"
+}
+trap stop_roles EXIT
+trap 'exit 130' INT TERM HUP
+
+fail() {
+	echo "$(basename "$0"): $*" >&2
+	exit 2
+}
+
+# find_program VARIABLE FILE...: the first file that can be run, unless the variable already names one.
+find_program() {
+	local variable=$1 file
+	shift
+	for file in "${!variable:-}" "$@"; do
+		if [ -n "$file" ] && [ -x "$file" ]; then
+			printf -v "$variable" %s "$(realpath "$file")"
+			return
+		fi
+	done
+	fail "cannot find $1: build the project, or set $variable"
+}
+
+build_guest() {
+	L1=$scratch/l1.elf RAWDUMP=$scratch/rawdump
+	if ! "$hosts/l1/build.sh" "$L1" || ! "$hosts/rawdump/build.sh" "$RAWDUMP"; then
+		fail "cannot build the nested guest"
+	fi
+}
+
+# prepare_programs BUILD
+prepare_programs() {
+	build_guest
+	find_program NESTMIG "$1/cmd/nestmig"
+	find_program NESTMIG_POKE "$1/tests/nestmig-poke"
+}
+
+kvm_runs_nested_svm() {
+	[ "${EMULATE:-0}" != 1 ] && [ -w /dev/kvm ] &&
+		grep -qs '[1Y]' /sys/module/kvm_amd/parameters/nested &&
+		"$RAWDUMP" host "$scratch/host" 2>/dev/null
+}
+
+role_environment() {
+	printf '%s\n' "NESTMIG=$NESTMIG" "NESTMIG_POKE=$NESTMIG_POKE" "L1=$L1" "RAWDUMP=$RAWDUMP" \
+		"ADDRESS=$1" "PORT=${PORT:-7077}"
+}
+
+# start_emulated NAME ROLE OUTDIR listen|connect; start_direct takes the same
+start_emulated() {
+	local assignments
+	mapfile -t assignments < <(role_environment 10.99.0.1)
+	"$hosts/host.sh" run "$1" "$2" "$3" --net "$4:$scratch/cable" --timeout "$TIME_LIMIT" \
+		--keep "$scratch" --keep "$(dirname "$NESTMIG")" --keep "$(dirname "$NESTMIG_POKE")" \
+		"${assignments[@]/#/--env=}" &
+}
+
+start_direct() {
+	local assignments
+	mkdir -p "$3"
+	mapfile -t assignments < <(role_environment 127.0.0.1)
+	env "${assignments[@]}" "OUT=$3" timeout -k 5 "$TIME_LIMIT" "$2" \
+		> >(sed -u "s/^/$1: /") 2>&1 </dev/null &
+}
+
+wait_for_roles() {
+	local ended pid status=0 left
+	while [ ${#role_pids[@]} -gt 0 ] && [ $status -eq 0 ]; do
+		wait -n -p ended "${role_pids[@]}" || status=$?
+		left=()
+		for pid in "${role_pids[@]}"; do
+			[ "$pid" = "$ended" ] || left+=("$pid")
+		done
+		role_pids=("${left[@]}")
+	done
+	return $status
+}
+
+# run_pair SOURCE DESTINATION OUTDIR: roles on A and B; the first that fails ends the other.
+run_pair() {
+	local start=start_emulated
+	if kvm_runs_nested_svm; then
+		start=start_direct
+		echo "this machine's own KVM runs nested SVM guests: both roles run on it"
+	else
+		echo "two emulated AMD hosts, A and B, with Debian's kernel and its kvm_amd"
+		"$hosts/host.sh" prepare || return
+	fi
+	$start A "$hosts/roles/$1" "$3/A" listen
+	role_pids+=($!)
+	$start B "$hosts/roles/$2" "$3/B" connect
+	role_pids+=($!)
+	wait_for_roles
+}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the roles share (to be sourced): the nested guest, its counts, its end.
+#
+# From the environment:
+#   NESTMIG       the program under test
+#   L1            the nested guest, made by l1/build.sh
+#   OUT           directory for what the caller wants to keep
+#   CPUS          vCPUs of the guest, 1 or 2
+#   ADDRESS, PORT where the source serves the snapshot
+set -u
+
+# shellcheck source=../qmp.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../qmp.sh"
+
+CPUS=${CPUS:-1}
+ADDRESS=${ADDRESS:-127.0.0.1}
+PORT=$((${PORT:-7077} + CPUS))
+WORK=$(mktemp -d)
+guest_pid='' guest_dir=''
+
+cleanup() {
+	qmp_close
+	[ -z "$guest_pid" ] || kill "$(cat "$guest_dir/pid")" 2>/dev/null
+	rm -rf "$WORK"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM HUP
+# A QEMU that is gone must not end the script when it is spoken to.
+trap '' PIPE
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+need() {
+	local program
+	for program; do
+		command -v "$program" >/dev/null || fail "$program is not installed: see tests/hosts/README.md"
+	done
+}
+
+# start_guest DIR [QEMU ARGUMENTS]: sockets DIR/qmp (for nestmig) and DIR/monitor (for us), serial
+# ports to DIR/com1 and DIR/com2. $guest_wrapper, if set, is a command in front of QEMU.
+start_guest() {
+	local dir=$1
+	shift
+	guest_dir=$dir
+	mkdir -p "$dir"
+	: >"$dir/com1" && : >"$dir/com2"
+	${guest_wrapper:-} qemu-system-x86_64 -name "nested-$CPUS" -accel kvm -cpu host -M q35 -m 64 \
+		-smp "$CPUS" -nodefaults -no-user-config -display none ${L1:+-kernel "$L1"} \
+		-pidfile "$dir/pid" \
+		-serial "file:$dir/com1" -serial "file:$dir/com2" \
+		-qmp "unix:$dir/qmp,server=on,wait=off" \
+		-qmp "unix:$dir/monitor,server=on,wait=off" "$@" \
+		>"$dir/qemu.log" 2>&1 </dev/null &
+	guest_pid=$!
+	qmp_open "$dir/monitor" || fail "QEMU does not start: $(tail -n 3 "$dir/qemu.log")"
+}
+
+# A QEMU told to quit does so at once; whatever runs it (strace) then ends with it.
+stop_guest() {
+	qmp quit >/dev/null 2>&1
+	qmp_close
+	wait "$guest_pid" 2>/dev/null
+	guest_pid=''
+}
+
+vm_status() {
+	qmp query-status 2>/dev/null | jq -r .return.status
+}
+
+# The last count that is on the line completely, as a plain number; 0 before the first.
+last_count() {
+	local count
+	count=$(sed -n 's/^L2 cpu[01] count \([0-9]\{8\}\)$/\1/p' "$1" | tail -n 1)
+	echo $((10#${count:-0}))
+}
+
+# wait_for_count DIR NUMBER SECONDS: until every vCPU's L2 has counted that far.
+wait_for_count() {
+	local deadline=$((SECONDS + $3)) cpu
+	for ((cpu = 1; cpu <= CPUS; cpu++)); do
+		while [ "$(last_count "$1/com$cpu")" -lt "$2" ]; do
+			((SECONDS < deadline)) || return 1
+			sleep 0.2
+		done
+	done
+}
+
+counts() {
+	local cpu
+	for ((cpu = 1; cpu <= CPUS; cpu++)); do
+		printf '%s ' "$(last_count "$1/com$cpu")"
+	done
+}
