@@ -11,7 +11,8 @@ all: $(BUILD)/build.ninja
 
 demo:
 	@tests/setup.sh build hosts
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@cmake --build --preset release --target nestmig nestmig-poke
 	@tests/hosts/demo.sh $(BUILD)
 
 check:
