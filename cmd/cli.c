@@ -23,6 +23,12 @@ int cli_help(const struct command *self)
 	return EXIT_CLEAN;
 }
 
+int cli_wrong_option(const struct command *self)
+{
+	fprintf(stderr, "Usage: nestmig %s %s\n", self->name, self->synopsis);
+	return EXIT_TROUBLE;
+}
+
 int cli_usage_error(const struct command *self, const char *format, ...)
 {
 	va_list args;
@@ -31,16 +37,22 @@ int cli_usage_error(const struct command *self, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "\nUsage: nestmig %s %s\n", self->name, self->synopsis);
-	return EXIT_TROUBLE;
+	fputc('\n', stderr);
+	return cli_wrong_option(self);
 }
 
-static void error_json(const char *file, enum nestmig_error error,
+void cli_put_name(FILE *out, const char *name)
+{
+	for (; *name; name++)
+		putc((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name, out);
+}
+
+static void error_json(const char *file, enum nestmig_error error, const char *text,
 		       const struct nestmig_detail *detail)
 {
 	json_t *json = json_pack("{s:s, s:o, s:s, s:o}", "schema", "nestmig.error/1", "file",
 				 nm_json_text(file), "error", nestmig_error_name(error), "message",
-				 nm_json_text(detail->text));
+				 nm_json_text(text));
 
 	if (!json)
 		return;
@@ -56,18 +68,27 @@ int cli_error(const struct command *self, bool json, const char *file, enum nest
 {
 	const char *text = detail->text[0] ? detail->text : nestmig_error_name(error);
 
-	fprintf(stderr, "nestmig %s: %s%s%s", self->name, file ? file : "", file ? ": " : "", text);
+	fprintf(stderr, "nestmig %s: ", self->name);
+	if (file) {
+		cli_put_name(stderr, file);
+		fputs(": ", stderr);
+	}
+	fputs(text, stderr);
 	if (detail->has_offset)
 		fprintf(stderr, " (at byte %" PRIu64 ")", detail->offset);
 	fputc('\n', stderr);
 	if (json)
-		error_json(file, error, detail);
+		error_json(file, error, text, detail);
 	return EXIT_TROUBLE;
 }
 
 void cli_print(char *text)
 {
+	size_t length = strlen(text);
+
 	fputs(text, stdout);
+	if (length > 0 && text[length - 1] != '\n')
+		putchar('\n');
 	free(text);
 }
 
@@ -78,8 +99,7 @@ bool cli_colour(void)
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color);
 }
 
-static enum nestmig_error write_all(int fd, const char *path, const char *text,
-				    struct nestmig_detail *detail)
+static enum nestmig_error write_all(int fd, const char *text, struct nestmig_detail *detail)
 {
 	size_t left = strlen(text);
 
@@ -89,12 +109,12 @@ static enum nestmig_error write_all(int fd, const char *path, const char *text,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return nm_fail_errno(detail, "writing %s", path);
+			return nm_fail_errno(detail, "writing it");
 		text += n;
 		left -= (size_t)n;
 	}
 	if (fsync(fd) < 0)
-		return nm_fail_errno(detail, "writing %s", path);
+		return nm_fail_errno(detail, "writing it");
 	return NESTMIG_OK;
 }
 
@@ -102,23 +122,28 @@ enum nestmig_error cli_write_file(const char *path, const char *text, unsigned m
 				  struct nestmig_detail *detail)
 {
 	enum nestmig_error error;
+	struct stat there;
 	char *temporary;
 	int fd;
 
+	/* Renaming onto /dev/null would replace it. */
+	if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
+		return nm_fail(detail, NESTMIG_ERR_INVALID,
+			       "this name belongs to something that is not a regular file");
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0) {
-		error = nm_fail_errno(detail, "cannot create %s", temporary);
+		error = nm_fail_errno(detail, "cannot create a file there");
 		free(temporary);
 		return error;
 	}
-	error = write_all(fd, path, text, detail);
+	error = write_all(fd, text, detail);
 	if (!error && fchmod(fd, (mode_t)mode) < 0)
-		error = nm_fail_errno(detail, "setting the mode of %s", path);
+		error = nm_fail_errno(detail, "setting its mode");
 	close(fd);
 	if (!error && rename(temporary, path) < 0)
-		error = nm_fail_errno(detail, "cannot rename %s to %s", temporary, path);
+		error = nm_fail_errno(detail, "giving it its name");
 	if (error)
 		unlink(temporary);
 	free(temporary);

@@ -4,6 +4,8 @@
 #ifndef NESTMIG_CLI_H
 #define NESTMIG_CLI_H
 
+#include <stdio.h>
+
 #include "nestmig.h"
 
 /* Exit codes of every subcommand but hooks. */
@@ -29,9 +31,15 @@ int cmd_explain(const struct command *self, int argc, char **argv);
 /* Prints the help of a subcommand to stdout; returns EXIT_CLEAN. */
 int cli_help(const struct command *self);
 
-/* Prints "nestmig NAME: TEXT" and how to get help to stderr; returns EXIT_TROUBLE. */
+/* Prints "nestmig NAME: TEXT" and the synopsis to stderr; returns EXIT_TROUBLE. */
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct command *self,
 							  const char *format, ...);
+
+/* The same after an option that getopt has complained about: only the synopsis. */
+int cli_wrong_option(const struct command *self);
+
+/* Prints the name of a file; control characters, which could steer a terminal, as '?'. */
+void cli_put_name(FILE *out, const char *name);
 
 /*
  * Reports a failed operation: on stderr as "nestmig NAME: FILE: TEXT (at byte OFFSET)", and with
@@ -42,7 +50,7 @@ __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct command *
 int cli_error(const struct command *self, bool json, const char *file, enum nestmig_error error,
 	      const struct nestmig_detail *detail);
 
-/* Writes text to stdout; frees it. main() flushes and checks stdout once, at the end. */
+/* Writes text to stdout, as whole lines; frees it. main() flushes and checks stdout once, at the end. */
 void cli_print(char *text);
 
 /* Should stdout have colours: a terminal, and NO_COLOR not set? */
@@ -50,7 +58,7 @@ bool cli_colour(void);
 
 /*
  * Writes a whole text file: a temporary file in the same directory, fsync, rename, mode 0600 or
- * 0644. Nothing is left behind on failure.
+ * 0644. Nothing is left behind on failure. INVALID: what has this name is not a regular file.
  */
 NESTMIG_CHECKED enum nestmig_error cli_write_file(const char *path, const char *text, unsigned mode,
 						  struct nestmig_detail *detail);

@@ -36,7 +36,7 @@ static int parse_options(const struct command *self, int argc, char **argv,
 		case 'h':
 			return cli_help(self);
 		default:
-			return cli_usage_error(self, "wrong option");
+			return cli_wrong_option(self);
 		}
 	}
 	if (optind < argc)

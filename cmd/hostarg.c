@@ -2,11 +2,20 @@
 /* The argument of --host. */
 #include "hostarg.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool host_argument_is_live(const char *argument)
 {
 	return argument && strcmp(argument, "live") == 0;
+}
+
+static void advise(struct nestmig_detail *detail)
+{
+	size_t used = strlen(detail->text);
+
+	snprintf(detail->text + used, sizeof(detail->text) - used,
+		 "; --host takes a profile from elsewhere, or \"none\"");
 }
 
 enum nestmig_error host_argument(const char *argument, const struct nestmig_state *state,
@@ -18,8 +27,12 @@ enum nestmig_error host_argument(const char *argument, const struct nestmig_stat
 		*ret_host = NULL;
 		return NESTMIG_OK;
 	}
-	if (host_argument_is_live(argument))
-		return nestmig_host_live(ret_host, detail);
+	if (host_argument_is_live(argument)) {
+		error = nestmig_host_live(ret_host, detail);
+		if (error == NESTMIG_ERR_CAPABILITY)
+			advise(detail);
+		return error;
+	}
 	if (argument)
 		return nestmig_host_load(argument, ret_host, detail);
 	error = nestmig_host_of_state(state, ret_host, detail);

@@ -15,7 +15,7 @@ struct inspect {
 	const char *file, *field, *raw;
 	int vcpu;
 	unsigned read_flags;
-	bool json;
+	bool json, has_vcpu;
 };
 
 static enum nestmig_error print_field(const struct inspect *i, const struct nestmig_state *state,
@@ -97,6 +97,7 @@ static int parse(struct inspect *i, int argc, char **argv)
 			if (!option_number(optarg, 0, 65535, &i->vcpu))
 				return cli_usage_error(i->self, "--vcpu takes a number, not \"%s\"",
 						       optarg);
+			i->has_vcpu = true;
 			break;
 		case 'r':
 			i->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
@@ -107,9 +108,11 @@ static int parse(struct inspect *i, int argc, char **argv)
 		case 'h':
 			return cli_help(i->self);
 		default:
-			return cli_usage_error(i->self, "wrong option");
+			return cli_wrong_option(i->self);
 		}
 	}
+	if (i->has_vcpu && !i->field && !i->raw)
+		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
 	if (i->field && i->raw)
 		return cli_usage_error(i->self, "--field and --raw exclude each other");
 	if (optind + 1 != argc)

@@ -48,6 +48,13 @@ enum nestmig_error live_failed(struct live *live, const char *what, struct nestm
 	return translate(qmp_last_error(live->qmp), what, detail);
 }
 
+bool live_is_gone(const struct live *live)
+{
+	enum qmp_error code = qmp_last_error(live->qmp)->code;
+
+	return code == QMP_ERR_CLOSED || code == QMP_ERR_IO;
+}
+
 static void copy_text(char *to, size_t size, const json_t *from, const char *otherwise)
 {
 	const char *text = json_string_value(from);
@@ -91,6 +98,43 @@ bool live_is_migrating(const struct live *live)
 	return true;
 }
 
+/* Not those that need a second channel, another program to continue the migration, or the same
+ * setting where the stream is loaded. */
+static bool is_harmless(const char *capability)
+{
+	static const char *const harmless[] = {"auto-converge", "events", "late-block-activate",
+					       "xbzrle", "zero-blocks"};
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (strcmp(capability, harmless[i]) == 0)
+			return true;
+	return false;
+}
+
+enum nestmig_error live_check_capabilities(struct live *live, struct nestmig_detail *detail)
+{
+	enum nestmig_error error = NESTMIG_OK;
+	json_t *list = NULL, *entry;
+	size_t i;
+
+	if (qmp_execute(live->qmp, "query-migrate-capabilities", NULL, LIVE_REPLY_MS, &list))
+		return live_failed(live, "query-migrate-capabilities", detail);
+	json_array_foreach (list, i, entry) {
+		const char *name = json_string_value(json_object_get(entry, "capability"));
+
+		if (!name || !json_is_true(json_object_get(entry, "state")) || is_harmless(name))
+			continue;
+		error = nm_fail(
+			detail, NESTMIG_ERR_CAPABILITY,
+			"the migration capability \"%.64s\" of this QEMU is on: switch it off "
+			"with migrate-set-capabilities",
+			name);
+		break;
+	}
+	json_decref(list);
+	return error;
+}
+
 /* A property of a CPU object; NULL if QEMU does not have it. */
 static json_t *cpu_property(struct live *live, const char *path, const char *name)
 {
@@ -125,7 +169,8 @@ enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
 		json_decref(cpus);
 		return live_failed(live, "query-cpus-fast", detail);
 	}
-	json_array_foreach(list, i, cpu) json_array_append_new(cpus, cpu_features(live, cpu));
+	json_array_foreach (list, i, cpu)
+		json_array_append_new(cpus, cpu_features(live, cpu));
 	json_decref(list);
 	*ret_cpus = cpus;
 	return NESTMIG_OK;

@@ -28,6 +28,9 @@ void live_close(struct live *live);
 /* Turns the last failure of live->qmp into an error; what is put before its text. */
 enum nestmig_error live_failed(struct live *live, const char *what, struct nestmig_detail *detail);
 
+/* Did the last failure of live->qmp mean that QEMU has closed the connection? */
+bool live_is_gone(const struct live *live);
+
 /* query-status into live->status and live->running. */
 NESTMIG_CHECKED enum nestmig_error live_query_status(struct live *live,
 						     struct nestmig_detail *detail);
@@ -35,6 +38,11 @@ NESTMIG_CHECKED enum nestmig_error live_query_status(struct live *live,
 /* query-migrate into live->migration and live->error. */
 NESTMIG_CHECKED enum nestmig_error live_query_migrate(struct live *live,
 						      struct nestmig_detail *detail);
+
+/* CAPABILITY: a migration capability is on with which a stream does not pass through one pipe, or
+ * not to the end. */
+NESTMIG_CHECKED enum nestmig_error live_check_capabilities(struct live *live,
+							   struct nestmig_detail *detail);
 
 /* Is live->migration a migration that is not over yet? */
 bool live_is_migrating(const struct live *live);

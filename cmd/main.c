@@ -11,7 +11,7 @@
 static const struct command commands[] = {
 	{"snapshot", "[--state-only] [--resume] [--json] --qmp SOCKET FILE",
 	 "save a running VM, or only its device state, to a .nms snapshot",
-	 "  -q, --qmp SOCKET     QMP socket of the VM: PATH, unix:PATH or tcp:HOST:PORT\n"
+	 "  -q, --qmp SOCKET     QMP socket of the VM: PATH or unix:PATH\n"
 	 "  -s, --state-only     device state without RAM; the VM goes on after milliseconds\n"
 	 "  -r, --resume         let a VM that was running go on after a full snapshot\n"
 	 "  -H, --host PROFILE   profile of the source host: a file, \"live\" or \"none\"\n"
@@ -38,7 +38,7 @@ static const struct command commands[] = {
 	 cmd_inspect},
 	{"restore", "[--host PROFILE] [--force] [--json] --qmp SOCKET FILE",
 	 "restore a snapshot into a QEMU started with -incoming defer",
-	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH, unix:PATH or tcp:HOST:PORT\n"
+	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH or unix:PATH\n"
 	 "  -H, --host PROFILE   the host to judge for; default \"live\", this machine\n"
 	 "  -f, --force          restore although the state would not resume\n"
 	 "      --strict         refuse also what could not be judged\n"
@@ -88,6 +88,16 @@ static int checked(int status)
 	return EXIT_TROUBLE;
 }
 
+static int run(const struct command *command, int argc, char **argv)
+{
+	char name[64];
+
+	/* What getopt puts before its messages. */
+	snprintf(name, sizeof(name), "nestmig %s", command->name);
+	argv[0] = name;
+	return command->run(command, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -106,7 +116,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(name, commands[i].name) == 0)
-			return checked(commands[i].run(&commands[i], argc - 1, argv + 1));
+			return checked(run(&commands[i], argc - 1, argv + 1));
 	if (*name)
 		fprintf(stderr, "nestmig: there is no subcommand \"%s\"\n", name);
 	usage(stderr);

@@ -25,6 +25,7 @@
 struct restore {
 	const struct command *self;
 	const char *socket, *file, *host_argument;
+	const char *about; /* the file that an error is about */
 	bool force, strict, json;
 	int timeout_s, watch_s;
 	struct live live;
@@ -59,6 +60,12 @@ static enum nestmig_error take_cpus(struct restore *r, struct nestmig_detail *de
 		else if (json_is_object(cpu))
 			error = nm_qemu_features(vcpu, cpu, origin, detail);
 	}
+	if (!error && json_array_size(cpus) > r->state->vcpu_count)
+		error = nm_fail(
+			detail, NESTMIG_ERR_CAPABILITY,
+			"this QEMU has %zu vCPUs, but the state only %zu: start it with the "
+			"same -smp",
+			json_array_size(cpus), r->state->vcpu_count);
 	json_decref(cpus);
 	return error;
 }
@@ -79,17 +86,22 @@ static enum nestmig_error check_target(struct restore *r, struct nestmig_detail 
 		return nm_fail(detail, NESTMIG_ERR_UNSUPPORTED,
 			       "the file holds device state without guest memory, which no VM can "
 			       "be restored from");
-	return take_cpus(r, detail);
+	error = live_check_capabilities(&r->live, detail);
+	return error ? error : take_cpus(r, detail);
 }
 
 static enum nestmig_error judge(struct restore *r, struct nestmig_detail *detail)
 {
 	enum nestmig_error error = nestmig_state_read(r->file, 0, &r->state, detail);
 
-	if (!error)
-		error = host_argument(r->host_argument, r->state, &r->host, detail);
-	if (!error)
-		error = live_open(&r->live, r->socket, detail);
+	if (error)
+		return error;
+	error = host_argument(r->host_argument, r->state, &r->host, detail);
+	if (error) {
+		r->about = host_argument_is_live(r->host_argument) ? NULL : r->host_argument;
+		return error;
+	}
+	error = live_open(&r->live, r->socket, detail);
 	if (!error)
 		error = check_target(r, detail);
 	return error ? error : nestmig_judge(r->state, r->host, &r->report);
@@ -229,13 +241,24 @@ static void note_events(struct restore *r)
 	}
 }
 
+static bool has_event(const struct restore *r, const char *name)
+{
+	const json_t *event;
+	size_t i;
+
+	json_array_foreach (r->events, i, event)
+		if (strcmp(json_string_value(event), name) == 0)
+			return true;
+	return false;
+}
+
 /* The status of QEMU, "gone" if it has ended. */
 static enum nestmig_error ask_status(struct restore *r, struct nestmig_detail *detail)
 {
 	enum nestmig_error error = live_query_status(&r->live, detail);
 
 	note_events(r);
-	if (!error || qmp_last_error(r->live.qmp)->code != QMP_ERR_CLOSED)
+	if (!error || !live_is_gone(&r->live))
 		return error;
 	r->gone = true;
 	snprintf(r->live.status, sizeof(r->live.status), "gone");
@@ -256,6 +279,12 @@ static enum nestmig_error watch(struct restore *r, struct nestmig_detail *detail
 		usleep(20000);
 		error = ask_status(r, detail);
 	}
+	if (r->gone && !has_event(r, "RESUME"))
+		return nm_fail(detail, NESTMIG_ERR_QMP,
+			       "QEMU took all %" PRIu64
+			       " bytes and ended without running the VM: its "
+			       "own error output says why it refused the state",
+			       r->total);
 	end = live_now() + r->watch_s * 1000;
 	while (!error && !r->gone && live_now() < end && !live_interrupted()) {
 		usleep(50000);
@@ -378,12 +407,13 @@ static int parse(struct restore *r, int argc, char **argv)
 		case 'h':
 			return cli_help(r->self);
 		default:
-			return cli_usage_error(r->self, "wrong option");
+			return cli_wrong_option(r->self);
 		}
 	}
 	if (!r->socket || optind + 1 != argc)
 		return cli_usage_error(r->self, "give --qmp SOCKET and one file");
 	r->file = argv[optind];
+	r->about = r->file;
 	return -1;
 }
 
@@ -409,7 +439,7 @@ int cmd_restore(const struct command *self, int argc, char **argv)
 			error = print_result(&r, refused);
 		status = refused || !is_well(&r) ? EXIT_FINDINGS : EXIT_CLEAN;
 		if (error)
-			status = cli_error(self, r.json, r.file, error, &detail);
+			status = cli_error(self, r.json, r.about, error, &detail);
 	}
 	nestmig_report_free(r.report);
 	nestmig_host_free(r.host);

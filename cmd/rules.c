@@ -18,7 +18,7 @@ int cmd_rules(const struct command *self, int argc, char **argv)
 		if (c == 'h')
 			return cli_help(self);
 		if (c != 'j')
-			return cli_usage_error(self, "wrong option");
+			return cli_wrong_option(self);
 		json = true;
 	}
 	if (optind < argc)

@@ -24,6 +24,8 @@
 
 #define FD_NAME    "nestmig-out"
 #define PIECE_SIZE (1U << 20)
+/* How long QEMU may take to answer migrate_cancel before it loses the pipe. */
+#define CANCEL_MS 200
 /* As good as no limit: the VM stops once, and the rest of RAM goes through in one pass. */
 #define BANDWIDTH (INT64_C(1) << 40)
 #define DOWNTIME  INT64_C(2000000)
@@ -31,6 +33,7 @@
 struct snapshot {
 	const struct command *self;
 	const char *socket, *file, *host_argument;
+	const char *about; /* the file that an error is about */
 	bool state_only, resume, json;
 	int level, timeout_s;
 	struct live live;
@@ -251,7 +254,7 @@ static enum nestmig_error pump_piece(struct snapshot *s, int fd, uint8_t *piece,
 	ssize_t n;
 
 	if (live_interrupted())
-		return nm_fail(detail, NESTMIG_ERR_CANCELLED, "interrupted");
+		return nm_fail(detail, NESTMIG_ERR_CANCELLED, "interrupted, nothing was saved");
 	if (ready < 0 && errno != EINTR)
 		return nm_fail_errno(detail, "poll");
 	if (ready == 0)
@@ -306,12 +309,25 @@ static enum nestmig_error wait_migrated(struct snapshot *s, struct nestmig_detai
 	return NESTMIG_OK;
 }
 
-/* Something failed here: QEMU is to stop as well. It then runs the VM on if it ran before. */
-static void cancel_migration(struct snapshot *s)
+/*
+ * Something failed here: QEMU is to stop as well. It then runs the VM on if it ran before. The pipe
+ * stays open until QEMU answers, which must not take its end for a failure of its own; but not for
+ * long: while QEMU sends the rest of RAM it waits for room in the pipe with its main loop locked,
+ * the VM standing still, and nothing but the end of the pipe frees it. Closes fd.
+ */
+static void cancel_migration(struct snapshot *s, int fd)
 {
-	int64_t end = live_now() + 10000;
+	int64_t end = live_now() + LIVE_REPLY_MS;
+	enum qmp_error error;
+	uint64_t id = 0;
 
-	if (qmp_execute(s->live.qmp, "migrate_cancel", NULL, LIVE_REPLY_MS, NULL))
+	error = qmp_send(s->live.qmp, "migrate_cancel", NULL, -1, CANCEL_MS, &id);
+	if (!error)
+		error = qmp_wait_reply(s->live.qmp, id, CANCEL_MS, NULL);
+	close(fd);
+	if (error == QMP_ERR_TIMEOUT && id)
+		error = qmp_wait_reply(s->live.qmp, id, LIVE_REPLY_MS, NULL);
+	if (error)
 		return;
 	while (live_query_migrate(&s->live, NULL) == NESTMIG_OK && live_is_migrating(&s->live) &&
 	       live_now() < end)
@@ -347,15 +363,15 @@ static enum nestmig_error save_whole(struct snapshot *s, struct nestmig_detail *
 	error = start_migration(s, &fd, detail);
 	if (!error) {
 		error = pump(s, fd, detail);
-		/* Before the pipe is closed: QEMU must not take that for its own failure. */
 		if (error)
-			cancel_migration(s);
-		close(fd);
+			cancel_migration(s, fd);
+		else
+			close(fd);
 	}
 	if (!error)
 		error = wait_migrated(s, detail);
 	/* Not worth failing for: the snapshot does not depend on it. */
-	if (set_limits(s, bandwidth, downtime, NULL))
+	if (set_limits(s, bandwidth, downtime, NULL) && !live_is_gone(&s->live))
 		fprintf(stderr, "nestmig snapshot: could not restore QEMU's migration limits\n");
 	return error;
 }
@@ -377,9 +393,16 @@ static enum nestmig_error check_vm(struct snapshot *s, struct nestmig_detail *de
 	if (strcmp(s->live.status, "inmigrate") == 0)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "this QEMU waits for an incoming migration: it has no state yet");
+	if (!s->state_only && strcmp(s->live.status, "postmigrate") == 0)
+		return nm_fail(
+			detail, NESTMIG_ERR_CAPABILITY,
+			"this VM has been stopped since it was saved or migrated, and QEMU saves "
+			"it again only after `cont`; --state-only is possible");
 	s->was_running = s->live.running;
 	snprintf(s->run_state, sizeof(s->run_state), "%s", s->live.status);
-	return live_query_cpus(&s->live, &s->cpus, detail);
+	if (!s->state_only)
+		error = live_check_capabilities(&s->live, detail);
+	return error ? error : live_query_cpus(&s->live, &s->cpus, detail);
 }
 
 static enum nestmig_error take(struct snapshot *s, struct nestmig_detail *detail)
@@ -498,12 +521,13 @@ static int parse(struct snapshot *s, int argc, char **argv)
 		case 'h':
 			return cli_help(s->self);
 		default:
-			return cli_usage_error(s->self, "wrong option");
+			return cli_wrong_option(s->self);
 		}
 	}
 	if (!s->socket || optind + 1 != argc)
 		return cli_usage_error(s->self, "give --qmp SOCKET and one file");
 	s->file = argv[optind];
+	s->about = s->file;
 	return -1;
 }
 
@@ -512,8 +536,13 @@ static enum nestmig_error source_host(struct snapshot *s, struct nestmig_detail 
 {
 	enum nestmig_error error;
 
-	if (s->host_argument)
-		return host_argument(s->host_argument, NULL, &s->host, detail);
+	if (s->host_argument) {
+		error = host_argument(s->host_argument, NULL, &s->host, detail);
+		if (error)
+			s->about =
+				host_argument_is_live(s->host_argument) ? NULL : s->host_argument;
+		return error;
+	}
 	if (strncmp(s->socket, "tcp:", 4) == 0)
 		return NESTMIG_OK;
 	error = nestmig_host_live(&s->host, detail);
@@ -542,5 +571,5 @@ int cmd_snapshot(const struct command *self, int argc, char **argv)
 	json_decref(s.cpus);
 	nestmig_host_free(s.host);
 	live_close(&s.live);
-	return error ? cli_error(self, s.json, s.file, error, &detail) : EXIT_CLEAN;
+	return error ? cli_error(self, s.json, s.about, error, &detail) : EXIT_CLEAN;
 }

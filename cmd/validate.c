@@ -9,9 +9,10 @@
 struct validate {
 	const struct command *self;
 	const char *host_argument;
-	struct nestmig_host *live; /* --host live, read before the sandbox */
+	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
 	bool json, strict;
+	bool has_printed;
 };
 
 static int exit_code(const struct validate *v, enum nestmig_verdict verdict)
@@ -21,7 +22,7 @@ static int exit_code(const struct validate *v, enum nestmig_verdict verdict)
 	return verdict == NESTMIG_VERDICT_UNKNOWN && v->strict ? EXIT_FINDINGS : EXIT_CLEAN;
 }
 
-static enum nestmig_error judge_and_print(const struct validate *v, const char *file,
+static enum nestmig_error judge_and_print(struct validate *v, const char *file,
 					  const struct nestmig_state *state,
 					  const struct nestmig_host *host, int *ret_status)
 {
@@ -34,6 +35,9 @@ static enum nestmig_error judge_and_print(const struct validate *v, const char *
 	error = v->json ? nestmig_report_json(report, file, &text)
 			: nestmig_report_text(report, file, cli_colour(), &text);
 	if (!error) {
+		if (v->has_printed && !v->json)
+			putchar('\n');
+		v->has_printed = true;
 		*ret_status = exit_code(v, nestmig_report_verdict(report));
 		cli_print(text);
 	}
@@ -41,7 +45,7 @@ static enum nestmig_error judge_and_print(const struct validate *v, const char *
 	return error;
 }
 
-static int validate_file(const struct validate *v, const char *file)
+static int validate_file(struct validate *v, const char *file)
 {
 	struct nestmig_detail detail = {0};
 	struct nestmig_state *state = NULL;
@@ -49,10 +53,10 @@ static int validate_file(const struct validate *v, const char *file)
 	int status = EXIT_TROUBLE;
 	enum nestmig_error error = nestmig_state_read(file, v->read_flags, &state, &detail);
 
-	if (!error && !v->live)
-		error = host_argument(v->host_argument, state, &own, &detail);
+	if (!error && !v->host_argument)
+		error = host_argument(NULL, state, &own, &detail);
 	if (!error)
-		error = judge_and_print(v, file, state, v->live ? v->live : own, &status);
+		error = judge_and_print(v, file, state, v->host_argument ? v->host : own, &status);
 	nestmig_host_free(own);
 	nestmig_state_free(state);
 	return error ? cli_error(v->self, v->json, file, error, &detail) : status;
@@ -83,7 +87,7 @@ static int parse(struct validate *v, int argc, char **argv)
 		case 'h':
 			return cli_help(v->self);
 		default:
-			return cli_usage_error(v->self, "wrong option");
+			return cli_wrong_option(v->self);
 		}
 	}
 	if (optind == argc)
@@ -91,31 +95,45 @@ static int parse(struct validate *v, int argc, char **argv)
 	return -1;
 }
 
+/* The profile is the same for all files. That of this machine cannot be taken in the sandbox, any
+ * other is read inside. *ret_file: the one that an error is about, if any. */
+static enum nestmig_error prepare(struct validate *v, const char **ret_file,
+				  struct nestmig_detail *detail)
+{
+	bool live = host_argument_is_live(v->host_argument);
+	enum nestmig_error error = NESTMIG_OK;
+
+	*ret_file = NULL;
+	if (live)
+		error = host_argument(v->host_argument, NULL, &v->host, detail);
+	if (!error)
+		error = sandbox_enter(detail);
+	if (error || live || !v->host_argument)
+		return error;
+	*ret_file = v->host_argument;
+	return host_argument(v->host_argument, NULL, &v->host, detail);
+}
+
 int cmd_validate(const struct command *self, int argc, char **argv)
 {
 	struct validate v = {.self = self};
 	struct nestmig_detail detail = {0};
-	enum nestmig_error error = NESTMIG_OK;
 	int status = parse(&v, argc, argv);
+	enum nestmig_error error;
+	const char *file;
 
 	if (status >= 0)
 		return status;
 	status = EXIT_CLEAN;
-	if (host_argument_is_live(v.host_argument))
-		error = nestmig_host_live(&v.live, &detail);
-	if (!error)
-		error = sandbox_enter(&detail);
+	error = prepare(&v, &file, &detail);
 	if (error)
-		return cli_error(self, v.json, NULL, error, &detail);
+		return cli_error(self, v.json, file, error, &detail);
 	for (int i = optind; i < argc; i++) {
-		int one;
+		int one = validate_file(&v, argv[i]);
 
-		if (i > optind && !v.json)
-			putchar('\n');
-		one = validate_file(&v, argv[i]);
 		if (one > status)
 			status = one;
 	}
-	nestmig_host_free(v.live);
+	nestmig_host_free(v.host);
 	return status;
 }

@@ -64,8 +64,7 @@ enum nestmig_error nm_qemu_features(struct nm_vcpu *vcpu, const json_t *object,
 	if (!json_is_array(list))
 		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, origin.offset,
 				  "the CPU of vCPU %u has no \"feature-words\"", vcpu->id);
-	json_array_foreach(list, index, entry)
-	{
+	json_array_foreach (list, index, entry) {
 		if (!take_word(&cpuid, entry))
 			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, origin.offset,
 					  "feature word %zu of vCPU %u is no CPUID register", index,

@@ -27,8 +27,7 @@ static bool fields_size(const json_t *fields, uint64_t *sum)
 	size_t index;
 	json_t *field;
 
-	json_array_foreach(fields, index, field)
-	{
+	json_array_foreach (fields, index, field) {
 		json_int_t size = json_integer_value(json_object_get(field, "size"));
 		const json_t *array_len = json_object_get(field, "array_len");
 		json_int_t count = array_len ? json_integer_value(array_len) : 1;
@@ -53,8 +52,7 @@ static bool payload_size(const json_t *object, unsigned depth, uint64_t *sum)
 
 	if (depth > MAX_DEPTH || !fields_size(json_object_get(object, "fields"), sum))
 		return false;
-	json_array_foreach(subsections, index, sub)
-	{
+	json_array_foreach (subsections, index, sub) {
 		const char *name = json_string_value(json_object_get(sub, "vmsd_name"));
 
 		if (!name || !add(sum, 6 + strlen(name)) || !payload_size(sub, depth + 1, sum))
@@ -141,8 +139,7 @@ bool qemu_vmdesc_subsection(const struct qemu_device *device, const char *name, 
 	size_t index;
 	json_t *sub;
 
-	json_array_foreach(subsections, index, sub)
-	{
+	json_array_foreach (subsections, index, sub) {
 		const char *is = json_string_value(json_object_get(sub, "vmsd_name"));
 
 		if (!is || strcmp(is, name) != 0)

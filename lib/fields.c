@@ -219,11 +219,12 @@ enum nestmig_error nestmig_field(const struct nestmig_state *state, size_t vcpu,
 	const struct nm_field *field = nm_field_find(name);
 
 	if (vcpu >= state->vcpu_count)
-		return nm_fail(detail, NESTMIG_ERR_INVALID, "there is no vCPU %zu: there are %zu",
-			       vcpu, state->vcpu_count);
+		return nm_fail(detail, NESTMIG_ERR_INVALID,
+			       "there is no vCPU %zu: the file has %zu, counted from 0", vcpu,
+			       state->vcpu_count);
 	if (!field)
 		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
-			       "there is no field \"%s\": `nestmig inspect --raw` lists them",
+			       "there is no field \"%s\": `nestmig inspect --fields` lists them",
 			       name);
 	if (!nm_vcpu_field(&state->vcpus[vcpu], name, ret_value, ret_width, ret_offset))
 		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND, "%s: vCPU %u has no %s in this file",
@@ -236,8 +237,9 @@ enum nestmig_error nestmig_item_bytes(const struct nestmig_state *state, size_t 
 				      struct nestmig_detail *detail)
 {
 	if (vcpu >= state->vcpu_count)
-		return nm_fail(detail, NESTMIG_ERR_INVALID, "there is no vCPU %zu: there are %zu",
-			       vcpu, state->vcpu_count);
+		return nm_fail(detail, NESTMIG_ERR_INVALID,
+			       "there is no vCPU %zu: the file has %zu, counted from 0", vcpu,
+			       state->vcpu_count);
 	for (int item = 0; item < NESTMIG_ITEM_COUNT; item++) {
 		const struct nm_origin *origin = &state->vcpus[vcpu].origin[item];
 

@@ -255,8 +255,7 @@ static enum nestmig_error read_params(struct nestmig_host *host, json_t *object,
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value)
-	{
+	json_object_foreach (object, name, value) {
 		if (!json_is_string(value))
 			return nm_fail(detail, NESTMIG_ERR_FORMAT,
 				       "\"params\" has a value that is not a string");
@@ -274,8 +273,7 @@ static enum nestmig_error read_caps(struct nestmig_host *host, json_t *object,
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value)
-	{
+	json_object_foreach (object, name, value) {
 		json_int_t number = json_integer_value(value);
 
 		if (!json_is_integer(value) || number < 0 || number > INT32_MAX)
@@ -296,8 +294,7 @@ static enum nestmig_error read_msrs(struct nestmig_host *host, json_t *object,
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(object, key, value)
-	{
+	json_object_foreach (object, key, value) {
 		struct nm_msr msr;
 		uint64_t index;
 

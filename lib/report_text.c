@@ -9,6 +9,7 @@
 struct text {
 	struct nm_buf buf;
 	const char *bold, *dim, *red, *yellow, *green, *plain;
+	const char *byte; /* what is counted: bytes of the file, or of the stream inside */
 };
 
 static const char *verdict_colour(const struct text *t, enum nestmig_verdict verdict)
@@ -64,10 +65,9 @@ static void put_field(struct text *t, const struct nm_shown_field *field)
 	}
 	nm_buf_printf(&t->buf, "= 0x%0*" PRIx64, (int)(2 * field->width), field->value);
 	if (field->offset != UINT64_MAX) {
-		const char *separator = *field->file ? ", byte " : "byte ";
-
-		nm_buf_printf(&t->buf, "  %s(%s%s%" PRIu64 " = 0x%" PRIx64 ")%s", t->dim,
-			      field->file, separator, field->offset, field->offset, t->plain);
+		nm_buf_printf(&t->buf, "  %s(%s%s%s %" PRIu64 " = 0x%" PRIx64 ")%s", t->dim,
+			      field->file, *field->file ? ", " : "", t->byte, field->offset,
+			      field->offset, t->plain);
 	}
 	nm_buf_puts(&t->buf, "\n");
 }
@@ -180,6 +180,7 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 				  .yellow = "\033[33m",
 				  .green = "\033[32m",
 				  .plain = "\033[0m"};
+	t.byte = strcmp(report->format, "nms") == 0 ? "stream byte" : "byte";
 	put_foreign(&t, file);
 	nm_buf_puts(&t.buf, ": ");
 	put_verdict(&t, report->verdict);

@@ -245,11 +245,14 @@ static enum nestmig_error explain_text(const struct nm_rule *rule, char **ret_te
 	return nm_buf_take(&buf, ret_text);
 }
 
-/* The rule whose id has the most leading characters in common with a wrong one. */
+/* Fewer leading characters in common say nothing: "svm-" is in most ids. */
+#define NEAR_ENOUGH 6
+
+/* The rule whose id has the most leading characters in common with a wrong one, or NULL. */
 static const struct nm_rule *nearest(const char *id)
 {
-	const struct nm_rule *best = &nm_rules[0];
-	size_t best_length = 0;
+	const struct nm_rule *best = NULL;
+	size_t best_length = NEAR_ENOUGH - 1;
 
 	for (size_t i = 0; i < nm_rule_count; i++) {
 		size_t length = 0;
@@ -266,14 +269,16 @@ static const struct nm_rule *nearest(const char *id)
 
 static enum nestmig_error not_found(const char *id, struct nestmig_detail *detail)
 {
+	const struct nm_rule *near = nearest(id);
+
 	for (size_t i = 0; i < nm_not_judged_count; i++)
 		if (!strcmp(id, nm_not_judged[i].id))
 			return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
 				       "%s is in the catalogue but no rule judges it: %s", id,
 				       nm_not_judged[i].reason);
 	return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
-		       "there is no rule \"%.100s\"; did you mean %s? `nestmig rules` lists them",
-		       id, nearest(id)->id);
+		       "there is no rule \"%.100s\"%s%s: `nestmig rules` lists them", id,
+		       near ? "; perhaps " : "", near ? near->id : "");
 }
 
 enum nestmig_error nestmig_explain(const char *id, bool json, char **ret_text,

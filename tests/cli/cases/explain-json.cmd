@@ -1,0 +1,2 @@
+# The same as JSON.
+nestmig explain --json svm-ctl-asid-zero

@@ -1,0 +1,2 @@
+# No rule named.
+nestmig explain; nestmig explain --json

@@ -1,0 +1,2 @@
+# A rule explained.
+nestmig explain svm-ctl-asid-zero

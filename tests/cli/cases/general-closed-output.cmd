@@ -1,0 +1,2 @@
+# Standard output is not open at all.
+nestmig rules >&-

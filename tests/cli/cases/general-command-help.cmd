@@ -1,0 +1,2 @@
+# --help of every subcommand.
+each --help

@@ -1,0 +1,2 @@
+# An option that no subcommand has.
+each --frob

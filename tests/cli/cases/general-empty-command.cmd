@@ -1,0 +1,2 @@
+# An empty subcommand.
+nestmig ""

@@ -1,0 +1,2 @@
+# The list of subcommands.
+nestmig --help; nestmig -h | cmp - <(nestmig help)

@@ -1,0 +1,2 @@
+# Nothing asked for: the usage, as an error.
+nestmig

@@ -1,0 +1,2 @@
+# A misspelt subcommand.
+nestmig valdate dev1.qemu

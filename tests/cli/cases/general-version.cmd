@@ -1,0 +1,2 @@
+# The version, in the form that scripts cut up.
+nestmig --version

@@ -1,0 +1,2 @@
+# The profile of a captured tree.
+nestmig host --root host

@@ -1,0 +1,2 @@
+# All vCPUs are shown.
+nestmig inspect dev2.qemu | grep -a vCPU

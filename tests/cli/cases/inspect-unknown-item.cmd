@@ -1,0 +1,2 @@
+# An item that does not exist.
+nestmig inspect --raw frob raw1

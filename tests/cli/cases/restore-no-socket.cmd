@@ -1,0 +1,2 @@
+# No socket there.
+nestmig restore --host none --qmp no.sock full1.nms

@@ -1,0 +1,2 @@
+# The same as JSON.
+nestmig snapshot --host none --json --qmp no.sock x.nms

@@ -1,0 +1,2 @@
+# Not a regular file.
+nestmig validate /dev/null

@@ -1,0 +1,2 @@
+# A directory that is no raw dump.
+mkdir d; nestmig validate d

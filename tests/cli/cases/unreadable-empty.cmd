@@ -1,0 +1,2 @@
+# An empty file.
+: >f; nestmig validate f; nestmig inspect --json f

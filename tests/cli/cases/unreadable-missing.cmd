@@ -1,0 +1,2 @@
+# No such file.
+nestmig validate missing

@@ -1,0 +1,2 @@
+# The same for a host.
+nestmig validate --host host.json dev1.qemu

@@ -1,0 +1,2 @@
+# A VM that never used SVM.
+nestmig validate l1only.qemu

@@ -1,0 +1,2 @@
+# A snapshot without memory: what needs memory is unknown.
+nestmig validate dev1.nms

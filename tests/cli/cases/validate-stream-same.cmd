@@ -1,0 +1,2 @@
+# A stream and a snapshot of it give the same findings, healthy or broken.
+poke full1.nms bad.nms vcpu0.vmcb12.control.asid 0; cp full1.qemu bad.qemu; patch bad.qemu $(offset full1.qemu vmcb12.control.asid) 00 00 00 00; for f in full1.qemu full1.nms bad.qemu bad.nms; do nestmig validate --json --host host.json $f | jq "[.vcpus[].findings]" >$f.json; done; cmp full1.qemu.json full1.nms.json; cmp bad.qemu.json bad.nms.json; jq -c "[.[][].rule]" full1.nms.json bad.nms.json

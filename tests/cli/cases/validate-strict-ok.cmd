@@ -1,0 +1,2 @@
+# Strict: nothing counts, nothing is found.
+nestmig validate --strict raw1

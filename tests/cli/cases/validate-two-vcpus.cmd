@@ -1,0 +1,2 @@
+# Every vCPU is judged.
+nestmig validate --host host.json dev2.qemu
