@@ -126,8 +126,7 @@ static void put_group(struct text *t, const struct nm_vcpu_report *vcpu, size_t 
 		put_items(t, missing);
 		nm_buf_puts(&t->buf, ":\n     ");
 	} else {
-		nm_buf_puts(&t->buf,
-			    "    because it is not known what the destination does:\n     ");
+		nm_buf_puts(&t->buf, "    because an input that is there does not say enough:\n     ");
 	}
 	for (size_t i = first; i < vcpu->undecided_count; i++)
 		if (vcpu->undecided[i].missing == missing)
