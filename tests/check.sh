@@ -55,8 +55,8 @@ step "gcc with ASan and UBSan builds" build sanitize
 step "clang with libFuzzer builds" build fuzz
 step "clang-format has nothing to change" format
 step "the project keeps its own rules" tests/self.sh build/release
-step "unit tests" ctest --preset release
-step "unit tests with ASan and UBSan" ctest --preset sanitize
+step "unit tests" ctest --preset release -j "$(nproc)"
+step "unit tests with ASan and UBSan" ctest --preset sanitize -j "$(nproc)"
 step "command line goldens" tests/cli/run.sh build/release
 step "command line goldens with ASan and UBSan" tests/cli/run.sh build/sanitize
 step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release

@@ -56,6 +56,8 @@ static void use(struct qmp *q, int server, const uint8_t *rest, size_t length)
 	json_decref(qmp_take_event(q));
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
 	struct qmp_options options = QMP_OPTIONS_INIT;
