@@ -15,7 +15,7 @@ struct inspect {
 	const char *file, *field, *raw;
 	int vcpu;
 	unsigned read_flags;
-	bool json, has_vcpu;
+	bool json, has_vcpu, lists_fields;
 };
 
 static enum nestmig_error print_field(const struct inspect *i, const struct nestmig_state *state,
@@ -67,10 +67,21 @@ static enum nestmig_error print_all(const struct inspect *i, const struct nestmi
 	return error;
 }
 
-static int list_fields(void)
+static int list_fields(bool json)
 {
-	for (size_t i = 0; i < nm_field_count(); i++)
-		puts(nm_field_at(i)->name);
+	const char *separator = "";
+
+	if (json)
+		fputs("{\"schema\":\"nestmig.fields/1\",\"fields\":[", stdout);
+	for (size_t i = 0; i < nm_field_count(); i++) {
+		if (json)
+			printf("%s\"%s\"", separator, nm_field_at(i)->name);
+		else
+			puts(nm_field_at(i)->name);
+		separator = ",";
+	}
+	if (json)
+		puts("]}");
 	return EXIT_CLEAN;
 }
 
@@ -92,7 +103,8 @@ static int parse(struct inspect *i, int argc, char **argv)
 			i->raw = optarg;
 			break;
 		case 'F':
-			return list_fields();
+			i->lists_fields = true;
+			break;
 		case 'c':
 			if (!option_number(optarg, 0, 65535, &i->vcpu))
 				return cli_usage_error(i->self, "--vcpu takes a number, not \"%s\"",
@@ -111,10 +123,15 @@ static int parse(struct inspect *i, int argc, char **argv)
 			return cli_wrong_option(i->self);
 		}
 	}
+	if (i->lists_fields)
+		return optind < argc ? cli_usage_error(i->self, "--fields takes no file")
+				     : list_fields(i->json);
 	if (i->has_vcpu && !i->field && !i->raw)
 		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
 	if (i->field && i->raw)
 		return cli_usage_error(i->self, "--field and --raw exclude each other");
+	if (i->raw && i->json)
+		return cli_usage_error(i->self, "--raw and --json exclude each other");
 	if (optind + 1 != argc)
 		return cli_usage_error(i->self, "give one file");
 	i->file = argv[optind];

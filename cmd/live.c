@@ -159,21 +159,49 @@ static json_t *cpu_features(struct live *live, const json_t *cpu)
 	return json_pack("{s:o, s:o}", "feature-words", words, "phys-bits", bits);
 }
 
+static enum nestmig_error add_cpu(struct live *live, json_t *cpus, json_t *cpu,
+				  struct nestmig_detail *detail)
+{
+	json_int_t index = -1;
+	char key[16];
+
+	if (json_unpack(cpu, "{s:I}", "cpu-index", &index) || index < 0 || index > UINT16_MAX)
+		return nm_fail(detail, NESTMIG_ERR_QMP,
+			       "query-cpus-fast: a CPU has no \"cpu-index\" that makes sense");
+	snprintf(key, sizeof(key), "%u", (unsigned)index);
+	if (json_object_set_new(cpus, key, cpu_features(live, cpu)))
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	return NESTMIG_OK;
+}
+
 enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
 				   struct nestmig_detail *detail)
 {
-	json_t *list = NULL, *cpus = json_array(), *cpu;
+	json_t *list = NULL, *cpus = json_object(), *cpu;
+	enum nestmig_error error = NESTMIG_OK;
 	size_t i;
 
-	if (qmp_execute(live->qmp, "query-cpus-fast", NULL, LIVE_REPLY_MS, &list)) {
-		json_decref(cpus);
-		return live_failed(live, "query-cpus-fast", detail);
+	if (qmp_execute(live->qmp, "query-cpus-fast", NULL, LIVE_REPLY_MS, &list))
+		error = live_failed(live, "query-cpus-fast", detail);
+	json_array_foreach (list, i, cpu) {
+		if (!error)
+			error = add_cpu(live, cpus, cpu, detail);
 	}
-	json_array_foreach (list, i, cpu)
-		json_array_append_new(cpus, cpu_features(live, cpu));
 	json_decref(list);
+	if (error) {
+		json_decref(cpus);
+		return error;
+	}
 	*ret_cpus = cpus;
 	return NESTMIG_OK;
+}
+
+const json_t *live_cpu(const json_t *cpus, uint32_t index)
+{
+	char key[16];
+
+	snprintf(key, sizeof(key), "%u", index);
+	return json_object_get(cpus, key);
 }
 
 static volatile sig_atomic_t interrupted;
@@ -190,6 +218,7 @@ void live_catch_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 }
 
 bool live_interrupted(void)

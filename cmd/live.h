@@ -48,14 +48,18 @@ NESTMIG_CHECKED enum nestmig_error live_check_capabilities(struct live *live,
 bool live_is_migrating(const struct live *live);
 
 /*
- * The CPU of every vCPU as JSON, {"feature-words": ..., "phys-bits": ...}, in an array in order of
- * cpu-index; null where QEMU does not tell. A new reference.
+ * The CPU of every vCPU as JSON, {"feature-words": ..., "phys-bits": ...}, null where QEMU does not
+ * tell, in an object by cpu-index: with hotplug these have gaps, and come in any order. A new
+ * reference.
  */
 NESTMIG_CHECKED enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
 						   struct nestmig_detail *detail);
 
+/* The CPU with this cpu-index out of these; NULL if there is none. Borrowed. */
+const json_t *live_cpu(const json_t *cpus, uint32_t index);
+
 /*
- * From here on SIGINT and SIGTERM do not end the program, but make live_interrupted true: the VM
+ * From here on SIGINT, SIGTERM and SIGHUP do not end the program, but make live_interrupted true: the VM
  * must not be left in the middle of something.
  */
 void live_catch_signals(void);

@@ -10,6 +10,9 @@ bool option_number(const char *text, int low, int high, int *ret_number)
 	long number;
 	char *end;
 
+	/* strtol takes blanks and a plus sign, too. */
+	if ((*text < '0' || *text > '9') && *text != '-')
+		return false;
 	errno = 0;
 	number = strtol(text, &end, 10);
 	if (errno || end == text || *end || number < low || number > high)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* nestmig restore: an .nms file into a QEMU that waits with -incoming defer. */
+/* nestmig restore: a snapshot or stream into a QEMU that waits with -incoming defer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -50,22 +50,24 @@ static enum nestmig_error take_cpus(struct restore *r, struct nestmig_detail *de
 
 	for (size_t i = 0; !error && i < r->state->vcpu_count; i++) {
 		struct nm_vcpu *vcpu = &r->state->vcpus[i];
-		const json_t *cpu = json_array_get(cpus, vcpu->id);
+		const json_t *cpu = live_cpu(cpus, vcpu->id);
 
 		if (!cpu)
 			error = nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 					"the state has vCPU %u, but this QEMU has only %zu: start "
 					"it with the same -smp",
-					vcpu->id, json_array_size(cpus));
+					vcpu->id, json_object_size(cpus));
 		else if (json_is_object(cpu))
 			error = nm_qemu_features(vcpu, cpu, origin, detail);
+		else /* That of the source would be a guess. */
+			vcpu->view.have &= ~NESTMIG_HAVE(CPUID);
 	}
-	if (!error && json_array_size(cpus) > r->state->vcpu_count)
+	if (!error && json_object_size(cpus) > r->state->vcpu_count)
 		error = nm_fail(
 			detail, NESTMIG_ERR_CAPABILITY,
 			"this QEMU has %zu vCPUs, but the state only %zu: start it with the "
 			"same -smp",
-			json_array_size(cpus), r->state->vcpu_count);
+			json_object_size(cpus), r->state->vcpu_count);
 	json_decref(cpus);
 	return error;
 }
@@ -272,6 +274,9 @@ static enum nestmig_error watch(struct restore *r, struct nestmig_detail *detail
 	enum nestmig_error error = ask_status(r, detail);
 
 	while (!error && !r->gone && strcmp(r->live.status, "inmigrate") == 0) {
+		if (live_interrupted())
+			return nm_fail(detail, NESTMIG_ERR_CANCELLED,
+				       "interrupted: QEMU has the whole stream and is loading it");
 		if (live_now() > end)
 			return nm_fail(detail, NESTMIG_ERR_TIMEOUT,
 				       "QEMU has the whole stream, but is still loading after %d s",
@@ -293,12 +298,14 @@ static enum nestmig_error watch(struct restore *r, struct nestmig_detail *detail
 	return error;
 }
 
-/* Does the VM run, or wait as it did when it was saved? */
+/* Does the VM run, or wait as it did when it was saved? One that was reset runs, but from anew. */
 static bool is_well(const struct restore *r)
 {
 	static const char *const well[] = {"running",   "paused",      "prelaunch",
 					   "suspended", "postmigrate", "finish-migrate"};
 
+	if (has_event(r, "RESET"))
+		return false;
 	for (size_t i = 0; i < sizeof(well) / sizeof(well[0]); i++)
 		if (strcmp(r->live.status, well[i]) == 0)
 			return true;
@@ -336,6 +343,28 @@ static enum nestmig_error print_report(const struct restore *r, char **ret_json)
 	return error;
 }
 
+/* Run state and events of the restored VM. */
+static void print_restored(const struct restore *r)
+{
+	const char *separator = "Events: ";
+	const json_t *event;
+	size_t i;
+
+	cli_put_name(stdout, r->file);
+	printf(": restored, the VM is ");
+	cli_put_name(stdout, r->live.status);
+	putchar('\n');
+	json_array_foreach (r->events, i, event) {
+		fputs(separator, stdout);
+		cli_put_name(stdout, json_string_value(event));
+		separator = ", ";
+	}
+	if (json_array_size(r->events))
+		putchar('\n');
+	if (has_event(r, "RESET"))
+		puts("The VM was reset: it does not go on from what was saved.");
+}
+
 /* The judgement and, unless it was refused, the result. */
 static enum nestmig_error print_result(const struct restore *r, bool refused)
 {
@@ -346,11 +375,12 @@ static enum nestmig_error print_result(const struct restore *r, bool refused)
 	if (error)
 		return error;
 	if (!r->json) {
-		if (refused)
-			printf("%s: refused, nothing was sent; --force restores it all the same\n",
-			       r->file);
-		else
-			printf("%s: restored, the VM is %s\n", r->file, r->live.status);
+		if (!refused) {
+			print_restored(r);
+			return NESTMIG_OK;
+		}
+		cli_put_name(stdout, r->file);
+		puts(": refused, nothing was sent; --force restores it all the same");
 		return NESTMIG_OK;
 	}
 	json = json_pack("{s:s, s:o, s:b, s:s?, s:O, s:o?}", "schema", "nestmig.restore/1", "file",

@@ -113,7 +113,7 @@ static enum nestmig_error add_vcpu_records(struct snapshot *s, const struct nm_v
 static enum nestmig_error add_cpu_record(struct snapshot *s, uint32_t id,
 					 struct nestmig_detail *detail)
 {
-	json_t *cpu = json_array_get(s->cpus, id);
+	const json_t *cpu = live_cpu(s->cpus, id);
 	enum nestmig_error error;
 	char *text;
 
@@ -165,28 +165,29 @@ static enum nestmig_error take_bytes(struct snapshot *s, const uint8_t *bytes, s
 static enum nestmig_error save_to(struct snapshot *s, int fd, struct nestmig_detail *detail)
 {
 	json_t *reply = NULL, *none = json_object();
-	json_int_t set;
+	enum nestmig_error error = NESTMIG_OK;
+	json_int_t set = -1;
 	char name[64];
-	enum qmp_error error;
 
-	error = qmp_execute_fd(s->live.qmp, "add-fd", none, fd, LIVE_REPLY_MS, &reply);
+	if (qmp_execute_fd(s->live.qmp, "add-fd", none, fd, LIVE_REPLY_MS, &reply))
+		error = live_failed(&s->live, "add-fd", detail);
+	else if (json_unpack(reply, "{s:I}", "fdset-id", &set))
+		error = nm_fail(detail, NESTMIG_ERR_QMP, "the reply to add-fd has no \"fdset-id\"");
 	json_decref(none);
-	if (error)
-		return live_failed(&s->live, "add-fd", detail);
-	set = json_integer_value(json_object_get(reply, "fdset-id"));
 	json_decref(reply);
+	if (error)
+		return error;
 	snprintf(name, sizeof(name), "/dev/fdset/%lld", (long long)set);
 	/* live=true, the default, would give up the image locks of a paused VM. */
-	error = qmp_execute_pack(s->live.qmp, s->timeout_s * 1000, NULL, "xen-save-devices-state",
-				 "{s:s, s:b}", "filename", name, "live", 0);
-	if (error)
-		live_failed(&s->live, "xen-save-devices-state", detail);
+	if (qmp_execute_pack(s->live.qmp, s->timeout_s * 1000, NULL, "xen-save-devices-state",
+			     "{s:s, s:b}", "filename", name, "live", 0))
+		error = live_failed(&s->live, "xen-save-devices-state", detail);
 	/* Closes QEMU's copy; it has its own error only if the connection is gone. */
 	if (qmp_execute_pack(s->live.qmp, LIVE_REPLY_MS, NULL, "remove-fd", "{s:I}", "fdset-id",
 			     set) &&
 	    !error)
 		return live_failed(&s->live, "remove-fd", detail);
-	return error ? NESTMIG_ERR_QMP : NESTMIG_OK;
+	return error;
 }
 
 static enum nestmig_error save_device_state(struct snapshot *s, struct nestmig_detail *detail)
@@ -195,7 +196,7 @@ static enum nestmig_error save_device_state(struct snapshot *s, struct nestmig_d
 	enum nestmig_error error;
 	uint8_t piece[16384];
 	char path[64];
-	ssize_t n;
+	ssize_t n = 0;
 
 	if (memory < 0)
 		return nm_fail_errno(detail, "memfd_create");
@@ -209,6 +210,8 @@ static enum nestmig_error save_device_state(struct snapshot *s, struct nestmig_d
 	error = save_to(s, for_writing, detail);
 	while (!error && (n = read(memory, piece, sizeof(piece))) > 0)
 		error = take_bytes(s, piece, (size_t)n, detail);
+	if (!error && n < 0)
+		error = nm_fail_errno(detail, "reading the device state");
 	close(for_writing);
 	close(memory);
 	return error;
@@ -335,7 +338,7 @@ static void cancel_migration(struct snapshot *s, int fd)
 	s->migrated = strcmp(s->live.migration, "completed") == 0;
 }
 
-/* Bandwidth and downtime limits to these values; *ret_before becomes what they were. */
+/* Sets the limits of bandwidth and downtime. */
 static enum nestmig_error set_limits(struct snapshot *s, json_int_t bandwidth, json_int_t downtime,
 				     struct nestmig_detail *detail)
 {
@@ -347,17 +350,19 @@ static enum nestmig_error set_limits(struct snapshot *s, json_int_t bandwidth, j
 
 static enum nestmig_error save_whole(struct snapshot *s, struct nestmig_detail *detail)
 {
-	json_int_t bandwidth, downtime;
+	json_int_t bandwidth = 0, downtime = 0;
+	enum nestmig_error error = NESTMIG_OK;
 	json_t *before = NULL;
-	enum nestmig_error error;
 	int fd = -1;
 
 	if (qmp_execute(s->live.qmp, "query-migrate-parameters", NULL, LIVE_REPLY_MS, &before))
 		return live_failed(&s->live, "query-migrate-parameters", detail);
-	bandwidth = json_integer_value(json_object_get(before, "max-bandwidth"));
-	downtime = json_integer_value(json_object_get(before, "downtime-limit"));
+	if (json_unpack(before, "{s:I, s:I}", "max-bandwidth", &bandwidth, "downtime-limit",
+			&downtime))
+		error = nm_fail(detail, NESTMIG_ERR_QMP, "QEMU does not tell its migration limits");
 	json_decref(before);
-	error = set_limits(s, BANDWIDTH, DOWNTIME, detail);
+	if (!error)
+		error = set_limits(s, BANDWIDTH, DOWNTIME, detail);
 	if (error)
 		return error;
 	error = start_migration(s, &fd, detail);

@@ -324,7 +324,7 @@ static void load_segment(struct nestmig_segment *segment, uint32_t flags, bool v
 
 static void load_segments(struct nestmig_sregs *sregs, const uint8_t *p)
 {
-	bool v86 = sregs->cr0 & CR0_PE && nm_be64(p + 136) & RFLAGS_VM;
+	bool v86 = nm_be64(p + 136) & RFLAGS_VM;
 	struct nestmig_segment *const by_offset[] = {&sregs->es,  &sregs->cs, &sregs->ss,
 						     &sregs->ds,  &sregs->fs, &sregs->gs,
 						     &sregs->ldt, &sregs->tr};
@@ -336,7 +336,7 @@ static void load_segments(struct nestmig_sregs *sregs, const uint8_t *p)
 
 		/* ldt and tr are never set as v8086 segments. */
 		load_segment(by_offset[i], flags, v86 && i < 6);
-		if (real && i < 6)
+		if (real && !v86 && i < 6)
 			by_offset[i]->dpl = 0;
 	}
 }

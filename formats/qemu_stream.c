@@ -19,7 +19,9 @@
 #define TAIL_MAX         (UINT64_C(64) << 20)
 #define HEAD_SIZE        (UINT64_C(64) << 10)
 #define DEVICE_STATE_MAX (UINT64_C(64) << 20)
-#define MAX_SECTIONS     65536
+/* Of all sections of a full stream together, so that a vmdesc cannot ask for all of RAM. */
+#define WALK_MAX     (UINT64_C(256) << 20)
+#define MAX_SECTIONS 65536
 
 /* The sections of a stream, in stream order or backwards. */
 struct sections {
@@ -315,7 +317,7 @@ static enum nestmig_error walk_back(struct nm_source *source, struct qemu_span t
 				    const struct qemu_vmdesc *vmdesc, struct sections *sections,
 				    struct nestmig_detail *detail)
 {
-	uint64_t end = tail.offset + at - 1;
+	uint64_t end = tail.offset + at - 1, last = end;
 	size_t i = vmdesc->count;
 	enum nestmig_error error = NESTMIG_OK;
 
@@ -326,6 +328,11 @@ static enum nestmig_error walk_back(struct nm_source *source, struct qemu_span t
 				       detail);
 		if (error)
 			break;
+		if (last - section.payload.offset > WALK_MAX)
+			return nm_fail_at(detail, NESTMIG_ERR_LIMIT, section.payload.offset,
+					  "the device state from here on is larger than %" PRIu64
+					  " MiB",
+					  WALK_MAX >> 20);
 		error = push(sections, &section, detail);
 		end -= 14 + strlen(section.name) + section.payload.size + QEMU_FOOTER_SIZE;
 		i--;

@@ -252,6 +252,26 @@ static enum nestmig_error restore_order(struct dump *dump, const json_t *order, 
 			      "meta.json: \"restore_order\" must be an array of names or one text");
 }
 
+/* Are the optional keys of the type they should have, or absent? One that is not must not look like
+ * one that nobody gave. */
+static enum nestmig_error check_types(struct dump *dump, const json_t *meta)
+{
+	static const char *const texts[] = {"kernel", "params"};
+	const json_t *complete = json_object_get(meta, "memory_complete");
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const json_t *value = json_object_get(meta, texts[i]);
+
+		if (value && !json_is_null(value) && !json_is_string(value))
+			return nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
+				       "meta.json: \"%s\" must be a text", texts[i]);
+	}
+	if (complete && !json_is_null(complete) && !json_is_boolean(complete))
+		return nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
+			       "meta.json: \"memory_complete\" must be true or false");
+	return NESTMIG_OK;
+}
+
 static enum nestmig_error take_meta(struct dump *dump, const json_t *meta)
 {
 	const char *vendor = json_string_value(json_object_get(meta, "vendor"));
@@ -265,7 +285,10 @@ static enum nestmig_error take_meta(struct dump *dump, const json_t *meta)
 	else
 		return nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
 			       "meta.json: \"vendor\" must be \"amd\" or \"intel\"");
-	error = restore_order(dump, json_object_get(meta, "restore_order"), &state->restore_order);
+	error = check_types(dump, meta);
+	if (!error)
+		error = restore_order(dump, json_object_get(meta, "restore_order"),
+				      &state->restore_order);
 	if (error)
 		return error;
 	state->memory_known = json_is_true(json_object_get(meta, "memory_complete"));

@@ -311,6 +311,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->verdict = NESTMIG_VERDICT_OK;
 	report->outcome = nm_predict(broken, ctx.h->kernel, order);
 	/* There are no rules for VMX state yet: nothing found is not the same as nothing wrong. */
+	report->is_not_nested = ctx.no_nested;
 	report->is_vmx = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) && is_svm(ctx.v) == APPLIES_NO;
 	if (report->is_vmx)
 		report->verdict = NESTMIG_VERDICT_UNKNOWN;

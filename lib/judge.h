@@ -13,7 +13,7 @@ struct nm_order {
 
 /*
  * From a comma-separated list of ioctl names ("KVM_SET_SREGS2,KVM_SET_NESTED_STATE"; the prefix may
- * be missing). Ioctls that it does not name follow those that it does, in QEMU's order; names that
+ * be missing, case does not matter). Ioctls that it does not name follow those that it does, in QEMU's order; names that
  * are not stages are skipped. NULL: QEMU's order.
  */
 void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
@@ -84,6 +84,7 @@ struct nm_vcpu_report {
 	const char *mode; /* static text */
 	enum nestmig_verdict verdict;
 	enum nm_consequence outcome;
+	bool is_not_nested;          /* no nested state of which anything could be judged */
 	bool is_vmx;                 /* VMX nested state, for which there are no rules yet */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */
 	size_t finding_count;

@@ -70,9 +70,9 @@ static const struct feature efer_features[] = {
 static enum known cpuid_bit(bool present, const struct nestmig_cpuid *cpuid, unsigned word,
 			    unsigned bit)
 {
-	if (!present)
+	if (!present || !(cpuid->have >> word & 1))
 		return OPEN;
-	return (cpuid->have >> word & 1) && (cpuid->word[word] >> bit & 1) ? YES : NO;
+	return cpuid->word[word] >> bit & 1 ? YES : NO;
 }
 
 static enum known all_of(enum known a, enum known b)
@@ -191,21 +191,20 @@ static void limit_efer(const struct nestmig_vcpu_view *v, const struct nestmig_h
 }
 
 /*
- * KVM takes any width from the guest's CPUID, and 36 bits where that has no leaf 0x80000008; from
- * 64 on no bit is reserved. With the CPUID unknown: QEMU refuses phys-bits outside 32 to 52.
+ * KVM takes any width from the guest's CPUID (36 bits where that has no leaf 0x80000008: see
+ * nm_cpuid_words); from 64 on no bit is reserved. Where it is not known: QEMU refuses phys-bits outside
+ * 32 to 52.
  */
 static void limit_phys_bits(const struct nestmig_vcpu_view *v, struct nestmig_limits *lim)
 {
 	const struct nestmig_cpuid *cpuid = &v->cpuid;
-	uint8_t bits = 36;
+	uint8_t bits = cpuid->word[NESTMIG_CPUID_80000008_EAX] & 0xff;
 
-	if (!(v->have & NESTMIG_HAVE(CPUID))) {
+	if (!(v->have & NESTMIG_HAVE(CPUID)) || !(cpuid->have >> NESTMIG_CPUID_80000008_EAX & 1)) {
 		lim->phys_bits_min = 32;
 		lim->phys_bits_max = 52;
 		return;
 	}
-	if (cpuid->have >> NESTMIG_CPUID_80000008_EAX & 1)
-		bits = cpuid->word[NESTMIG_CPUID_80000008_EAX] & 0xff;
 	if (bits > 64)
 		bits = 64;
 	lim->phys_bits_min = bits;

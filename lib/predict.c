@@ -3,6 +3,7 @@
 #include "judge.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Ioctls of a restore and the stage that each is. */
 static const struct {
@@ -21,7 +22,7 @@ static const struct {
 
 static bool same_word(const char *text, size_t length, const char *word)
 {
-	return strlen(word) == length && !memcmp(text, word, length);
+	return strlen(word) == length && !strncasecmp(text, word, length);
 }
 
 /* The stage of one name of a restore order, NM_STAGES if it is none. */
@@ -29,7 +30,7 @@ static enum nm_stage stage_of(const char *text, size_t length)
 {
 	static const char prefix[] = "KVM_SET_";
 
-	if (length > strlen(prefix) && !memcmp(text, prefix, strlen(prefix))) {
+	if (length > strlen(prefix) && !strncasecmp(text, prefix, strlen(prefix))) {
 		text += strlen(prefix);
 		length -= strlen(prefix);
 	}

@@ -95,6 +95,9 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 	if (vcpu->verdict == NESTMIG_VERDICT_UNKNOWN)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
+	if (vcpu->is_not_nested)
+		nm_buf_puts(&t->buf,
+			    "  The vCPU has no nested state: there is nothing to judge.\n");
 }
 
 static void put_items(struct text *t, uint64_t items)
@@ -126,7 +129,8 @@ static void put_group(struct text *t, const struct nm_vcpu_report *vcpu, size_t 
 		put_items(t, missing);
 		nm_buf_puts(&t->buf, ":\n     ");
 	} else {
-		nm_buf_puts(&t->buf, "    because an input that is there does not say enough:\n     ");
+		nm_buf_puts(&t->buf,
+			    "    because an input that is there does not say enough:\n     ");
 	}
 	for (size_t i = first; i < vcpu->undecided_count; i++)
 		if (vcpu->undecided[i].missing == missing)

@@ -46,7 +46,7 @@ build() {
 }
 
 format() {
-	git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+	find . -path ./build -prune -o -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
 }
 
 step "gcc builds without a warning" build release

@@ -49,9 +49,17 @@ declared=$(sed -n 's/^[^/*#].*\b\(nestmig_[a-z_]*\)(.*/\1/p; s/^\t*\(nestmig_[a-
 [ "$exported" = "$declared" ] ||
 	complain "exported and declared differ:" "$(diff <(echo "$exported") <(echo "$declared"))"
 
-long=$(git ls-files '*.c' '*.h' '*.sh' '*.def' | xargs wc -l | awk '$2 != "total" && $1 > 700 {print $2 ": " $1 " lines"}' |
+# sources PATTERN...: the project's files of these names. The tree need not be a git checkout.
+sources() {
+	local name
+	for name in "$@"; do
+		find . -path ./build -prune -o -name "$name" -type f -print
+	done
+}
+
+long=$(sources '*.[ch]' '*.sh' '*.def' | xargs wc -l | awk '$2 != "total" && $1 > 700 {print $2 ": " $1 " lines"}' |
 	grep -v rules.def)
 [ -z "$long" ] || complain "too long: $long"
-spdx=$(git ls-files '*.c' '*.h' '*.def' '*.sh' '*.S' | xargs grep -L SPDX-License-Identifier)
+spdx=$(sources '*.[chS]' '*.def' '*.sh' | xargs grep -L SPDX-License-Identifier)
 [ -z "$spdx" ] || complain "no licence named in:" $spdx
 exit $trouble

@@ -277,11 +277,12 @@ static enum qmp_error wait_writable(struct qmp *q, size_t sent, size_t length,
 /* The socket takes no more, but the last events, which say why, may be waiting in it. */
 static enum qmp_error write_closed(struct qmp *q)
 {
-	size_t bytes;
+	size_t bytes, sum = 0;
 
 	do {
 		bytes = 0;
-	} while (!qmp_read_some(q, &bytes) && bytes);
+		sum += GRACE_READ;
+	} while (!qmp_read_some(q, &bytes) && bytes && (sum += bytes) < GRACE);
 	return break_closed(q);
 }
 

@@ -244,6 +244,18 @@ static const struct nm_cpuid_entry *cpuid_leaf(const struct nm_cpuid_entry *entr
 	return NULL;
 }
 
+/* The width that KVM takes without leaf 0x80000008 (cpuid_query_maxphyaddr, 6.1). */
+#define DEFAULT_PHYS_BITS 36
+
+/* A list without leaf 0x80000000 is taken for a part of one. */
+static bool has_phys_bits(const struct nm_cpuid_entry *entries, size_t count)
+{
+	const struct nm_cpuid_entry *highest = cpuid_leaf(entries, count, 0x80000000, 0);
+
+	return (!highest || highest->eax >= 0x80000008) &&
+	       cpuid_leaf(entries, count, 0x80000008, 0);
+}
+
 /* A leaf that a complete list does not have reads as zero, as KVM treats it. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret)
 {
@@ -279,4 +291,6 @@ void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct n
 			       sizeof(ret->word[i]));
 		ret->have |= UINT32_C(1) << i;
 	}
+	if (!has_phys_bits(entries, count))
+		ret->word[NESTMIG_CPUID_80000008_EAX] = DEFAULT_PHYS_BITS;
 }

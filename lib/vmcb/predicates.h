@@ -80,15 +80,16 @@ static inline enum nestmig_holds nm_backed(enum nestmig_backed backed)
 	return nm_holds(backed == NESTMIG_BACKED_YES);
 }
 
-/* Is a bit of the guest's CPUID set? A leaf that a known CPUID lacks counts as zero, as in KVM. */
+/* Is a bit of the guest's CPUID set? A leaf that a whole CPUID lacks reads as zero (nm_cpuid_words), as
+ * in KVM; a register of which nothing is known is unknown. */
 static inline enum nestmig_holds nm_cpuid_bit(const struct nestmig_ctx *c,
 					      enum nestmig_cpuid_word word, unsigned bit)
 {
 	const struct nestmig_cpuid *cpuid = &c->v->cpuid;
 
-	if (!(c->v->have & NESTMIG_HAVE(CPUID)))
+	if (!(c->v->have & NESTMIG_HAVE(CPUID)) || !(cpuid->have >> word & 1))
 		return NESTMIG_UNKNOWN;
-	return nm_holds((cpuid->have >> word & 1) && (cpuid->word[word] >> bit & 1));
+	return nm_holds(cpuid->word[word] >> bit & 1);
 }
 
 /* Is a linear address canonical, with 57 bits if CR4.LA57 is set, else with 48? */

@@ -74,7 +74,8 @@ static inline enum nestmig_holds rule_svm_hdr_nested_supported(const struct nest
 		ioctl = nm_holds(h->kernel >= NESTMIG_KERNEL(5, 8));
 	if (h->have & NESTMIG_HAVE(HOST_PARAMS))
 		nested = nm_holds(h->nested);
-	else if (h->have & NESTMIG_HAVE(HOST_CPUID))
+	else if ((h->have & NESTMIG_HAVE(HOST_CPUID)) &&
+		 (h->cpuid.have >> NESTMIG_CPUID_80000001_ECX & 1))
 		nested = nm_holds(h->cpuid.word[NESTMIG_CPUID_80000001_ECX] >> 2 & 1);
 	return nm_both(ioctl, nested);
 }

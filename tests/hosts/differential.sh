@@ -5,10 +5,18 @@
 # mutated copies of the raw dump BASE are judged, then restored and run on real KVM.
 #
 # An outcome that is foretold must come true. Where "resumes" is foretold, restore and entry must
-# succeed; what L2 does then, with registers that are not its own, is not foretold. A case that
-# nestmig leaves open ("unknown") is counted, not compared; so is one that only rules decide which the
-# emulated processor does not have: QEMU's TCG 7.2 ignores an event_inj with a type that is reserved,
-# where the APM (volume 2, "Event Injection") has VMRUN fail.
+# succeed; what L2 does then, with registers that are not its own, is not foretold. Counted as left
+# open, not compared, are:
+# - a case that nestmig leaves open ("unknown"), and one that only rules decide which the emulated
+#   processor does not have: QEMU's TCG 7.2 ignores an event_inj with a type that is reserved, where the
+#   APM (volume 2, "Event Injection") has VMRUN fail;
+# - "shutdown" at L2's next exit to L1, where L2 counts, and the run ends, before it exits. A BASE
+#   whose L1 intercepts L2's OUT leaves none of these;
+# - "svm-exit-err" with a changed CR3 or nested_cr3, where L2 gets a triple fault: if the root of the
+#   page tables that KVM shadows is not RAM, KVM 6.1 does that before the processor sees the VMCB
+#   (mmu_check_root). Rules that know guest memory warn of it; these dumps leave it open;
+# - a vCPU that is not in guest mode and is refused for its registers: they are L1's, which no rule
+#   judges. What KVM_SET_NESTED_STATE does with its header is compared.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -19,22 +27,33 @@ out=$(realpath "$out")
 "$build/tests/nestmig-mutate" "$base" "$out/dumps" "$count" "$seed"
 (cd "$out/dumps" && "$build/cmd/nestmig" validate --json ./*) >"$out/foretold.json" || [ $? = 1 ]
 jq -r '.vcpus[0] as $v | [$v.findings[] | select(.severity == "error") | .rule] as $rules |
-	(if ($rules | length) > 0 and all($rules[]; startswith("svm-ctl-evtinj-")) then "unknown" else .verdict end)
+	(if ($rules | length) > 0 and all($rules[]; startswith("svm-ctl-evtinj-")) then "unknown"
+	elif $v.mode == "L1" then "outside" else .verdict end)
 	as $verdict | [(.file | ltrimstr("./")), $verdict, $v.outcome, $v.ioctl // empty, $v.errno // empty]
 	| join(" ")' "$out/foretold.json" >"$out/foretold"
 "$here/oracle.sh" "$out/dumps" "$out/seen" ${words:+"$words"}
 
 # NAME verdict outcome [ioctl errno] against NAME outcome WORD [ioctl errno]
-join <(sort "$out/foretold") <(sed 's/SREGS2/SREGS/' "$out/seen/outcomes" | sort) |
-	awk '
+# KVM_EXIT_UNKNOWN (0), which QEMU stops at as at an internal error, is one.
+join <(sort "$out/foretold") \
+	<(sed 's/SREGS2/SREGS/; s/outcome kvm-exit 0$/outcome internal-error/' "$out/seen/outcomes" | sort) |
+	awk -v dumps="$out/dumps" '
+	function cr3_changed(name) {
+		return !system("grep -qs cr3 \047" dumps "/" name "/changes\047")
+	}
 	{
 		for (i = 2; $i != "outcome"; i++) ;
 		foretold = ""; seen = ""
 		for (j = 3; j < i; j++) foretold = foretold (j > 3 ? " " : "") $j
 		for (j = i + 1; j <= NF; j++) seen = seen (j > i + 1 ? " " : "") $j
 		all++
-		if ($2 == "unknown") { open++; next }
 		refused = seen ~ /^(ioctl-rejected|svm-exit-err|fail-entry|run-error|internal-error)/
+		if ($2 == "unknown" || (foretold == "shutdown" && seen == "resumes") ||
+		    (foretold == "svm-exit-err" && seen == "triple-fault-to-l1" && cr3_changed($1)) ||
+		    ($2 == "outside" && refused && seen !~ /NESTED_STATE/)) {
+			open++
+			next
+		}
 		if (foretold == "resumes" ? refused : foretold != seen) {
 			print $1 ": foretold \"" foretold "\", seen \"" seen "\""
 			wrong++

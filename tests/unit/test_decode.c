@@ -412,6 +412,7 @@ END_TEST
 START_TEST(cpuid_words)
 {
 	struct kvm_cpuid_entry2 s[] = {
+		{.function = 0x80000000, .eax = 0x80000021},
 		{.function = 7, .index = 1, .flags = 1, .eax = 0x71},
 		{.function = 7, .index = 0, .flags = 1, .ebx = 0x7b, .ecx = 0x7c, .edx = 0x7d},
 		{.function = 1, .index = 99, .ecx = 0x1c, .edx = 0x1d},
@@ -434,13 +435,17 @@ START_TEST(cpuid_words)
 	};
 
 	must_decode(&vcpu, NM_KVM_CPUID, s, sizeof(s));
-	ck_assert_uint_eq(vcpu.cpuid_count, 7);
+	ck_assert_uint_eq(vcpu.cpuid_count, 8);
 	ck_assert_uint_eq(sizeof(expected) / sizeof(expected[0]), NESTMIG_CPUID_WORDS);
 	for (size_t i = 0; i < NESTMIG_CPUID_WORDS; i++)
 		ck_assert_msg(vcpu.view.cpuid.word[expected[i].word] == expected[i].value,
 			      "word %d", (int)expected[i].word);
 	/* The list is complete: what it lacks is zero. */
 	ck_assert_uint_eq(vcpu.view.cpuid.have, (1U << NESTMIG_CPUID_WORDS) - 1);
+	/* But the width of addresses, which KVM then takes for 36 bits. */
+	s[0].eax = 0x80000007;
+	must_decode(&vcpu, NM_KVM_CPUID, s, sizeof(s));
+	ck_assert_uint_eq(vcpu.view.cpuid.word[NESTMIG_CPUID_80000008_EAX], 36);
 }
 END_TEST
 

@@ -238,6 +238,25 @@ static struct nestmig_limits limits_of(const struct vm *vm)
 	return judged.ctx.lim;
 }
 
+/* A CPUID of which no register is known says no more than none at all. */
+START_TEST(empty_cpuid_is_no_cpuid)
+{
+	static const struct poke no_cpuid[] = {LACK(CPUID), {0}};
+	struct judged empty, none;
+	struct vm vm;
+
+	vm_new(&vm);
+	vm.vcpu.view.cpuid.have = 0;
+	vm_judge(&vm, &empty);
+	vm_poke(&vm, no_cpuid);
+	vm_judge(&vm, &none);
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
+		ck_assert_uint_eq(empty.broken[i], none.broken[i]);
+		ck_assert_uint_eq(empty.unknown[i], none.unknown[i]);
+	}
+}
+END_TEST
+
 START_TEST(physical_width)
 {
 	static const struct poke no_cpuid[] = {LACK(CPUID), {0}};
@@ -247,7 +266,8 @@ START_TEST(physical_width)
 	ck_assert_uint_eq(limits_of(&vm).phys_bits_min, 40);
 	ck_assert_uint_eq(limits_of(&vm).phys_bits_max, 40);
 	vm.vcpu.view.cpuid.have &= ~(1U << NESTMIG_CPUID_80000008_EAX);
-	ck_assert_uint_eq(limits_of(&vm).phys_bits_max, 36);
+	ck_assert_uint_eq(limits_of(&vm).phys_bits_min, 32);
+	ck_assert_uint_eq(limits_of(&vm).phys_bits_max, 52);
 	vm_poke(&vm, no_cpuid);
 	ck_assert_uint_eq(limits_of(&vm).phys_bits_min, 32);
 	ck_assert_uint_eq(limits_of(&vm).phys_bits_max, 52);
@@ -303,7 +323,9 @@ START_TEST(cr4_bounds)
 	vm.vcpu.view.cpuid.have &= ~(1U << NESTMIG_CPUID_7_0_ECX);
 	lim = limits_of(&vm);
 	ck_assert(lim.cr4_bad & BIT64(21));
-	ck_assert(lim.cr4_bad & BIT64(22));
+	/* Of a register that nothing is known of, neither. */
+	ck_assert(!(lim.cr4_bad & BIT64(22)));
+	ck_assert(!(lim.cr4_ok & BIT64(22)));
 	/* Nothing known: the old bits are fine, bits of no kernel are not, the rest is open. */
 	vm_poke(&vm, none);
 	lim = limits_of(&vm);
@@ -508,6 +530,7 @@ int main(void)
 		restore_order_decides,
 		sregs_have_to_come_first,
 		smm_goes_by_order,
+		empty_cpuid_is_no_cpuid,
 		physical_width,
 		addresses_without_cpuid,
 		cr4_bounds,

@@ -316,10 +316,11 @@ START_TEST(virtual_8086_forces_attributes)
 	ck_assert(sregs->tr.type == 2 && !sregs->tr.s && sregs->tr.dpl == 0 && sregs->tr.g);
 	ck_assert(sregs->ldt.type == 2 && sregs->ldt.db);
 	nestmig_state_free(state);
-	/* Not with PE clear. */
+	/* kvm_put_sregs looks at RFLAGS.VM alone, also with PE clear. */
 	set_be(cpu.p + AT_CR0, 0x10, 8);
 	read_cpu(12);
-	ck_assert_uint_eq(state->vcpus[0].view.sregs.cs.type, 2);
+	sregs = &state->vcpus[0].view.sregs;
+	ck_assert(sregs->cs.type == 3 && sregs->cs.dpl == 3);
 }
 END_TEST
 

@@ -1,2 +1,2 @@
 # A vCPU that is not there.
-nestmig inspect --vcpu 1 --field sregs.cr0 dev1.qemu; nestmig inspect --vcpu 2 --raw sregs --json dev2.qemu
+nestmig inspect --vcpu 1 --field sregs.cr0 dev1.qemu; nestmig inspect --vcpu 2 --field sregs.cr0 --json dev2.qemu
