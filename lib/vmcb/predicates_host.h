@@ -68,9 +68,18 @@ static inline enum nestmig_holds rule_svm_host_efer_svme(const struct nestmig_ct
 	return nm_holds(!!(vmcb12_save_efer(c->v->vmcb12) & NM_EFER_SVME));
 }
 
+#define NM_EFER_LMSLE (UINT64_C(1) << 13)
+
+/*
+ * KVM lets L1 set LMSLE whatever the processor (6.1, 6.12). One without it refuses L1 after L2's next
+ * exit (KVM_EXIT_FAIL_ENTRY), and not every such processor says so in its CPUID.
+ */
 static inline enum nestmig_holds rule_svm_host_efer_valid(const struct nestmig_ctx *c)
 {
-	return nm_bits(vmcb12_save_efer(c->v->vmcb12), c->lim.efer_ok, c->lim.efer_bad);
+	uint64_t efer = vmcb12_save_efer(c->v->vmcb12);
+	enum nestmig_holds holds = nm_bits(efer, c->lim.efer_ok, c->lim.efer_bad);
+
+	return holds == NESTMIG_HOLDS && (efer & NM_EFER_LMSLE) ? NESTMIG_UNKNOWN : holds;
 }
 
 /* VM_HSAVE_PA: set, page aligned, in reach and RAM. */

@@ -111,6 +111,22 @@ START_TEST(efer_of_l2_goes_by_kernel)
 }
 END_TEST
 
+/* KVM takes LMSLE from L1, but not every processor does. */
+START_TEST(lmsle_of_l1_is_open)
+{
+	static const struct poke lmsle[] = {PAGE(save_efer, 0x3500), {0}};
+	static const struct poke bad[] = {PAGE(save_efer, 0x3502), {0}};
+	struct vm vm;
+
+	vm_new(&vm);
+	vm_poke(&vm, lmsle);
+	ck_assert(is_unknown(&vm, NESTMIG_RULE_svm_host_efer_valid));
+	vm_poke(&vm, bad);
+	ck_assert(is_broken(&vm, NESTMIG_RULE_svm_host_efer_valid));
+	vm_free(&vm);
+}
+END_TEST
+
 /* Flags 0 with EFER.SVME clear: refused before 7.0. */
 START_TEST(flags_zero_go_by_kernel)
 {
@@ -524,6 +540,7 @@ int main(void)
 		consequences_go_by_kernel,
 		kernel_not_known,
 		efer_of_l2_goes_by_kernel,
+		lmsle_of_l1_is_open,
 		flags_zero_go_by_kernel,
 		vendors_do_not_mix,
 		first_stage_decides,
