@@ -270,6 +270,7 @@ START_TEST(empty_cpuid_is_no_cpuid)
 		ck_assert_uint_eq(empty.broken[i], none.broken[i]);
 		ck_assert_uint_eq(empty.unknown[i], none.unknown[i]);
 	}
+	vm_free(&vm);
 }
 END_TEST
 
