@@ -297,6 +297,19 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 	}
 }
 
+/*
+ * What of a vCPU with nested state no rule looks at: VMX state, and outside guest mode the registers,
+ * which are then L1's. KVM_SET_SREGS, KVM_SET_DEBUGREGS and the processor may refuse those, too.
+ */
+static const char *no_rules_for(const struct nestmig_vcpu_view *v)
+{
+	if (!(v->have & NESTMIG_HAVE(NESTED)))
+		return NULL;
+	if (is_svm(v) == APPLIES_NO)
+		return "VMX state";
+	return v->nested.flags & KVMNS_GUEST_MODE ? NULL : "the registers of L1";
+}
+
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,
 				    const struct nestmig_host_view *host,
 				    const struct nm_order *order, struct nm_vcpu_report *report)
@@ -310,10 +323,10 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->mode = nm_vcpu_mode(vcpu);
 	report->verdict = NESTMIG_VERDICT_OK;
 	report->outcome = nm_predict(broken, ctx.h->kernel, order);
-	/* There are no rules for VMX state yet: nothing found is not the same as nothing wrong. */
 	report->is_not_nested = ctx.no_nested;
-	report->is_vmx = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) && is_svm(ctx.v) == APPLIES_NO;
-	if (report->is_vmx)
+	report->no_rules_for = no_rules_for(ctx.v);
+	/* Nothing found is not the same as nothing wrong. */
+	if (report->no_rules_for)
 		report->verdict = NESTMIG_VERDICT_UNKNOWN;
 	report->findings = calloc(count_bits(broken) + 1, sizeof(*report->findings));
 	report->undecided = calloc(count_bits(unknown) + 1, sizeof(*report->undecided));

@@ -85,7 +85,7 @@ struct nm_vcpu_report {
 	enum nestmig_verdict verdict;
 	enum nm_consequence outcome;
 	bool is_not_nested;          /* no nested state of which anything could be judged */
-	bool is_vmx;                 /* VMX nested state, for which there are no rules yet */
+	const char *no_rules_for;    /* what there are no rules for yet, static text, or NULL */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */
 	size_t finding_count;
 	struct nm_undecided *undecided; /* owned; by id */

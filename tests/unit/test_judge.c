@@ -486,6 +486,24 @@ START_TEST(vmx_state_is_not_judged)
 }
 END_TEST
 
+/* Outside guest mode the registers are L1's, and no rule looks at them. */
+START_TEST(registers_of_l1_are_not_ok)
+{
+	struct nestmig_report *report;
+	struct vm vm;
+
+	vm_new(&vm);
+	report = report_of(&vm);
+	ck_assert_int_eq(nestmig_report_verdict(report), NESTMIG_VERDICT_OK);
+	nestmig_report_free(report);
+	vm.vcpu.view.nested.flags &= (uint16_t)~KVMNS_GUEST_MODE;
+	report = report_of(&vm);
+	ck_assert_int_eq(nestmig_report_verdict(report), NESTMIG_VERDICT_UNKNOWN);
+	nestmig_report_free(report);
+	vm_free(&vm);
+}
+END_TEST
+
 START_TEST(no_host_and_no_vcpu)
 {
 	struct nestmig_report *report = NULL;
@@ -542,6 +560,7 @@ int main(void)
 		kernel_not_known,
 		efer_of_l2_goes_by_kernel,
 		lmsle_of_l1_is_open,
+		registers_of_l1_are_not_ok,
 		flags_zero_go_by_kernel,
 		vendors_do_not_mix,
 		first_stage_decides,
