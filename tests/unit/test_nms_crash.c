@@ -327,8 +327,9 @@ START_TEST(killed_at_every_system_call)
 		/* It was killed before the file appeared as well as after. */
 		ck_assert_int_gt(round.untouched, 20);
 		ck_assert_int_gt(round.replaced, 2);
-		/* A second name is there from the end of linkat() to that of rename(). */
-		ck_assert_int_le(round.leftovers, round.replaces ? 2 : 0);
+		/* A second name is there from linkat() to rename(). Of a call at whose entry the
+		 * writer is killed, the kernel may do the work or not: three stops can show it. */
+		ck_assert_int_le(round.leftovers, round.replaces ? 3 : 0);
 	}
 	free(round.bytes);
 	dir_remove(&round.dir);
