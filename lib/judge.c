@@ -131,6 +131,10 @@ static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ct
 
 	if (when == NM_WHEN_ALWAYS)
 		return APPLIES_YES;
+	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
+		return APPLIES_UNKNOWN;
+	if (when == NM_WHEN_SMM)
+		return ctx->v->events.smi_smm ? APPLIES_YES : APPLIES_NO;
 	if (ctx->no_nested)
 		return APPLIES_NO;
 	if (when == NM_WHEN_NESTED)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "smram/predicates.h"
+#include "vcpu/predicates.h"
 #include "vmcb/predicates.h"
 
 const struct nm_rule nm_rules[] = {
@@ -49,6 +51,8 @@ const struct nm_consequence_row nm_consequences[NM_CONSEQUENCES] = {
 
 const struct nm_not_judged nm_not_judged[] = {
 #define NOT_JUDGED(id, reason) {id, reason},
+#include "vcpu/not-judged.def"
+#include "smram/not-judged.def"
 #include "vmcb/not-judged.def"
 #undef NOT_JUDGED
 };

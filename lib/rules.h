@@ -63,6 +63,7 @@ enum nm_when {
 	NM_WHEN_SVM,    /* an SVM vCPU, in or out of guest mode */
 	NM_WHEN_L2,     /* GUEST_MODE set, SVM format */
 	NM_WHEN_L1,     /* GUEST_MODE clear, SVM format */
+	NM_WHEN_SMM,    /* the SMM bit of the events set, any vendor */
 	NM_WHENS
 };
 

@@ -146,8 +146,22 @@ struct nestmig_vcpu_view {
 	struct nestmig_debugregs debugregs;
 	uint32_t mp_state;
 	uint64_t smbase, hsave_pa;
+	const uint8_t *smram;      /* NESTMIG_SMRAM_SIZE bytes or NULL */
+	const uint8_t *smm_vmcb12; /* KVMNS_VMCB_SIZE bytes or NULL */
+	const uint8_t *hsave;      /* 4096 bytes or NULL */
+	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
 	struct nestmig_cpuid cpuid;
 };
+
+/* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
+#define NESTMIG_SMRAM_BASE 0xfe00
+#define NESTMIG_SMRAM_SIZE 512
+
+/* What the VMM enables for a VM before it restores vCPUs; KVM refuses state that needs what is not
+ * enabled. */
+#define NESTMIG_VM_EXCEPTION_PAYLOAD  0x1 /* KVM_CAP_EXCEPTION_PAYLOAD */
+#define NESTMIG_VM_TRIPLE_FAULT_EVENT 0x2 /* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
+#define NESTMIG_VM_IRQCHIP            0x4 /* a local APIC in the kernel */
 
 /* The destination, as rules see it. */
 struct nestmig_host_view {
@@ -184,6 +198,8 @@ enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_
 /* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
 struct nestmig_backing {
 	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
+	enum nestmig_backed smram, smm_vmcb12;
+	enum nestmig_backed cr3; /* the page of the live CR3 */
 };
 
 /* All that a predicate gets. */
