@@ -216,8 +216,12 @@ static enum nestmig_error visit_memory(struct dump *dump, const char *name)
 	error = open_part(dump, part, &extent.source);
 	if (!error && extent.source) {
 		extent.size = nm_source_size(extent.source);
-		error = in_file(dump, part, nm_state_add_extent(dump->state, extent, dump->detail));
+		extent.file = nm_state_keep(dump->state, part);
+		if (!extent.file)
+			error = no_memory(dump);
 	}
+	if (!error && extent.source)
+		error = in_file(dump, part, nm_state_add_extent(dump->state, extent, dump->detail));
 	free(part);
 	return error;
 }
