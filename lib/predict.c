@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "vmcb/vmcb12.h"
+#include "smram/rsm.h"
 
 /* Ioctls of a restore and the stage that each is. */
 static const struct {
@@ -107,6 +107,47 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
+/* The VMCB12 that RSM enters L2 from, NULL if it is not known. */
+static const uint8_t *smm_vmcb12(const struct nestmig_vcpu_view *v)
+{
+	return v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL;
+}
+
+/*
+ * A failure of RSM after it has entered L2 again is one of L2 up to 6.11; later kernels, and 6.12 with
+ * its backports, leave L2 first (emulator_leave_smm).
+ */
+static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
+{
+	enum nm_rsm_path path = nm_rsm_path(ctx);
+	enum nm_consequence in_l2;
+
+	if (path == NM_RSM_TO_L1 || path == NM_RSM_STOPS || ctx->h->kernel >= NESTMIG_KERNEL(6, 12))
+		return NM_CONSEQUENCE_RSM_SHUTDOWN;
+	if (path == NM_RSM_OPEN)
+		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
+	in_l2 = by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, smm_vmcb12(ctx->v),
+			     NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
+			     NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+	if (!ctx->h->kernel && in_l2 == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1)
+		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
+	return in_l2;
+}
+
+static enum nm_consequence rsm_entry_refused(const struct nestmig_ctx *ctx)
+{
+	switch (nm_rsm_path(ctx)) {
+	case NM_RSM_TO_L1:
+		return NM_CONSEQUENCE_RSM_FAIL_ENTRY;
+	case NM_RSM_TO_L2:
+		return NM_CONSEQUENCE_RSM_SVM_EXIT_ERR;
+	case NM_RSM_STOPS:
+		return NM_CONSEQUENCE_RSM_SHUTDOWN;
+	default:
+		return NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
+	}
+}
+
 /* What a row comes to with this vCPU and this order of ioctls. */
 static enum nm_consequence resolve(enum nm_consequence consequence, const struct nestmig_ctx *ctx,
 				   const struct nm_order *order)
@@ -122,11 +163,17 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 		return consequence;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
 		return triple_fault(v, ctx->no_nested);
+	case NM_CONSEQUENCE_RSM_LOAD_FAILS:
+		return rsm_load_fails(ctx);
 	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:
-		return by_intercept(consequence,
-				    v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL,
+		return by_intercept(consequence, smm_vmcb12(v),
 				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
 				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+	case NM_CONSEQUENCE_RSM_ROOT_L2:
+		return by_intercept(consequence, smm_vmcb12(v), NM_CONSEQUENCE_RSM_ROOT_TO_L1,
+				    NM_CONSEQUENCE_RSM_ROOT_SHUTDOWN);
+	case NM_CONSEQUENCE_RSM_ENTRY_REFUSED:
+		return rsm_entry_refused(ctx);
 	default:
 		return consequence;
 	}
@@ -135,7 +182,10 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 bool nm_is_open(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
-	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2;
+	       consequence == NM_CONSEQUENCE_RSM_LOAD_FAILS ||
+	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
+	       consequence == NM_CONSEQUENCE_RSM_ROOT_L2 ||
+	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,

@@ -199,6 +199,9 @@ enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_
 struct nestmig_backing {
 	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
 	enum nestmig_backed smram, smm_vmcb12, rsm_pdptrs_ok;
+	/* The page of the CR3 that RSM loads; of the VMCB12 that it enters L2 from, the MSR map and the
+	 * root of nested paging; the next SMI's handler and save area. */
+	enum nestmig_backed rsm_cr3, smm_msrpm, smm_ncr3, smm_next;
 	enum nestmig_backed cr3; /* the page of the live CR3 */
 };
 
@@ -208,9 +211,10 @@ struct nestmig_ctx {
 	const struct nestmig_host_view *h;
 	struct nestmig_limits lim;
 	struct nestmig_backing mem;
-	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
-	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
+	uint8_t sregs_first;         /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_first;        /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_before_sregs; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_SREGS */
+	uint8_t no_nested;           /* the file says that this vCPU has no nested state at all */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };
