@@ -89,6 +89,8 @@ static void find_smm_backing(struct nestmig_ctx *ctx, const struct nestmig_state
 	if (!(v->have & NESTMIG_HAVE(SMRAM)))
 		return;
 	ctx->mem.smm_vmcb12 = page_backed(state, smram64_svm_guest_vmcb(v->smram));
+	if (v->have & NESTMIG_HAVE(HSAVE))
+		ctx->mem.hsave_cr3 = page_backed(state, vmcb12_save_cr3(v->hsave));
 	ctx->mem.smm_next = next_smi_backed(state, v, smram_map_of_cpuid(&v->cpuid));
 	if (v->have & NESTMIG_HAVE(SMM_VMCB12)) {
 		ctx->mem.smm_msrpm = nm_state_backed(

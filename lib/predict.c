@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "smram/rsm.h"
+#include "smram/predicates.h"
 
 /* Ioctls of a restore and the stage that each is. */
 static const struct {
@@ -107,10 +107,15 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
-/* The VMCB12 that RSM enters L2 from, NULL if it is not known. */
-static const uint8_t *smm_vmcb12(const struct nestmig_vcpu_view *v)
+/* The same for the L2 that RSM has entered, with the L1 that it took from the host save area. */
+static enum nm_consequence rsm_by_intercept(enum nm_consequence open, const struct nestmig_ctx *ctx,
+					    enum nm_consequence to_l1, enum nm_consequence shutdown)
 {
-	return v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL;
+	const struct nestmig_vcpu_view *v = ctx->v;
+	const uint8_t *vmcb12 = v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL;
+	enum nm_consequence consequence = by_intercept(open, vmcb12, to_l1, shutdown);
+
+	return consequence == to_l1 && !nm_parked_l1_is_sound(ctx) ? open : consequence;
 }
 
 /*
@@ -126,9 +131,9 @@ static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
 		return NM_CONSEQUENCE_RSM_SHUTDOWN;
 	if (path == NM_RSM_OPEN)
 		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
-	in_l2 = by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, smm_vmcb12(ctx->v),
-			     NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
-			     NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+	in_l2 = rsm_by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, ctx,
+				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
+				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
 	if (!ctx->h->kernel && in_l2 == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1)
 		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
 	return in_l2;
@@ -140,7 +145,8 @@ static enum nm_consequence rsm_entry_refused(const struct nestmig_ctx *ctx)
 	case NM_RSM_TO_L1:
 		return NM_CONSEQUENCE_RSM_FAIL_ENTRY;
 	case NM_RSM_TO_L2:
-		return NM_CONSEQUENCE_RSM_SVM_EXIT_ERR;
+		return nm_parked_l1_is_sound(ctx) ? NM_CONSEQUENCE_RSM_SVM_EXIT_ERR
+						  : NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
 	case NM_RSM_STOPS:
 		return NM_CONSEQUENCE_RSM_SHUTDOWN;
 	default:
@@ -166,12 +172,11 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 	case NM_CONSEQUENCE_RSM_LOAD_FAILS:
 		return rsm_load_fails(ctx);
 	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:
-		return by_intercept(consequence, smm_vmcb12(v),
-				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
-				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+		return rsm_by_intercept(consequence, ctx, NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
+					NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
 	case NM_CONSEQUENCE_RSM_ROOT_L2:
-		return by_intercept(consequence, smm_vmcb12(v), NM_CONSEQUENCE_RSM_ROOT_TO_L1,
-				    NM_CONSEQUENCE_RSM_ROOT_SHUTDOWN);
+		return rsm_by_intercept(consequence, ctx, NM_CONSEQUENCE_RSM_ROOT_TO_L1,
+					NM_CONSEQUENCE_RSM_ROOT_SHUTDOWN);
 	case NM_CONSEQUENCE_RSM_ENTRY_REFUSED:
 		return rsm_entry_refused(ctx);
 	default:

@@ -202,7 +202,8 @@ struct nestmig_backing {
 	/* The page of the CR3 that RSM loads; of the VMCB12 that it enters L2 from, the MSR map and the
 	 * root of nested paging; the next SMI's handler and save area. */
 	enum nestmig_backed rsm_cr3, smm_msrpm, smm_ncr3, smm_next;
-	enum nestmig_backed cr3; /* the page of the live CR3 */
+	enum nestmig_backed hsave_cr3; /* the page of the CR3 of the L1 that is parked there */
+	enum nestmig_backed cr3;       /* the page of the live CR3 */
 };
 
 /* All that a predicate gets. */

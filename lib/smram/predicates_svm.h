@@ -123,6 +123,16 @@ static inline enum nestmig_holds rule_smm_svm_hsave_content(const struct nestmig
 	return nm_check_page(c, c->v->hsave, checks, NM_COUNT(checks));
 }
 
+/* Could this L1 be told of an exit of L2? Else nothing is foretold that ends with it. */
+static inline int nm_parked_l1_is_sound(const struct nestmig_ctx *c)
+{
+	const uint8_t *page = c->v->hsave;
+
+	return nm_has(c, NESTMIG_HAVE(HSAVE)) && rule_smm_svm_hsave_content(c) == NESTMIG_HOLDS &&
+	       c->mem.hsave_cr3 == NESTMIG_BACKED_YES &&
+	       nm_canonical(vmcb12_save_rip(page), vmcb12_save_cr4(page));
+}
+
 /* ---- The VMCB12 ------------------------------------------------------------------------------ */
 
 /* What nested_vmcb_check_controls of the destination asks for; of the events, see smm-nest-l2-entry-fail. */

@@ -513,7 +513,7 @@ START_TEST(report_of_the_unknown)
 	ck_assert_int_eq(nestmig_report_verdict(report), NESTMIG_VERDICT_UNKNOWN);
 	ck_assert_int_eq(nestmig_report_text(report, "a\033[31m", false, &text), NESTMIG_OK);
 	ck_assert_ptr_null(strchr(text, '\033'));
-	ck_assert_ptr_nonnull(strstr(text, "1 rule needs events"));
+	ck_assert_ptr_nonnull(strstr(text, " rules need events"));
 	ck_assert_ptr_nonnull(strstr(text, "svm-hdr-smm-guest"));
 	free(text);
 	nestmig_report_free(report);
