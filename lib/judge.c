@@ -86,7 +86,6 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 				     VMCB12_MSRPM_SIZE);
 	mem->iopm = nm_state_backed(state, vmcb12_iopm_base_pa(page) & VMCB12_PAGE_MASK,
 				    VMCB12_IOPM_SIZE);
-	mem->ncr3 = nm_state_backed(state, vmcb12_nested_cr3(page) & VMCB12_PAGE_MASK, 4096);
 	if (uses_pdptrs(vmcb12_save_efer(page), vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
 		mem->host_pdptrs_ok = pdptrs_ok(state, vmcb12_save_cr3(page), &ctx->lim);
 }
@@ -107,6 +106,7 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
 	find_backing(ret_ctx, state);
+	nm_find_roots(ret_ctx, state);
 }
 
 /* ---- Evaluation ------------------------------------------------------------------------------ */
