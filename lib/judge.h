@@ -31,7 +31,8 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		 const struct nm_order *order);
 
 /* The part of it on page-table roots and on L1's own copy of the VMCB12 (roots.c). */
-void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state);
+void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
+		   const struct nm_vcpu *vcpu);
 
 /*
  * Evaluates every rule: sets the bits of those that are broken and of those that could not be

@@ -10,9 +10,9 @@
 #include "judge.h"
 #include "vmcb/predicates.h"
 
-/* CR3 of PAE paging: a table of 32 bytes, aligned to as much. */
 #define PDPTE_COUNT 4
-#define PDPT_SIZE   (8 * PDPTE_COUNT)
+
+_Static_assert(NM_VMCB12_COPY == VMCB12_OFFSET_nested_cr3 + 8, "what L1 alone writes");
 
 static enum nestmig_backed page_backed(const struct nestmig_state *state, uint64_t address)
 {
@@ -40,12 +40,12 @@ static enum nestmig_backed pointed_at(const struct nestmig_state *state, const u
 }
 
 /* The same of the pointers in memory; KVM takes those that it cannot read for absent. */
-static enum nestmig_backed pointed_at_in_memory(const struct nestmig_state *state, uint64_t cr3)
+static enum nestmig_backed pointed_at_in_memory(const struct nestmig_state *state,
+						const struct nm_pdptes *table, uint64_t cr3)
 {
-	uint64_t gpa = cr3 & ~(uint64_t)(PDPT_SIZE - 1), pdptes[PDPTE_COUNT];
-	uint8_t bytes[PDPT_SIZE];
+	uint64_t gpa = cr3 & ~UINT64_C(0x1f), pdptes[PDPTE_COUNT];
 
-	switch (nm_state_backed(state, gpa, PDPT_SIZE)) {
+	switch (nm_state_backed(state, gpa, sizeof(pdptes))) {
 	case NESTMIG_BACKED_NO:
 		return NESTMIG_BACKED_YES;
 	case NESTMIG_BACKED_UNKNOWN:
@@ -53,35 +53,23 @@ static enum nestmig_backed pointed_at_in_memory(const struct nestmig_state *stat
 	case NESTMIG_BACKED_YES:
 		break;
 	}
-	if (nm_state_read_memory(state, gpa, bytes, sizeof(bytes)))
+	if (!table->known || table->gpa != gpa)
 		return NESTMIG_BACKED_UNKNOWN;
 	for (unsigned i = 0; i < PDPTE_COUNT; i++)
-		pdptes[i] = nm_le64(bytes + 8 * i);
+		pdptes[i] = nm_le64(table->bytes + 8 * i);
 	return pointed_at(state, pdptes);
-}
-
-static void live_roots(const struct nestmig_state *state, const struct nestmig_vcpu_view *v,
-		       struct nestmig_backing *mem)
-{
-	const struct nestmig_sregs *s = &v->sregs;
-
-	mem->cr3 = page_backed(state, s->cr3);
-	if (!nm_pae_paging(s->efer, s->cr0, s->cr4))
-		return;
-	mem->cr3_pdptes = v->have & NESTMIG_HAVE(PDPTRS) ? pointed_at(state, s->pdptrs)
-							 : pointed_at_in_memory(state, s->cr3);
 }
 
 /*
  * Of the fields of a VMCB12 that L1 alone writes: does its page in guest memory hold the same as the
  * blob? KVM cuts the addresses of the maps off below the page.
  */
-static enum nestmig_backed same_vmcb12(const struct nestmig_state *state, uint64_t gpa,
-				       const uint8_t *blob)
+static enum nestmig_backed same_vmcb12(const struct nm_vcpu *vcpu)
 {
-	uint8_t page[VMCB12_OFFSET_nested_cr3 + 8];
+	const uint8_t *page = vcpu->vmcb12_copy.bytes, *blob = vcpu->view.vmcb12;
 
-	if (nm_state_read_memory(state, gpa & VMCB12_PAGE_MASK, page, sizeof(page)))
+	if (!vcpu->vmcb12_copy.known ||
+	    vcpu->vmcb12_copy.gpa != (vcpu->view.nested.vmcb_pa & VMCB12_PAGE_MASK))
 		return NESTMIG_BACKED_UNKNOWN;
 	if (memcmp(page, blob, VMCB12_OFFSET_intercept_word5 + 4) ||
 	    (vmcb12_iopm_base_pa(page) ^ vmcb12_iopm_base_pa(blob)) & VMCB12_PAGE_MASK ||
@@ -94,24 +82,27 @@ static enum nestmig_backed same_vmcb12(const struct nestmig_state *state, uint64
 	return NESTMIG_BACKED_YES;
 }
 
-void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state)
+void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
+		   const struct nm_vcpu *vcpu)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
+	const struct nestmig_sregs *s = &v->sregs;
 	struct nestmig_backing *mem = &ctx->mem;
 	const uint8_t *blob = v->vmcb12;
-	uint64_t ncr3;
 
-	if (v->have & NESTMIG_HAVE(SREGS))
-		live_roots(state, v, mem);
+	if ((v->have & NESTMIG_HAVE(SREGS)) && nm_pae_paging(s->efer, s->cr0, s->cr4))
+		mem->cr3_pdptes = v->have & NESTMIG_HAVE(PDPTRS)
+					  ? pointed_at(state, s->pdptrs)
+					  : pointed_at_in_memory(
+						    state, &vcpu->pdptes[NM_PDPTES_LIVE], s->cr3);
 	if (!(v->have & NESTMIG_HAVE(VMCB12)))
 		return;
-	ncr3 = vmcb12_nested_cr3(blob);
-	mem->ncr3 = page_backed(state, ncr3);
 	mem->host_cr3 = page_backed(state, vmcb12_save_cr3(blob));
 	if (nm_np_enabled(ctx) && nm_host_pae_tables(blob))
-		mem->ncr3_pdptes = pointed_at_in_memory(state, ncr3);
+		mem->ncr3_pdptes = pointed_at_in_memory(state, &vcpu->pdptes[NM_PDPTES_NESTED],
+							vmcb12_nested_cr3(blob));
 	if (nm_pae_paging(vmcb12_save_efer(blob), vmcb12_save_cr0(blob), vmcb12_save_cr4(blob)))
-		mem->host_pdptes = pointed_at_in_memory(state, vmcb12_save_cr3(blob));
-	if (v->have & NESTMIG_HAVE(NESTED))
-		mem->vmcb12_same = same_vmcb12(state, v->nested.vmcb_pa, blob);
+		mem->host_pdptes = pointed_at_in_memory(state, &vcpu->pdptes[NM_PDPTES_L1],
+							vmcb12_save_cr3(blob));
+	mem->vmcb12_same = same_vmcb12(vcpu);
 }
