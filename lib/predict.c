@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "vmcb/vmcb12.h"
+#include "vcpu/predicates.h"
 
 /* Ioctls of a restore and the stage that each is. */
 static const struct {
@@ -120,6 +120,9 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 		if (order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
 			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
 		return consequence;
+	case NM_CONSEQUENCE_FIRST_RUN_REFUSED:
+		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
+				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
 		return triple_fault(v, ctx->no_nested);
 	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:
@@ -154,10 +157,108 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct
 	return comes_first(after, before, order) ? after : before;
 }
 
+/* ---- What comes of the vCPU before a finding bites -------------------------------------------- */
+
+/* Does L1 want a #VMEXIT for this event of L2? */
+static bool intercepts(const struct nestmig_ctx *ctx, uint64_t bit)
+{
+	return (ctx->v->have & NESTMIG_HAVE(VMCB12)) &&
+	       (vmcb12_intercept_word3(ctx->v->vmcb12) & bit);
+}
+
+static bool nmi_is_open(const struct nestmig_ctx *ctx)
+{
+	const struct nestmig_events *events = &ctx->v->events;
+
+	if (!events->nmi_pending || !nm_has_flag(ctx, NM_EVENT_NMI_PENDING) || !nm_gif(ctx))
+		return false;
+	return (ctx->svm_l2 && intercepts(ctx, VMCB12_INTERCEPT3_NMI)) ||
+	       (!events->nmi_masked && !nm_shadow(ctx));
+}
+
+static bool smi_is_open(const struct nestmig_ctx *ctx)
+{
+	return nm_smi_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
+}
+
+static bool init_is_open(const struct nestmig_ctx *ctx)
+{
+	return nm_init_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
+}
+
+/* Does KVM_RUN sleep on this mp_state, as far as the saved state says what would wake it? */
+static bool sleeps(const struct nestmig_ctx *ctx)
+{
+	switch (ctx->v->mp_state) {
+	case NM_MP_UNINITIALIZED:
+	case NM_MP_INIT_RECEIVED:
+		return !init_is_open(ctx);
+	case NM_MP_HALTED:
+	case NM_MP_RESET_HOLD:
+		return !init_is_open(ctx) && !nm_exc_pending(ctx) && !nm_triple_fault(ctx) &&
+		       !nmi_is_open(ctx) && !smi_is_open(ctx);
+	default:
+		return false;
+	}
+}
+
+/* Of L2, in the order of svm_check_nested_events (6.1). */
+static enum nm_consequence leaves_l2(const struct nestmig_ctx *ctx)
+{
+	bool blocked = nm_run_pending(ctx) || nm_reinjects(ctx);
+
+	if (nm_init_pending(ctx)) {
+		if (blocked)
+			return NM_CONSEQUENCE_NONE;
+		if (intercepts(ctx, VMCB12_INTERCEPT3_INIT))
+			return NM_CONSEQUENCE_LEAVES_L2;
+		return nm_gif(ctx) ? NM_CONSEQUENCE_INIT_RESETS : NM_CONSEQUENCE_NONE;
+	}
+	if (nm_exc_pending(ctx))
+		return nm_exc_exits(ctx) && !nm_run_pending(ctx) ? NM_CONSEQUENCE_LEAVES_L2
+								 : NM_CONSEQUENCE_NONE;
+	if (blocked)
+		return NM_CONSEQUENCE_NONE;
+	if (smi_is_open(ctx))
+		return intercepts(ctx, VMCB12_INTERCEPT3_SMI) ? NM_CONSEQUENCE_LEAVES_L2
+							      : NM_CONSEQUENCE_ENTERS_SMM;
+	if (nmi_is_open(ctx) && intercepts(ctx, VMCB12_INTERCEPT3_NMI))
+		return NM_CONSEQUENCE_LEAVES_L2;
+	return NM_CONSEQUENCE_NONE;
+}
+
+/* What becomes of the vCPU between KVM_RUN and the processor, other than that it is entered. */
+static enum nm_consequence diverts(const struct nestmig_ctx *ctx)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+
+	if (!(v->have & NESTMIG_HAVE(EVENTS)))
+		return NM_CONSEQUENCE_NONE;
+	if ((v->have & NESTMIG_HAVE(MP_STATE)) && v->mp_state && sleeps(ctx))
+		return NM_CONSEQUENCE_WAITS;
+	if (ctx->svm_l2)
+		return leaves_l2(ctx);
+	if (init_is_open(ctx))
+		return NM_CONSEQUENCE_INIT_RESETS;
+	if (smi_is_open(ctx) && !nm_reinjects(ctx) && !nm_exc_pending(ctx))
+		return NM_CONSEQUENCE_ENTERS_SMM;
+	return NM_CONSEQUENCE_NONE;
+}
+
+/* Is a stage passed by if the vCPU takes this turn? What L2's next exit to L1 meets, it meets then. */
+static bool is_missed(enum nm_stage stage, enum nm_consequence turn, const struct nm_order *order)
+{
+	if (turn == NM_CONSEQUENCE_NONE ||
+	    order->rank[stage] <= order->rank[nm_consequences[turn].stage])
+		return false;
+	return stage != NM_STAGE_EXECUTION || turn == NM_CONSEQUENCE_WAITS ||
+	       turn == NM_CONSEQUENCE_INIT_RESETS;
+}
+
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order)
 {
-	enum nm_consequence first = NM_CONSEQUENCE_NONE;
+	enum nm_consequence first = NM_CONSEQUENCE_NONE, turn = diverts(ctx);
 
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		enum nm_consequence consequence;
@@ -165,8 +266,12 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
+		if (is_missed(nm_consequences[consequence].stage, turn, order))
+			continue;
 		if (comes_first(consequence, first, order))
 			first = consequence;
 	}
-	return first == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : first;
+	if (first == NM_CONSEQUENCE_NONE)
+		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;
+	return first;
 }
