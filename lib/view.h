@@ -198,8 +198,12 @@ enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_
 /* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
 struct nestmig_backing {
 	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
-	enum nestmig_backed smram, smm_vmcb12;
+	enum nestmig_backed smram, smm_vmcb12, rsm_pdptrs_ok;
 	enum nestmig_backed cr3; /* the page of the live CR3 */
+	/* Of PAE paging: all pages that present page-directory pointers name. */
+	enum nestmig_backed cr3_pdptes, ncr3_pdptes, host_pdptes;
+	enum nestmig_backed host_cr3;    /* the page of L1's CR3 in the blob */
+	enum nestmig_backed vmcb12_same; /* YES: L1's page holds what the blob holds */
 };
 
 /* All that a predicate gets. */

@@ -96,7 +96,7 @@ static inline enum nestmig_holds rule_evt_exc_soft(const struct nestmig_ctx *c)
 {
 	unsigned vector = c->v->events.exc_nr;
 
-	return nm_holds(!nm_exc_any(c) || (vector != 3 && vector != 4));
+	return nm_holds(c->svm_l2 || !nm_exc_any(c) || (vector != 3 && vector != 4));
 }
 
 static inline enum nestmig_holds rule_evt_exc_int_both(const struct nestmig_ctx *c)
@@ -152,7 +152,7 @@ static inline enum nestmig_holds rule_evt_int_nr(const struct nestmig_ctx *c)
 
 static inline enum nestmig_holds rule_evt_int_soft(const struct nestmig_ctx *c)
 {
-	return nm_holds(!c->v->events.intr_injected || !c->v->events.intr_soft);
+	return nm_holds(c->svm_l2 || !c->v->events.intr_injected || !c->v->events.intr_soft);
 }
 
 /* A hardware interrupt that the processor will be asked to deliver. */
@@ -340,9 +340,4 @@ static inline enum nestmig_holds rule_evt_tf_pending(const struct nestmig_ctx *c
 static inline enum nestmig_holds rule_evt_tf_svm_intercept(const struct nestmig_ctx *c)
 {
 	return nm_holds(!c->svm_l2 || !nm_triple_fault(c));
-}
-
-static inline enum nestmig_holds rule_evt_tf_run_pending(const struct nestmig_ctx *c)
-{
-	return nm_holds(!(c->v->nested.flags & KVMNS_RUN_PENDING) || !nm_triple_fault(c));
 }

@@ -89,31 +89,6 @@ static inline enum nestmig_holds rule_evt_sregs_long_pae(const struct nestmig_ct
 	return c->svm_l2 ? NESTMIG_HOLDS : rule_svm_l2_lme_pae(c);
 }
 
-/* ---- The page tables ------------------------------------------------------------------------------ */
-
-/* Does KVM walk the guest's page tables itself? */
-static inline enum nestmig_holds nm_shadows(const struct nestmig_ctx *c)
-{
-	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)) || !c->h->vendor)
-		return NESTMIG_UNKNOWN;
-	return nm_holds(!(c->h->vendor == NESTMIG_VENDOR_AMD ? c->h->npt : c->h->ept));
-}
-
-/*
- * mmu_check_root: before 6.7 a root outside RAM is a triple fault; later, and with nested paging, the
- * guest page-faults on what it cannot read, and how that ends is not known here.
- */
-static inline enum nestmig_holds rule_evt_sregs_cr3_root(const struct nestmig_ctx *c)
-{
-	enum nestmig_backed backed = c->mem.cr3;
-
-	if (c->svm_l2 || !(c->v->sregs.cr0 & NM_CR0_PG) || backed == NESTMIG_BACKED_YES)
-		return NESTMIG_HOLDS;
-	if (nm_shadows(c) != NESTMIG_HOLDS)
-		return backed == NESTMIG_BACKED_NO ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
-	return nm_backed(backed);
-}
-
 /* ---- PDPTEs ----------------------------------------------------------------------------------- */
 
 static inline enum nestmig_holds rule_evt_pdptr_flag(const struct nestmig_ctx *c)

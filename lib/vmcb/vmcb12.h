@@ -46,6 +46,7 @@ enum vmcb12_offset {
 #define VMCB12_INTERCEPT3_INIT      (UINT64_C(1) << 3)
 #define VMCB12_INTERCEPT3_IOIO_PROT (UINT64_C(1) << 27)
 #define VMCB12_INTERCEPT3_MSR_PROT  (UINT64_C(1) << 28)
+#define VMCB12_INTERCEPT3_SHUTDOWN  (UINT64_C(1) << 31)
 #define VMCB12_INTERCEPT4_VMRUN     (UINT64_C(1) << 0)
 
 /* nested_ctl. */

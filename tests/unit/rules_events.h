@@ -27,7 +27,6 @@
 #define TRIPLE           VIEW(events.flags, 0x2d), VIEW(events.triple_fault, 1)
 #define PAE_MODE         VIEW(sregs.efer, 0x1000), VIEW(sregs.cs.l, 0)
 #define REAL_MODE        VIEW(sregs.cr0, 0x10), PAE_MODE
-#define SHADOW_PAGING    HOST(npt, 0)
 #define PDPTRS_GIVEN     GIVE(PDPTRS)
 #define PG_OFF           VIEW(sregs.cr0, 0x33)
 #define VMXE             VIEW(sregs.cr4, 0x2620)
@@ -84,7 +83,7 @@ static const struct rule_case event_cases[] = {
 	 {EXC_PENDING(13), PAYLOAD(0)},
 	 {EXC_PENDING(14), PAYLOAD(0x1000)},
 	 {0}},
-	{NESTMIG_RULE_evt_exc_soft, {EXC_INJECTED(3)}, {EXC_INJECTED(6)}, {0}},
+	{NESTMIG_RULE_evt_exc_soft, {L1_MODE, EXC_INJECTED(3)}, {L1_MODE, EXC_INJECTED(6)}, {0}},
 	{NESTMIG_RULE_evt_exc_vector, {EXC_INJECTED(2)}, {EXC_INJECTED(30)}, {0}},
 	{NESTMIG_RULE_evt_exc_vector_defined, {EXC_PENDING(31)}, {EXC_PENDING(19)}, {0}},
 	{NESTMIG_RULE_evt_flags_known, {VIEW(events.flags, 0x4d)}, {VIEW(events.flags, 0x3f)}, {0}},
@@ -106,8 +105,8 @@ static const struct rule_case event_cases[] = {
 	 {INTEL, INTERRUPT(32), VIEW(regs.rflags, 0x202), VIEW(events.intr_shadow, 0)},
 	 {0}},
 	{NESTMIG_RULE_evt_int_soft,
-	 {INTERRUPT(32), VIEW(events.intr_soft, 1)},
-	 {INTERRUPT(32)},
+	 {L1_MODE, INTERRUPT(32), VIEW(events.intr_soft, 1)},
+	 {L1_MODE, INTERRUPT(32)},
 	 {0}},
 	{NESTMIG_RULE_evt_intr_shadow,
 	 {INTEL, VIEW(events.intr_shadow, 2)},
@@ -235,13 +234,9 @@ static const struct rule_case event_cases[] = {
 	 {L1_MODE, PAE_MODE, VIEW(sregs.cr4, 0)},
 	 {0}},
 	{NESTMIG_RULE_evt_sregs_cr3_long,
-	 {L1_MODE, SHADOW_PAGING, VIEW(sregs.cr3, BEYOND_40_BITS)},
+	 {L1_MODE, VIEW(sregs.cr3, BEYOND_40_BITS)},
 	 {L1_MODE},
-	 {RELATED(evt_sregs_cr3_root)}},
-	{NESTMIG_RULE_evt_sregs_cr3_root,
-	 {L1_MODE, SHADOW_PAGING, VIEW(sregs.cr3, NO_RAM)},
-	 {L1_MODE, SHADOW_PAGING},
-	 {0}},
+	 {RELATED(svm_run_l1_cr3)}},
 	{NESTMIG_RULE_evt_sregs_cr4,
 	 {L1_MODE, VIEW(sregs.cr4, 0x2620)},
 	 {L1_MODE, VIEW(sregs.cr4, 0x20620)},
@@ -286,10 +281,6 @@ static const struct rule_case event_cases[] = {
 	 {L1_MODE, VIEW(events.flags, 0x2d)},
 	 {0}},
 	{NESTMIG_RULE_evt_tf_pending, {L1_MODE, TRIPLE}, {L1_MODE, VIEW(events.flags, 0x2d)}, {0}},
-	{NESTMIG_RULE_evt_tf_run_pending,
-	 {VIEW(nested.flags, 0x103), TRIPLE},
-	 {VIEW(nested.flags, 0x103)},
-	 {RELATED(evt_tf_svm_intercept)}},
 	{NESTMIG_RULE_evt_tf_svm_intercept, {TRIPLE}, {VIEW(events.flags, 0x2d)}, {0}},
 };
 

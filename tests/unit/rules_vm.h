@@ -207,7 +207,8 @@ static const struct nestmig_cpuid healthy_cpuid = {
 static void fill_page(struct vm *vm)
 {
 	static const struct poke fields[] = {
-		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT),
+		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT |
+					      VMCB12_INTERCEPT3_SHUTDOWN),
 		PAGE(intercept_word4, VMCB12_INTERCEPT4_VMRUN),
 		PAGE(iopm_base_pa, GPA_IOPM),
 		PAGE(msrpm_base_pa, GPA_MSRPM),
@@ -288,6 +289,8 @@ static void vm_new(struct vm *vm)
 	if (!vm->ram || nm_source_memory(vm->ram, RAM_SIZE, &source, NULL))
 		abort();
 	fill_page(vm);
+	/* L1's own copy; what is poked into the blob is not in it. */
+	memcpy(vm->ram + GPA_VMCB, vm->page, sizeof(vm->page));
 	fill_view(vm);
 	fill_host(vm);
 	vm->extents[0] = (struct nm_extent){.size = RAM_SIZE, .source = source};
@@ -304,12 +307,16 @@ static void vm_new(struct vm *vm)
 
 static void vm_free(struct vm *vm)
 {
+	nm_vcpu_drop_memory(&vm->vcpu);
 	nm_source_free(vm->extents[0].source);
 	free(vm->ram);
 }
 
+/* Takes the PDPTEs from the guest's memory as it is now. */
 static void vm_judge(const struct vm *vm, struct judged *ret)
 {
+	if (nm_vcpu_load_pdptes(&vm->state, (struct nm_vcpu *)(uintptr_t)&vm->vcpu))
+		abort();
 	nm_ctx_init(&ret->ctx, &vm->state, &vm->vcpu, &vm->host, &vm->order);
 	nm_judge_vcpu(&ret->ctx, &vm->order, ret->broken, ret->unknown);
 }
