@@ -6,6 +6,12 @@
 
 #include "vmcb/vmcb12.h"
 
+/* Is this what ends a restore, whatever an ioctl before it has done without failing? */
+static bool is_refusal(const struct nm_consequence_row *row)
+{
+	return row->stage <= NM_STAGE_KVM_RUN && strcmp(row->outcome, "resumes");
+}
+
 /* Does a come before b? Of two at the same stage, the one that does not let the vCPU run; else the
  * rows of one stage stand in the order in which they come. */
 static bool comes_first(enum nm_consequence a, enum nm_consequence b, const struct nm_order *order)
@@ -14,6 +20,8 @@ static bool comes_first(enum nm_consequence a, enum nm_consequence b, const stru
 	bool a_runs = !strcmp(row_a->outcome, "resumes"),
 	     b_runs = !strcmp(row_b->outcome, "resumes");
 
+	if (is_refusal(row_a) != is_refusal(row_b))
+		return is_refusal(row_a);
 	if (order->rank[row_a->stage] != order->rank[row_b->stage])
 		return order->rank[row_a->stage] < order->rank[row_b->stage];
 	return a_runs == b_runs ? a < b : b_runs;
@@ -80,6 +88,9 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 		if (order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
 			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
 		return consequence;
+	case NM_CONSEQUENCE_FIRST_RUN_REFUSED:
+		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
+				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
 		return triple_fault(v, ctx->no_nested);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
@@ -143,6 +154,7 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 			       const struct nm_order *order)
 {
 	enum nm_consequence first = NM_CONSEQUENCE_NONE, at_exit = NM_CONSEQUENCE_NONE;
+	enum nm_consequence turn = nm_turn(ctx);
 
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		enum nm_consequence consequence;
@@ -150,6 +162,8 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
+		if (nm_is_missed(consequence, turn, order))
+			continue;
 		if (comes_first(consequence, first, order))
 			first = consequence;
 		if (waits_for_exit(consequence) &&
@@ -157,6 +171,6 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 			at_exit = consequence;
 	}
 	if (first == NM_CONSEQUENCE_NONE)
-		return NM_CONSEQUENCE_ACCEPTED;
+		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;
 	return at_exit == NM_CONSEQUENCE_NONE ? first : then_exit(first, at_exit);
 }

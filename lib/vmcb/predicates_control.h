@@ -282,8 +282,11 @@ static inline enum nestmig_holds rule_svm_ctl_vnmi_nmi_intercept(const struct ne
 #define NM_MP_STATE_INIT_RECEIVED 2
 #define NM_MP_STATE_SIPI_RECEIVED 4
 
+/* Up to 6.16 an mp_state that comes before the nested state does not meet its GIF. */
 static inline enum nestmig_holds rule_svm_gif_nmi_init(const struct nestmig_ctx *c)
 {
+	if (c->mp_before_nested && c->h->kernel && c->h->kernel < NESTMIG_KERNEL(6, 17))
+		return NESTMIG_HOLDS;
 	return nm_holds((c->v->nested.flags & KVMNS_GIF_SET) ||
 			(c->v->mp_state != NM_MP_STATE_INIT_RECEIVED &&
 			 c->v->mp_state != NM_MP_STATE_SIPI_RECEIVED));

@@ -131,7 +131,7 @@ static const struct rule_case control_cases[] = {
 	{NESTMIG_RULE_svm_exit_run_pending_warn,
 	 {PENDING, VIEW(events.flags, 0x2d), VIEW(events.triple_fault, 1)},
 	 {PENDING, VIEW(events.flags, 0x2d)},
-	 {0}},
+	 {RELATED(evt_tf_svm_intercept)}},
 	{NESTMIG_RULE_svm_exit_shutdown,
 	 {PAGE(intercept_word3, 0)},
 	 {PAGE(intercept_word3, VMCB12_INTERCEPT3_SHUTDOWN)},

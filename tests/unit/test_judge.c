@@ -540,19 +540,24 @@ START_TEST(vmx_state_is_not_judged)
 }
 END_TEST
 
-/* Outside guest mode the registers are L1's, and no rule looks at them. */
-START_TEST(registers_of_l1_are_not_ok)
+/* Outside guest mode the registers are L1's, and are judged as such. */
+START_TEST(registers_of_l1_are_judged)
 {
+	static const struct poke l1[] = {VIEW(nested.flags, KVMNS_GIF_SET),
+					 VIEW(nested.vmcb_pa, 0),
+					 VIEW(nested.size, KVMNS_HEADER_SIZE),
+					 {0}};
 	struct nestmig_report *report;
 	struct vm vm;
 
 	vm_new(&vm);
+	vm_poke(&vm, l1);
 	report = report_of(&vm);
 	ck_assert_int_eq(nestmig_report_verdict(report), NESTMIG_VERDICT_OK);
 	nestmig_report_free(report);
-	vm.vcpu.view.nested.flags &= (uint16_t)~KVMNS_GUEST_MODE;
+	vm.vcpu.view.sregs.cs.db = 1;
 	report = report_of(&vm);
-	ck_assert_int_eq(nestmig_report_verdict(report), NESTMIG_VERDICT_UNKNOWN);
+	ck_assert_int_eq(nestmig_report_verdict(report), NESTMIG_VERDICT_FAIL);
 	nestmig_report_free(report);
 	vm_free(&vm);
 }
@@ -615,7 +620,7 @@ int main(void)
 		kernel_not_known,
 		efer_of_l2_goes_by_kernel,
 		lmsle_of_l1_is_open,
-		registers_of_l1_are_not_ok,
+		registers_of_l1_are_judged,
 		flags_zero_go_by_kernel,
 		vendors_do_not_mix,
 		first_stage_decides,
