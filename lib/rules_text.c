@@ -346,7 +346,7 @@ static enum nestmig_error not_judged_text(const struct nm_not_judged *row, char 
 	struct nm_buf buf = {0};
 
 	nm_buf_printf(&buf, "%s  (not judged)\n", row->id);
-	put_sentence(&buf, "Why no rule judges it", "", row->reason);
+	put_sentence(&buf, "Why no rule judges it", "Not judged: ", row->reason);
 	put_paragraph(
 		&buf, "What that means",
 		"The condition is known, but nestmig never reports it: neither as held nor as "
