@@ -204,6 +204,10 @@ struct nestmig_backing {
 	enum nestmig_backed rsm_cr3, smm_msrpm, smm_ncr3, smm_next;
 	enum nestmig_backed hsave_cr3; /* the page of the CR3 of the L1 that is parked there */
 	enum nestmig_backed cr3;       /* the page of the live CR3 */
+	/* Of PAE paging: all pages that present page-directory pointers name. */
+	enum nestmig_backed cr3_pdptes, ncr3_pdptes, host_pdptes;
+	enum nestmig_backed host_cr3;    /* the page of L1's CR3 in the blob */
+	enum nestmig_backed vmcb12_same; /* YES: L1's page holds what the blob holds */
 };
 
 /* All that a predicate gets. */
@@ -212,10 +216,13 @@ struct nestmig_ctx {
 	const struct nestmig_host_view *h;
 	struct nestmig_limits lim;
 	struct nestmig_backing mem;
-	uint8_t sregs_first;         /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_first;        /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_before_sregs; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_SREGS */
-	uint8_t no_nested;           /* the file says that this vCPU has no nested state at all */
+	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
+	uint8_t is_qemu; /* QEMU restores it: it enables what it needs, and loses what it loses */
+	uint8_t svm_l2;  /* in guest mode, SVM: the registers are L2's */
+	uint8_t events_before_sregs, mp_before_events,
+		mp_before_nested; /* order of KVM_SET_MP_STATE, ... */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };

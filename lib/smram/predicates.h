@@ -3,6 +3,7 @@
 #ifndef NESTMIG_SMRAM_PREDICATES_H
 #define NESTMIG_SMRAM_PREDICATES_H
 
+#include "../vcpu/predicates.h"
 #include "rsm.h"
 
 #include "predicates_image.h"

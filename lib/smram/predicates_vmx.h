@@ -6,31 +6,11 @@
 #define NM_SMM_GUEST_MODE 1
 #define NM_SMM_VMXON      2
 #define NM_NO_ADDRESS     (~UINT64_C(0))
-#define NM_CR4_VMXE       (UINT64_C(1) << 13)
 
 /* Only in VMX's header are there SMM flags. */
 static inline unsigned nm_smm_flags(const struct nestmig_ctx *c)
 {
 	return c->v->nested.format == KVMNS_FORMAT_VMX ? c->v->nested.vmx_smm_flags : 0;
-}
-
-/* Is the vCPU in SMM, once the events are restored? */
-static inline int nm_in_smm(const struct nestmig_ctx *c)
-{
-	return c->v->events.smi_smm && (c->v->events.flags & NM_EVENTS_VALID_SMM);
-}
-
-/* Before that it is not, even if the source was. */
-static inline int nm_in_smm_at_set(const struct nestmig_ctx *c)
-{
-	return nm_in_smm(c) && c->events_first;
-}
-
-static inline enum nestmig_holds rule_smm_vmx_flags_in_smm(const struct nestmig_ctx *c)
-{
-	if (c->v->nested.format != KVMNS_FORMAT_VMX || !nm_in_smm_at_set(c))
-		return NESTMIG_HOLDS;
-	return nm_holds(!(c->v->nested.flags & (KVMNS_GUEST_MODE | KVMNS_RUN_PENDING)));
 }
 
 static inline enum nestmig_holds rule_smm_vmx_flags_known(const struct nestmig_ctx *c)
@@ -51,22 +31,9 @@ static inline enum nestmig_holds rule_smm_vmx_flags_noxon(const struct nestmig_c
 	return nm_holds(!nm_smm_flags(c) && c->v->nested.vmcs12_pa == NM_NO_ADDRESS);
 }
 
-static inline enum nestmig_holds rule_smm_vmx_flags_outside(const struct nestmig_ctx *c)
-{
-	return nm_holds(nm_in_smm_at_set(c) || !nm_smm_flags(c));
-}
-
 static inline enum nestmig_holds rule_smm_vmx_flags_vmxon(const struct nestmig_ctx *c)
 {
 	return nm_holds(!(nm_smm_flags(c) & NM_SMM_GUEST_MODE) || (nm_smm_flags(c) & NM_SMM_VMXON));
-}
-
-/* A second look at CR4 in SMM: only where the SMM bit is set before SREGS. */
-static inline enum nestmig_holds rule_smm_vmx_saved_flags(const struct nestmig_ctx *c)
-{
-	if (c->v->vendor != NESTMIG_VENDOR_INTEL || !nm_in_smm(c) || !c->events_before_sregs)
-		return NESTMIG_HOLDS;
-	return nm_holds(!(c->v->sregs.cr4 & NM_CR4_VMXE));
 }
 
 /* The short blob of a vCPU without a current VMCS: its SMM flags are not read. */

@@ -20,6 +20,7 @@
 	VIEW(vendor, NESTMIG_VENDOR_INTEL), HOST(vendor, NESTMIG_VENDOR_INTEL),                    \
 		VIEW(nested.format, KVMNS_FORMAT_VMX), VIEW(nested.vmxon_pa, 0x1000),              \
 		VIEW(nested.vmcs12_pa, 0x2000), VIEW(nested.flags, 0)
+#define EVENTS_FIRST FIRST(SET_VCPU_EVENTS)
 #define NO_SVM       IMAGE(efer, 0x500)
 #define SMM_FLAGS(x) VIEW(nested.vmx_smm_flags, x)
 
@@ -177,35 +178,22 @@ static const struct rule_case smram_cases[] = {
 	 {PAGE(save_cr3, NO_RAM)},
 	 {RELATED(smm_svm_vmcb12_save)}},
 	{NESTMIG_RULE_smm_svm_vmcb12_save, {PAGE(save_efer, 0x500)}, {PAGE(save_cpl, 3)}, {0}},
-	{NESTMIG_RULE_smm_vmx_flags_in_smm,
-	 {IS_VMX, EVENTS_FIRST, VIEW(events.smi_smm, 1), VIEW(nested.flags, KVMNS_GUEST_MODE),
-	  NO_SVM},
-	 {IS_VMX, EVENTS_FIRST, VIEW(events.smi_smm, 1), NO_SVM},
-	 {0}},
 	{NESTMIG_RULE_smm_vmx_flags_known,
 	 {IS_VMX, SMM_FLAGS(4)},
 	 {IS_VMX, SMM_FLAGS(3)},
-	 {RELATED(smm_vmx_flags_outside)}},
+	 {RELATED(evt_smm_before_nested)}},
 	{NESTMIG_RULE_smm_vmx_flags_notguest,
 	 {IS_VMX, SMM_FLAGS(3), VIEW(nested.flags, KVMNS_GUEST_MODE)},
 	 {IS_VMX, SMM_FLAGS(2), VIEW(nested.flags, KVMNS_GUEST_MODE)},
-	 {RELATED(smm_vmx_flags_outside)}},
+	 {RELATED(evt_smm_before_nested)}},
 	{NESTMIG_RULE_smm_vmx_flags_noxon,
 	 {IS_VMX, VIEW(nested.vmxon_pa, UINT64_MAX)},
 	 {IS_VMX, VIEW(nested.vmxon_pa, UINT64_MAX), VIEW(nested.vmcs12_pa, UINT64_MAX)},
 	 {0}},
-	{NESTMIG_RULE_smm_vmx_flags_outside,
-	 {IS_VMX, SMM_FLAGS(3)},
-	 {IS_VMX, SMM_FLAGS(3), VIEW(events.smi_smm, 1), EVENTS_FIRST},
-	 {0}},
 	{NESTMIG_RULE_smm_vmx_flags_vmxon,
 	 {IS_VMX, SMM_FLAGS(1)},
 	 {IS_VMX, SMM_FLAGS(2)},
-	 {RELATED(smm_vmx_flags_outside)}},
-	{NESTMIG_RULE_smm_vmx_saved_flags,
-	 {IS_VMX, NO_SVM, EVENTS_FIRST, VIEW(sregs.cr4, 0x2000)},
-	 {IS_VMX, NO_SVM, EVENTS_FIRST, VIEW(sregs.cr4, 0)},
-	 {0}},
+	 {RELATED(evt_smm_before_nested)}},
 	{NESTMIG_RULE_smm_vmx_vmxon_no_vmcs,
 	 {IS_VMX, NO_SVM, EVENTS_FIRST, SMM_FLAGS(2), VIEW(nested.vmcs12_pa, UINT64_MAX)},
 	 {IS_VMX, NO_SVM, EVENTS_FIRST, SMM_FLAGS(2)},

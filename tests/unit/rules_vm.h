@@ -51,7 +51,9 @@ enum place {
 	PLACE_HOST,
 	PLACE_RAM,
 	PLACE_LACK,
-	PLACE_ORDER
+	PLACE_GIVE,
+	PLACE_QEMU,
+	PLACE_FIRST
 };
 
 struct poke {
@@ -79,7 +81,7 @@ enum smram_width {
 
 /* Pokes: a field of the VMCB12 (in SMM of the one that RSM enters L2 from), of the SMRAM image in the 64-bit
  * map, of the page at VM_HSAVE_PA, a member of the vCPU's or the host's view, 8 bytes of guest memory, an
- * item that is absent, events that are restored before all else. */
+ * item that is absent. */
 #define PAGE(ident, value)                                                                         \
 	{                                                                                          \
 		PLACE_PAGE, VMCB12_OFFSET_##ident, VMCB12_WIDTH_##ident, value                     \
@@ -91,10 +93,6 @@ enum smram_width {
 #define HSAVE(ident, value)                                                                        \
 	{                                                                                          \
 		PLACE_HSAVE, VMCB12_OFFSET_##ident, VMCB12_WIDTH_##ident, value                    \
-	}
-#define EVENTS_FIRST                                                                               \
-	{                                                                                          \
-		PLACE_ORDER, 0, 0, 0                                                               \
 	}
 #define VIEW(member, value)                                                                        \
 	{                                                                                          \
@@ -113,6 +111,20 @@ enum smram_width {
 #define LACK(item)                                                                                 \
 	{                                                                                          \
 		PLACE_LACK, NESTMIG_ITEM_##item, 0, 0                                              \
+	}
+/* An item that the healthy guest does not have. */
+#define GIVE(item)                                                                                 \
+	{                                                                                          \
+		PLACE_GIVE, NESTMIG_ITEM_##item, 0, 0                                              \
+	}
+/* QEMU restores it; this ioctl comes before all others. */
+#define QEMU                                                                                       \
+	{                                                                                          \
+		PLACE_QEMU, 0, 0, 0                                                                \
+	}
+#define FIRST(stage)                                                                               \
+	{                                                                                          \
+		PLACE_FIRST, NM_STAGE_##stage, 0, 0                                                \
 	}
 #define CPUID(leaf, bits)    VIEW(cpuid.word[NESTMIG_CPUID_##leaf], bits)
 #define KERNEL(major, minor) HOST(kernel, NESTMIG_KERNEL(major, minor))
@@ -157,6 +169,14 @@ static void lack(struct vm *vm, unsigned item)
 	}
 }
 
+static void first(struct vm *vm, enum nm_stage stage)
+{
+	for (unsigned i = 0; i < NM_STAGES; i++)
+		if (vm->order.rank[i] < vm->order.rank[stage])
+			vm->order.rank[i]++;
+	vm->order.rank[stage] = 0;
+}
+
 static void vm_poke(struct vm *vm, const struct poke *pokes)
 {
 	for (const struct poke *p = pokes; p->place != PLACE_END; p++) {
@@ -170,9 +190,6 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 		case PLACE_HSAVE:
 			put(vm->hsave + p->offset, p->width, p->value);
 			break;
-		case PLACE_ORDER:
-			nm_order_parse("VCPU_EVENTS,SREGS,NESTED_STATE", &vm->order);
-			break;
 		case PLACE_VIEW:
 			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);
 			break;
@@ -184,6 +201,15 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 			break;
 		case PLACE_LACK:
 			lack(vm, (unsigned)p->offset);
+			break;
+		case PLACE_GIVE:
+			vm->vcpu.view.have |= UINT64_C(1) << p->offset;
+			break;
+		case PLACE_QEMU:
+			vm->vcpu.qemu.present = true;
+			break;
+		case PLACE_FIRST:
+			first(vm, (enum nm_stage)p->offset);
 			break;
 		case PLACE_END:
 			break;
@@ -210,7 +236,8 @@ static const struct nestmig_cpuid healthy_cpuid = {
 static void fill_page(struct vm *vm)
 {
 	static const struct poke fields[] = {
-		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT),
+		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT |
+					      VMCB12_INTERCEPT3_SHUTDOWN),
 		PAGE(intercept_word4, VMCB12_INTERCEPT4_VMRUN),
 		PAGE(iopm_base_pa, GPA_IOPM),
 		PAGE(msrpm_base_pa, GPA_MSRPM),
@@ -240,7 +267,7 @@ static void fill_image(struct vm *vm)
 		IMAGE(cs_attributes, 0x209b),
 		IMAGE(ss_attributes, 0xc093),
 		IMAGE(tr_attributes, 0x8b),
-		IMAGE(efer, 0x1500),
+		IMAGE(efer, 0x500),
 		IMAGE(revision, SMRAM64_REVISION),
 		IMAGE(smbase, GPA_SMBASE),
 		IMAGE(cr4, 0x620),
@@ -264,13 +291,17 @@ static void fill_view(struct vm *vm)
 	v->have = NESTMIG_HAVE(NESTED) | NESTMIG_HAVE(VMCB12) | NESTMIG_HAVE(SREGS) |
 		  NESTMIG_HAVE(REGS) | NESTMIG_HAVE(EVENTS) | NESTMIG_HAVE(DEBUGREGS) |
 		  NESTMIG_HAVE(MP_STATE) | NESTMIG_HAVE(HSAVE_PA) | NESTMIG_HAVE(CPUID) |
-		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(SMBASE) | NESTMIG_HAVE(SMRAM);
+		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(ERROR_CODE) | NESTMIG_HAVE(INT_SHADOW) |
+		  NESTMIG_HAVE(VM_CAPS) | NESTMIG_HAVE(SMBASE) | NESTMIG_HAVE(SMRAM);
+	v->vm_caps =
+		NESTMIG_VM_EXCEPTION_PAYLOAD | NESTMIG_VM_TRIPLE_FAULT_EVENT | NESTMIG_VM_IRQCHIP;
 	v->nested.flags = KVMNS_GUEST_MODE | KVMNS_GIF_SET;
 	v->nested.stored_flags = v->nested.flags;
 	v->nested.format = KVMNS_FORMAT_SVM;
 	v->nested.size = KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE;
 	v->nested.vmcb_pa = GPA_VMCB;
 	v->vmcb12 = vm->page;
+	v->vmcs12 = vm->page; /* not among `have` */
 	v->sregs.cr0 = 0x80000033;
 	v->sregs.cr3 = GPA_L2_CR3;
 	v->sregs.cr4 = 0x620;
@@ -313,6 +344,8 @@ static void vm_new(struct vm *vm)
 		abort();
 	fill_page(vm);
 	fill_image(vm);
+	/* L1's own copy; what is poked into the blob is not in it. */
+	memcpy(vm->ram + GPA_VMCB, vm->page, sizeof(vm->page));
 	fill_view(vm);
 	fill_host(vm);
 	vm->extents[0] = (struct nm_extent){.size = RAM_SIZE, .source = source};
@@ -331,6 +364,7 @@ static void vm_new(struct vm *vm)
 static inline void fill_smm(struct vm *vm)
 {
 	static const struct poke fields[] = {
+		IMAGE(efer, 0x1500),
 		IMAGE(svm_guest_flag, 1),
 		IMAGE(svm_guest_vmcb, GPA_VMCB),
 		PAGE(exit_code, 0xf0000000),
