@@ -253,7 +253,8 @@ static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies appl
 	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
 		return NESTMIG_UNKNOWN;
 	holds = rule->predicate(ctx);
-	if (holds == NESTMIG_BROKEN && (none || nm_is_open(nm_rule_consequence(rule, ctx, order))))
+	if (holds == NESTMIG_BROKEN &&
+	    (none || nm_is_open(nm_rule_consequence(rule, ctx, order), ctx)))
 		return NESTMIG_UNKNOWN;
 	return holds;
 }
