@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Judging a case, and the line that says what is foretold of it. */
+#include "foretell.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "host.h"
+#include "judge.h"
+#include "scratch.h"
+
+static const struct {
+	enum nestmig_rule rule;
+	const char *reason;
+} peculiar[] = {
+	{NESTMIG_RULES, NULL},
+#define PECULIAR(ident, reason) {NESTMIG_RULE_##ident, reason},
+#include "peculiar.def"
+#undef PECULIAR
+};
+
+static bool is_peculiar(enum nestmig_rule rule)
+{
+	for (size_t i = 0; i < sizeof(peculiar) / sizeof(peculiar[0]); i++)
+		if (peculiar[i].rule == rule)
+			return true;
+	return false;
+}
+
+static void print_outcome(enum nm_consequence outcome, FILE *out)
+{
+	const struct nm_consequence_row *row = &nm_consequences[outcome];
+
+	fprintf(out, "%s", row->outcome);
+	if (row->ioctl)
+		fprintf(out, " %s %s", row->ioctl, row->errno_name);
+}
+
+/* What a processor does that has none of the peculiar rules. */
+static enum nm_consequence predict_peculiar(const struct nestmig_state *state,
+					    const struct nm_vcpu_report *vcpu)
+{
+	uint64_t broken[NM_RULE_WORDS] = {0};
+	struct nm_order order;
+
+	for (size_t i = 0; i < vcpu->finding_count; i++) {
+		unsigned rule = (unsigned)(vcpu->findings[i].rule - nm_rules);
+
+		if (!is_peculiar((enum nestmig_rule)rule))
+			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
+	}
+	nm_order_parse(state->restore_order, &order);
+	return nm_predict(broken, state->host->view.kernel, &order);
+}
+
+static bool decides(const struct nm_finding *finding, const struct nm_vcpu_report *vcpu)
+{
+	return finding->rule->severity == NM_SEVERITY_ERROR &&
+	       finding->consequence == vcpu->outcome;
+}
+
+static void print_findings(const struct nm_vcpu_report *vcpu, FILE *out)
+{
+	fprintf(out, " | rules:");
+	for (size_t i = 0; i < vcpu->finding_count; i++)
+		if (decides(&vcpu->findings[i], vcpu))
+			fprintf(out, " %s", vcpu->findings[i].rule->id);
+	fprintf(out, " | also:");
+	for (size_t i = 0; i < vcpu->finding_count; i++)
+		if (!decides(&vcpu->findings[i], vcpu))
+			fprintf(out, " %s", vcpu->findings[i].rule->id);
+	fprintf(out, " | open:");
+	if (vcpu->no_rules_for)
+		fprintf(out, " (%s)", vcpu->no_rules_for);
+	for (size_t i = 0; i < vcpu->undecided_count; i++)
+		if (vcpu->undecided[i].rule->severity == NM_SEVERITY_ERROR)
+			fprintf(out, " %s", vcpu->undecided[i].rule->id);
+}
+
+static void print_changes(const struct mutation *mutation, FILE *out)
+{
+	static const char *const users[] = {"nobody", "l2", "l1"};
+	enum user user = USER_NOBODY;
+
+	for (unsigned i = 0; i < mutation->poke_count; i++)
+		if (user != USER_L2 && mutation->pokes[i].place->user != USER_NOBODY)
+			user = mutation->pokes[i].place->user;
+	fprintf(out, " | user: %s | changes:", users[user]);
+	for (unsigned i = 0; i < mutation->poke_count; i++)
+		fprintf(out, "%s %s 0x%" PRIx64 " -> 0x%" PRIx64, i ? ";" : "",
+			mutation->pokes[i].place->name, mutation->pokes[i].before,
+			mutation->pokes[i].after);
+	if (*mutation->order)
+		fprintf(out, "; order %s", mutation->order);
+	fputc('\n', out);
+}
+
+static bool print_report(const struct nestmig_state *state, FILE *out)
+{
+	struct nestmig_report *report = NULL;
+	const struct nm_vcpu_report *vcpu;
+
+	if (nestmig_judge(state, state->host, &report)) {
+		fprintf(stderr, "nestmig-cases: out of memory\n");
+		return false;
+	}
+	vcpu = &report->vcpus[0];
+	fprintf(out, "%s ", nestmig_verdict_name(vcpu->verdict));
+	print_outcome(vcpu->outcome, out);
+	fprintf(out, " | cpu: ");
+	print_outcome(predict_peculiar(state, vcpu), out);
+	print_findings(vcpu, out);
+	nestmig_report_free(report);
+	return true;
+}
+
+bool foretell(const struct scratch *scratch, const struct mutation *mutation, FILE *out)
+{
+	struct nestmig_state *state = NULL;
+	struct nestmig_detail detail = {0};
+	bool good = true;
+
+	fprintf(out, "%05u ", mutation->number);
+	if (nestmig_state_read(scratch->dir, 0, &state, &detail))
+		fprintf(out, "unreadable - | cpu: - | rules: | also: | open: (%s)", detail.text);
+	else
+		good = print_report(state, out);
+	nestmig_state_free(state);
+	print_changes(mutation, out);
+	return good;
+}
