@@ -9,6 +9,8 @@
  *   --variant NAME[,NAME...]  only these
  *   --case VARIANT/NAME DIR   writes no cases but this one, as a whole dump into DIR (a new directory), and
  *                             its line to stdout; OUTDIR and COUNT do not matter
+ *   --rules                   writes no cases but the ids of the rules that may decide an outcome on the
+ *                             kernel of the first base to stdout
  *   --list                    writes no cases but the places of each variant to stdout
  */
 #include <dirent.h>
@@ -18,6 +20,8 @@
 #include <sys/stat.h>
 
 #include "foretell.h"
+#include "host.h"
+#include "judge.h"
 
 struct options {
 	const char *bases, *out;
@@ -25,7 +29,7 @@ struct options {
 	uint64_t seed;
 	const char *variants;
 	const char *one, *one_dir; /* --case */
-	bool list;
+	bool list, rules;
 };
 
 static const char usage[] = "usage: nestmig-cases BASES OUTDIR COUNT SEED [--variant NAME,...] "
@@ -42,6 +46,8 @@ static bool parse_options(int argc, char **argv, struct options *options)
 	for (int i = 5; i < argc; i++) {
 		if (strcmp(argv[i], "--list") == 0) {
 			options->list = true;
+		} else if (strcmp(argv[i], "--rules") == 0) {
+			options->rules = true;
 		} else if (strcmp(argv[i], "--variant") == 0 && i + 1 < argc) {
 			options->variants = argv[++i];
 		} else if (strcmp(argv[i], "--case") == 0 && i + 2 < argc) {
@@ -117,6 +123,19 @@ static bool list_places(const struct base *base)
 	return true;
 }
 
+static bool list_rules(const struct base *base)
+{
+	uint32_t kernel = base->state->host->view.kernel;
+	struct nm_order order;
+
+	nm_order_parse(base->state->restore_order, &order);
+	for (size_t i = 0; i < nm_rule_count; i++)
+		if (nm_rules[i].severity == NM_SEVERITY_ERROR &&
+		    nm_rule_consequence(&nm_rules[i], kernel, &order) != NM_CONSEQUENCE_NONE)
+			puts(nm_rules[i].id);
+	return true;
+}
+
 static bool do_variant(const struct options *options, const char *name, unsigned first,
 		       unsigned step)
 {
@@ -125,7 +144,9 @@ static bool do_variant(const struct options *options, const char *name, unsigned
 
 	if (!base)
 		return false;
-	if (options->list)
+	if (options->rules)
+		good = first || list_rules(base);
+	else if (options->list)
 		good = list_places(base);
 	else if (options->one)
 		good = show_case(options, base);
@@ -182,7 +203,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "nestmig-cases: no such base state below %s\n", options.bases);
 		return 1;
 	}
-	if (!options.one && !options.list)
+	if (!options.one && !options.list && !options.rules)
 		mkdir(options.out, 0777);
 	for (int i = 0; i < count; i++) {
 		if (good)
