@@ -161,20 +161,21 @@ static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies appl
 				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	uint64_t have = ctx->v->have | ctx->h->have;
-	uint32_t kernel = ctx->h->kernel;
 	bool none = false;
 	enum nestmig_holds holds;
 
 	if (applies == APPLIES_NO)
 		return NESTMIG_HOLDS;
 	if (depends_on_kernel(rule))
-		none = nm_rule_consequence(rule, kernel, order) == NM_CONSEQUENCE_NONE;
-	if (none && kernel)
+		none = nm_rule_consequence(rule, ctx, order) == NM_CONSEQUENCE_NONE;
+	if (none && ctx->h->kernel)
 		return NESTMIG_HOLDS;
 	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
 		return NESTMIG_UNKNOWN;
 	holds = rule->predicate(ctx);
-	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
+	if (holds == NESTMIG_BROKEN && (none || nm_is_open(nm_rule_consequence(rule, ctx, order))))
+		return NESTMIG_UNKNOWN;
+	return holds;
 }
 
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
@@ -292,7 +293,7 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 		if (nm_rule_bit(broken, i)) {
 			struct nm_finding finding = {.rule = rule};
 
-			finding.consequence = nm_rule_consequence(rule, ctx->h->kernel, order);
+			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);
 			add_finding(report, &finding, order);
 			if (is_error)
@@ -326,7 +327,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->id = vcpu->id;
 	report->mode = nm_vcpu_mode(vcpu);
 	report->verdict = NESTMIG_VERDICT_OK;
-	report->outcome = nm_predict(broken, ctx.h->kernel, order);
+	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
 	report->no_rules_for = no_rules_for(ctx.v);
 	/* Nothing found is not the same as nothing wrong. */
