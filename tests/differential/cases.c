@@ -123,16 +123,19 @@ static bool list_places(const struct base *base)
 	return true;
 }
 
+/* A rule that is new on a later kernel decides nothing here. */
 static bool list_rules(const struct base *base)
 {
 	uint32_t kernel = base->state->host->view.kernel;
-	struct nm_order order;
 
-	nm_order_parse(base->state->restore_order, &order);
-	for (size_t i = 0; i < nm_rule_count; i++)
-		if (nm_rules[i].severity == NM_SEVERITY_ERROR &&
-		    nm_rule_consequence(&nm_rules[i], kernel, &order) != NM_CONSEQUENCE_NONE)
-			puts(nm_rules[i].id);
+	for (size_t i = 0; i < nm_rule_count; i++) {
+		const struct nm_rule *rule = &nm_rules[i];
+		bool is_later = rule->changed && kernel >= rule->changed;
+
+		if (rule->severity == NM_SEVERITY_ERROR &&
+		    (is_later ? rule->after : rule->before) != NM_CONSEQUENCE_NONE)
+			puts(rule->id);
+	}
 	return true;
 }
 

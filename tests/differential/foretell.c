@@ -27,13 +27,14 @@ static bool is_peculiar(enum nestmig_rule rule)
 	return false;
 }
 
-static void print_outcome(enum nm_consequence outcome, FILE *out)
+static void print_outcome(enum nm_consequence outcome, const char *row_is, FILE *out)
 {
 	const struct nm_consequence_row *row = &nm_consequences[outcome];
 
 	fprintf(out, "%s", row->outcome);
 	if (row->ioctl)
 		fprintf(out, " %s %s", row->ioctl, row->errno_name);
+	fprintf(out, " | %s: %s", row_is, row->name);
 }
 
 /* What a processor does that has none of the peculiar rules. */
@@ -41,6 +42,7 @@ static enum nm_consequence predict_peculiar(const struct nestmig_state *state,
 					    const struct nm_vcpu_report *vcpu)
 {
 	uint64_t broken[NM_RULE_WORDS] = {0};
+	struct nestmig_ctx ctx;
 	struct nm_order order;
 
 	for (size_t i = 0; i < vcpu->finding_count; i++) {
@@ -50,7 +52,8 @@ static enum nm_consequence predict_peculiar(const struct nestmig_state *state,
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
 	nm_order_parse(state->restore_order, &order);
-	return nm_predict(broken, state->host->view.kernel, &order);
+	nm_ctx_init(&ctx, state, &state->vcpus[0], &state->host->view, &order);
+	return nm_predict(broken, &ctx, &order);
 }
 
 static bool decides(const struct nm_finding *finding, const struct nm_vcpu_report *vcpu)
@@ -106,9 +109,9 @@ static bool print_report(const struct nestmig_state *state, FILE *out)
 	}
 	vcpu = &report->vcpus[0];
 	fprintf(out, "%s ", nestmig_verdict_name(vcpu->verdict));
-	print_outcome(vcpu->outcome, out);
+	print_outcome(vcpu->outcome, "follows", out);
 	fprintf(out, " | cpu: ");
-	print_outcome(predict_peculiar(state, vcpu), out);
+	print_outcome(predict_peculiar(state, vcpu), "cpu-follows", out);
 	print_findings(vcpu, out);
 	nestmig_report_free(report);
 	return true;
