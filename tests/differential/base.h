@@ -77,6 +77,9 @@ bool base_memory(const struct base *base, uint64_t gpa, size_t length, uint16_t 
 /* The value at a place, as long as nothing has been changed. */
 uint64_t base_value(const struct base *base, const struct place *place);
 
+/* Who may trip over a change of these bits of a place. */
+enum user place_user(const struct base *base, const struct place *place, uint64_t changed);
+
 /* places.c: fills places, group_start, edges and edge_start. */
 bool base_find_places(struct base *base);
 

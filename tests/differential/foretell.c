@@ -80,14 +80,18 @@ static void print_findings(const struct nm_vcpu_report *vcpu, FILE *out)
 			fprintf(out, " %s", vcpu->undecided[i].rule->id);
 }
 
-static void print_changes(const struct mutation *mutation, FILE *out)
+static void print_changes(const struct base *base, const struct mutation *mutation, FILE *out)
 {
 	static const char *const users[] = {"nobody", "l2", "l1"};
 	enum user user = USER_NOBODY;
 
-	for (unsigned i = 0; i < mutation->poke_count; i++)
-		if (user != USER_L2 && mutation->pokes[i].place->user != USER_NOBODY)
-			user = mutation->pokes[i].place->user;
+	for (unsigned i = 0; i < mutation->poke_count; i++) {
+		const struct poke *poke = &mutation->pokes[i];
+		enum user here = place_user(base, poke->place, poke->before ^ poke->after);
+
+		if (user != USER_L2 && here != USER_NOBODY)
+			user = here;
+	}
 	fprintf(out, " | user: %s | changes:", users[user]);
 	for (unsigned i = 0; i < mutation->poke_count; i++)
 		fprintf(out, "%s %s 0x%" PRIx64 " -> 0x%" PRIx64, i ? ";" : "",
@@ -129,6 +133,6 @@ bool foretell(const struct scratch *scratch, const struct mutation *mutation, FI
 	else
 		good = print_report(state, out);
 	nestmig_state_free(state);
-	print_changes(mutation, out);
+	print_changes(scratch->base, mutation, out);
 	return good;
 }

@@ -38,15 +38,15 @@ static const struct {
 	{"vmcb12.control.int_vector", USER_L2},
 	{"vmcb12.control.event_inj", USER_L2},
 	{"vmcb12.control.nested_", USER_L2},
-	{"vmcb12.control.virt_ext", USER_L2},
 	{"vmcb12.save.", USER_L1},
+	/* where its VMCB is written to at the next exit */
+	{"nested_state.vmcb_pa", USER_L1},
 	{"sregs.cr2", USER_NOBODY},
 	{"sregs.cr8", USER_NOBODY},
 	{"sregs.apic_base", USER_NOBODY},
 	{"sregs.flags", USER_NOBODY},
 	{"sregs.", USER_L2},
 	{"regs.", USER_L2},
-	{"events.flags", USER_L2},
 	{"events.exception_", USER_L2},
 	{"events.interrupt_shadow", USER_NOBODY},
 	{"events.interrupt_", USER_L2},
@@ -56,7 +56,7 @@ static const struct {
 	{"events.smi_pending", USER_L1},
 	{"debugregs.db", USER_L2},
 	{"debugregs.dr7", USER_L2},
-	{"msr.", USER_L1},
+	{"msr.hsave_pa", USER_L1},
 	{"l2-", USER_L2},
 	{"nested-", USER_L2},
 	{"l1-", USER_L1},
@@ -101,6 +101,18 @@ static bool find_file(const struct base *base, const char *name, uint16_t *ret_f
 		return true;
 	}
 	return false;
+}
+
+enum user place_user(const struct base *base, const struct place *place, uint64_t changed)
+{
+	/* Without GUEST_MODE L2's registers are taken for L1's. */
+	if (strcmp(place->name, "nested_state.flags") == 0 && (changed & KVMNS_GUEST_MODE))
+		return USER_L2;
+	/* In the handler, or not; and where what it returns to is kept. */
+	if (base->is_smm &&
+	    (strcmp(place->name, "events.flags") == 0 || strcmp(place->name, "msr.smbase") == 0))
+		return USER_L1;
+	return (enum user)place->user;
 }
 
 /* ---- Fields of the KVM structs --------------------------------------------------------------- */
