@@ -31,8 +31,9 @@ enum group {
 /* Who executes with a place's value, and may so trip over any other: no rule foretells that. */
 enum user {
 	USER_NOBODY,
-	USER_L2, /* the live registers, L2's page tables, what is injected into it */
-	USER_L1, /* what L1 runs with after an exit, or after RSM */
+	USER_L1,    /* what L1 runs with after an exit, or after RSM */
+	USER_L2,    /* the live registers, what is injected into L2, which exits it takes */
+	USER_FETCH, /* of these: what decides from where instructions are fetched */
 };
 
 struct edge;
@@ -57,7 +58,7 @@ struct base {
 	struct base_file *files;
 	size_t file_count;
 	struct nestmig_state *state;
-	bool is_smm;
+	bool is_smm, has_nested_paging;
 	uint64_t ram_end;
 	struct place *places; /* by group */
 	size_t place_count;

@@ -57,12 +57,15 @@ function is_astray(seen) {
 	return seen ~ /^(triple-fault-to-l1|shutdown|l1-exit|l2-exception|mmio|no-exit|no-call|kvm-exit)/
 }
 
-# "resumes" is what follows in several ways (consequences.def).
+# "resumes" is what follows in several ways (consequences.def). What fetches instructions from where there
+# is no RAM ends in an emulation failure (suberror 1).
 function has_resumed(key, follows, seen, details,   user) {
 	user = part(line[key], "user")
 	if (follows == "WAITS")
 		return seen == "no-exit" && details ~ /why=asleep/
 	if (seen == "resumes")
+		return 1
+	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows == "INIT_RESETS"))
 		return 1
 	if (follows != "ACCEPTED")
 		return is_astray(seen)

@@ -82,14 +82,14 @@ static void print_findings(const struct nm_vcpu_report *vcpu, FILE *out)
 
 static void print_changes(const struct base *base, const struct mutation *mutation, FILE *out)
 {
-	static const char *const users[] = {"nobody", "l2", "l1"};
+	static const char *const users[] = {"nobody", "l1", "l2", "fetch"};
 	enum user user = USER_NOBODY;
 
 	for (unsigned i = 0; i < mutation->poke_count; i++) {
 		const struct poke *poke = &mutation->pokes[i];
 		enum user here = place_user(base, poke->place, poke->before ^ poke->after);
 
-		if (user != USER_L2 && here != USER_NOBODY)
+		if (here > user)
 			user = here;
 	}
 	fprintf(out, " | user: %s | changes:", users[user]);

@@ -271,20 +271,93 @@ static unsigned draw_count(struct draw *draw)
 	return drawn < 10 ? 1 : drawn < 14 ? 2 : 3;
 }
 
+/* ---- What the emulated processor does not survive -------------------------------------------- */
+
+#define MAX_TRIES     100
+#define CR0_PE        BIT(0)
+#define EFER_LMA      BIT(10)
+#define RFLAGS_VM     BIT(17)
+#define TYPE_TSS_FREE 9
+#define ATTRIB_P      BIT(7)
+
+/* Where the registers are with which something may run. Segments: of KVM's struct, or VMCB attributes. */
+static const struct registers {
+	const char *cr0, *efer, *rflags, *ss_dpl, *ss_attrib, *tr_type, *tr_present, *tr_unusable,
+		*tr_attrib;
+} register_sets[] = {
+	{"sregs.cr0", "sregs.efer", "regs.rflags", "sregs.ss.dpl", NULL, "sregs.tr.type",
+	 "sregs.tr.present", "sregs.tr.unusable", NULL},
+	{"vmcb12.save.cr0", "vmcb12.save.efer", "vmcb12.save.rflags", NULL, "vmcb12.save.ss.attrib",
+	 "sregs.tr.type", "sregs.tr.present", "sregs.tr.unusable", NULL},
+	{"smram.cr0", "smram.efer", "smram.rflags", NULL, "smram.ss.attrib", NULL, NULL, NULL,
+	 "smram.tr.attrib"},
+	{"hsave.save.cr0", "hsave.save.efer", "hsave.save.rflags", NULL, "hsave.save.ss.attrib",
+	 NULL, NULL, NULL, "smram.tr.attrib"},
+	{"smm_vmcb12.save.cr0", "smm_vmcb12.save.efer", "smm_vmcb12.save.rflags", NULL,
+	 "smm_vmcb12.save.ss.attrib", NULL, NULL, NULL, "smram.tr.attrib"},
+};
+
+/* The value that a place has in the case, 0 if the base has no such place. */
+static uint64_t value_of(const struct draw *draw, const char *name)
+{
+	const struct place *place = name ? find_place(draw->base, name) : NULL;
+
+	return place ? value_now(draw, place) : 0;
+}
+
+/*
+ * TCG of QEMU 7.2 ends itself ("invalid tss", "invalid tss type": get_ss_esp_from_tss and
+ * get_rsp_from_tss) when an exception below privilege level 0 finds a TR that is not present or, outside
+ * long mode, busy, as LTR leaves it. An L2 that is not at level 0 here takes such an exception at once.
+ */
+static bool is_fatal(const struct draw *draw, const struct registers *set)
+{
+	unsigned dpl = set->ss_dpl ? (unsigned)value_of(draw, set->ss_dpl)
+				   : (unsigned)(value_of(draw, set->ss_attrib) >> 5 & 3);
+	unsigned type = (unsigned)value_of(draw, set->tr_type);
+	bool present = value_of(draw, set->tr_present) && !value_of(draw, set->tr_unusable);
+	bool is_long = value_of(draw, set->efer) & EFER_LMA;
+
+	if (set->tr_attrib) {
+		type = (unsigned)value_of(draw, set->tr_attrib) & 0xf;
+		present = value_of(draw, set->tr_attrib) & ATTRIB_P;
+	}
+	if (!(value_of(draw, set->cr0) & CR0_PE))
+		return false;
+	if (!is_long && (value_of(draw, set->rflags) & RFLAGS_VM))
+		dpl = 3;
+	return (dpl & 3) && (!present || (!is_long && (type & 7) != 1));
+}
+
+/* With a TR that is free such a case can be tried; false: it must be another one. */
+static bool make_survivable(struct draw *draw)
+{
+	const struct place *type = find_place(draw->base, "sregs.tr.type");
+
+	if (type && is_fatal(draw, &register_sets[0]))
+		add_poke(draw, type, value_now(draw, type), TYPE_TSS_FREE);
+	for (size_t i = 0; i < COUNT(register_sets); i++)
+		if (is_fatal(draw, &register_sets[i]))
+			return false;
+	return true;
+}
+
 void mutation_draw(const struct base *base, uint64_t seed, unsigned number,
 		   struct mutation *ret_mutation)
 {
 	struct draw draw = {.base = base, .mutation = ret_mutation};
-	unsigned group, count;
+	unsigned group, count, tries = 0;
 
 	draw.random.state = random_seed(seed, base->name) + number * UINT64_C(0xd1342543de82ef95);
 	ret_mutation->number = number;
-	ret_mutation->poke_count = 0;
-	ret_mutation->order[0] = '\0';
-	group = draw_group(&draw);
-	count = draw_count(&draw);
-	for (unsigned i = 0; i < count; i++)
-		draw_in_group(&draw, i && below(&draw, 3) == 0 ? draw_group(&draw) : group);
-	if (below(&draw, 16) == 0)
-		draw_order(&draw);
+	do {
+		ret_mutation->poke_count = 0;
+		ret_mutation->order[0] = '\0';
+		group = draw_group(&draw);
+		count = draw_count(&draw);
+		for (unsigned i = 0; i < count; i++)
+			draw_in_group(&draw, i && below(&draw, 3) == 0 ? draw_group(&draw) : group);
+		if (below(&draw, 16) == 0)
+			draw_order(&draw);
+	} while (!make_survivable(&draw) && ++tries < MAX_TRIES);
 }

@@ -19,6 +19,10 @@
 #define EFER_LMA         (UINT64_C(1) << 10)
 #define SMRAM_GUEST_FLAG 0xfed8
 #define SMRAM_VMCB12_PA  0xfee0
+#define SMRAM_EFER       0xfed0
+#define SMRAM_CR4        0xff48
+#define SMRAM_CR3        0xff50
+#define SMRAM_CR0        0xff58
 #define SREGS2_FLAGS     280
 #define PAGE_ADDRESS     UINT64_C(0x000ffffffffff000)
 #define SAVE_AREA        0x400
@@ -37,7 +41,7 @@ static const struct {
 	{"vmcb12.control.int_ctl", USER_L2},
 	{"vmcb12.control.int_vector", USER_L2},
 	{"vmcb12.control.event_inj", USER_L2},
-	{"vmcb12.control.nested_", USER_L2},
+	{"vmcb12.control.nested_", USER_FETCH},
 	{"vmcb12.save.", USER_L1},
 	/* where its VMCB is written to at the next exit */
 	{"nested_state.vmcb_pa", USER_L1},
@@ -45,7 +49,12 @@ static const struct {
 	{"sregs.cr8", USER_NOBODY},
 	{"sregs.apic_base", USER_NOBODY},
 	{"sregs.flags", USER_NOBODY},
+	{"sregs.c", USER_FETCH},
+	{"sregs.efer", USER_FETCH},
+	{"sregs.pdptr", USER_FETCH},
+	{"sregs.idt.", USER_FETCH},
 	{"sregs.", USER_L2},
+	{"regs.ri", USER_FETCH},
 	{"regs.", USER_L2},
 	{"events.exception_", USER_L2},
 	{"events.interrupt_shadow", USER_NOBODY},
@@ -57,10 +66,10 @@ static const struct {
 	{"debugregs.db", USER_L2},
 	{"debugregs.dr7", USER_L2},
 	{"msr.hsave_pa", USER_L1},
-	{"l2-", USER_L2},
-	{"nested-", USER_L2},
+	{"l2-", USER_FETCH},
+	{"nested-", USER_FETCH},
 	{"l1-", USER_L1},
-	{"smm_vmcb12.", USER_L2},
+	{"smm_vmcb12.", USER_FETCH},
 	{"hsave.", USER_L1},
 };
 
@@ -107,11 +116,16 @@ enum user place_user(const struct base *base, const struct place *place, uint64_
 {
 	/* Without GUEST_MODE L2's registers are taken for L1's. */
 	if (strcmp(place->name, "nested_state.flags") == 0 && (changed & KVMNS_GUEST_MODE))
-		return USER_L2;
+		return USER_FETCH;
+	/* KVM shadows L1's nested page tables as L1's own mode has them. */
+	if (base->has_nested_paging && (strcmp(place->name, "vmcb12.save.cr0") == 0 ||
+					strcmp(place->name, "vmcb12.save.cr4") == 0 ||
+					strcmp(place->name, "vmcb12.save.efer") == 0))
+		return USER_FETCH;
 	/* In the handler, or not; and where what it returns to is kept. */
 	if (base->is_smm &&
 	    (strcmp(place->name, "events.flags") == 0 || strcmp(place->name, "msr.smbase") == 0))
-		return USER_L1;
+		return USER_FETCH;
 	return (enum user)place->user;
 }
 
@@ -230,8 +244,14 @@ static void add_memory(struct base *base, enum group group, const char *name, ui
 	uint64_t offset;
 	uint16_t file;
 
-	if (base_memory(base, gpa, width, &file, &offset))
-		add_place(base, group, name, file, offset, width);
+	if (!base_memory(base, gpa, width, &file, &offset))
+		return;
+	/* L1 and L2 may share tables: what comes first is L2's. */
+	for (size_t i = 0; i < base->place_count; i++)
+		if (base->places[i].group == group && base->places[i].file == file &&
+		    base->places[i].offset == offset)
+			return;
+	add_place(base, group, name, file, offset, width);
 }
 
 /* The entries of a table that are not 0, and those of the tables below them: the first few of each. */
@@ -288,13 +308,14 @@ static void add_page_tables(struct base *base)
 {
 	const struct nestmig_vcpu_view *view = &base->state->vcpus[0].view;
 
+	base->has_nested_paging = field(base, "vmcb12.control.nested_ctl") & NESTED_CTL_NP;
 	if (view->sregs.cr0 & CR0_PG)
 		add_paging(base, "l2", view->sregs.cr3, view->sregs.cr4, view->sregs.efer);
 	if (!view->vmcb12)
 		return;
 	add_paging(base, "l1", field(base, "vmcb12.save.cr3"), field(base, "vmcb12.save.cr4"),
 		   field(base, "vmcb12.save.efer"));
-	if (field(base, "vmcb12.control.nested_ctl") & NESTED_CTL_NP)
+	if (base->has_nested_paging)
 		add_paging(base, "nested", field(base, "vmcb12.control.nested_cr3"), CR4_PAE,
 			   EFER_LMA);
 }
@@ -351,6 +372,18 @@ static void add_vmcb(struct base *base, enum group group, const char *prefix, ui
 	}
 }
 
+/* What RSM returns to. */
+static void add_smm_paging(struct base *base)
+{
+	uint64_t smbase = base->state->vcpus[0].view.smbase, cr0, cr3, cr4, efer;
+
+	if (read_memory(base, smbase + SMRAM_CR0, &cr0) && (cr0 & CR0_PG) &&
+	    read_memory(base, smbase + SMRAM_CR3, &cr3) &&
+	    read_memory(base, smbase + SMRAM_CR4, &cr4) &&
+	    read_memory(base, smbase + SMRAM_EFER, &efer))
+		add_paging(base, "l2", cr3, cr4, efer);
+}
+
 static void add_smm(struct base *base)
 {
 	const struct nestmig_vcpu_view *view = &base->state->vcpus[0].view;
@@ -359,6 +392,8 @@ static void add_smm(struct base *base)
 	if (!base->is_smm)
 		return;
 	add_smram(base);
+	if (guest_has_long_mode(base))
+		add_smm_paging(base);
 	if (!guest_has_long_mode(base) ||
 	    !read_memory(base, view->smbase + SMRAM_GUEST_FLAG, &flag) || !flag ||
 	    !read_memory(base, view->smbase + SMRAM_VMCB12_PA, &vmcb12))
