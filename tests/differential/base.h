@@ -41,9 +41,10 @@ struct edge;
 struct place {
 	char name[52];
 	uint8_t group, user, width; /* enum group, enum user, bytes */
-	uint16_t file;              /* index in files */
-	uint64_t offset;            /* in it, little-endian there */
-	const struct edge *edge;    /* NULL: any value is as good as another */
+	bool is_l1s;     /* L1 needs it to say what it sees, whoever else executes with it */
+	uint16_t file;   /* index in files */
+	uint64_t offset; /* in it, little-endian there */
+	const struct edge *edge; /* NULL: any value is as good as another */
 };
 
 struct base_file {

@@ -7,25 +7,8 @@
 
 #include "host.h"
 #include "judge.h"
+#include "peculiar.h"
 #include "scratch.h"
-
-static const struct {
-	enum nestmig_rule rule;
-	const char *reason;
-} peculiar[] = {
-	{NESTMIG_RULES, NULL},
-#define PECULIAR(ident, reason) {NESTMIG_RULE_##ident, reason},
-#include "peculiar.def"
-#undef PECULIAR
-};
-
-static bool is_peculiar(enum nestmig_rule rule)
-{
-	for (size_t i = 0; i < sizeof(peculiar) / sizeof(peculiar[0]); i++)
-		if (peculiar[i].rule == rule)
-			return true;
-	return false;
-}
 
 static void print_outcome(enum nm_consequence outcome, const char *row_is, FILE *out)
 {
@@ -35,25 +18,6 @@ static void print_outcome(enum nm_consequence outcome, const char *row_is, FILE 
 	if (row->ioctl)
 		fprintf(out, " %s %s", row->ioctl, row->errno_name);
 	fprintf(out, " | %s: %s", row_is, row->name);
-}
-
-/* What a processor does that has none of the peculiar rules. */
-static enum nm_consequence predict_peculiar(const struct nestmig_state *state,
-					    const struct nm_vcpu_report *vcpu)
-{
-	uint64_t broken[NM_RULE_WORDS] = {0};
-	struct nestmig_ctx ctx;
-	struct nm_order order;
-
-	for (size_t i = 0; i < vcpu->finding_count; i++) {
-		unsigned rule = (unsigned)(vcpu->findings[i].rule - nm_rules);
-
-		if (!is_peculiar((enum nestmig_rule)rule))
-			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
-	}
-	nm_order_parse(state->restore_order, &order);
-	nm_ctx_init(&ctx, state, &state->vcpus[0], &state->host->view, &order);
-	return nm_predict(broken, &ctx, &order);
 }
 
 static bool decides(const struct nm_finding *finding, const struct nm_vcpu_report *vcpu)
@@ -84,15 +48,17 @@ static void print_changes(const struct base *base, const struct mutation *mutati
 {
 	static const char *const users[] = {"nobody", "l1", "l2", "fetch"};
 	enum user user = USER_NOBODY;
+	bool is_l1s = false;
 
 	for (unsigned i = 0; i < mutation->poke_count; i++) {
 		const struct poke *poke = &mutation->pokes[i];
 		enum user here = place_user(base, poke->place, poke->before ^ poke->after);
 
+		is_l1s |= poke->place->is_l1s;
 		if (here > user)
 			user = here;
 	}
-	fprintf(out, " | user: %s | changes:", users[user]);
+	fprintf(out, " | user: %s%s | changes:", users[user], is_l1s ? " l1s" : "");
 	for (unsigned i = 0; i < mutation->poke_count; i++)
 		fprintf(out, "%s %s 0x%" PRIx64 " -> 0x%" PRIx64, i ? ";" : "",
 			mutation->pokes[i].place->name, mutation->pokes[i].before,
@@ -115,7 +81,7 @@ static bool print_report(const struct nestmig_state *state, FILE *out)
 	fprintf(out, "%s ", nestmig_verdict_name(vcpu->verdict));
 	print_outcome(vcpu->outcome, "follows", out);
 	fprintf(out, " | cpu: ");
-	print_outcome(predict_peculiar(state, vcpu), "cpu-follows", out);
+	print_outcome(peculiar_outcome(state, vcpu), "cpu-follows", out);
 	print_findings(vcpu, out);
 	nestmig_report_free(report);
 	return true;

@@ -94,6 +94,7 @@ static struct place *add_place(struct base *base, enum group group, const char *
 	strcpy(place->name, name);
 	place->group = (uint8_t)group;
 	place->user = (uint8_t)user_of(name);
+	place->is_l1s = place->user == USER_L1;
 	place->file = file;
 	place->offset = offset;
 	place->width = (uint8_t)width;
@@ -249,8 +250,10 @@ static void add_memory(struct base *base, enum group group, const char *name, ui
 	/* L1 and L2 may share tables: what comes first is L2's. */
 	for (size_t i = 0; i < base->place_count; i++)
 		if (base->places[i].group == group && base->places[i].file == file &&
-		    base->places[i].offset == offset)
+		    base->places[i].offset == offset) {
+			base->places[i].is_l1s |= user_of(name) == USER_L1;
 			return;
+		}
 	add_place(base, group, name, file, offset, width);
 }
 
