@@ -6,6 +6,12 @@
 
 #include "vmcb/vmcb12.h"
 
+/* Is this what ends a restore, whatever an ioctl before it has done without failing? */
+static bool is_refusal(const struct nm_consequence_row *row)
+{
+	return row->stage <= NM_STAGE_KVM_RUN && strcmp(row->outcome, "resumes");
+}
+
 /* Does a come before b? Of two at the same stage, the one that does not let the vCPU run; else the
  * rows of one stage stand in the order in which they come. */
 static bool comes_first(enum nm_consequence a, enum nm_consequence b, const struct nm_order *order)
@@ -14,6 +20,8 @@ static bool comes_first(enum nm_consequence a, enum nm_consequence b, const stru
 	bool a_runs = !strcmp(row_a->outcome, "resumes"),
 	     b_runs = !strcmp(row_b->outcome, "resumes");
 
+	if (is_refusal(row_a) != is_refusal(row_b))
+		return is_refusal(row_a);
 	if (order->rank[row_a->stage] != order->rank[row_b->stage])
 		return order->rank[row_a->stage] < order->rank[row_b->stage];
 	return a_runs == b_runs ? a < b : b_runs;
@@ -152,7 +160,7 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
-		if (nm_is_missed(consequence, turn, order))
+		if (nm_is_missed(consequence, turn, ctx, order))
 			continue;
 		if (comes_first(consequence, first, order))
 			first = consequence;
