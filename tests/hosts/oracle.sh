@@ -20,7 +20,7 @@ usage() {
 	fail "usage: oracle.sh DUMPS OUTDIR [KERNEL WORDS] | --batch BASES CASES OUTDIR [KERNEL WORDS]"
 }
 
-# Generous: one core of a slow machine does some forty cases a second.
+# Generous: one slow core does some eighty cases a second.
 batch_time_limit() {
 	local count
 	count=$(cat "$1"/*.cases | grep -c '^case ')
@@ -32,7 +32,7 @@ if [ "${1:-}" = --batch ]; then
 		usage
 	fi
 	build_guest
-	TIME_LIMIT=$(batch_time_limit "$3")
+	TIME_LIMIT=$(batch_time_limit "$3") EXTRA_WORDS=$FAST_WORDS
 	run_role oracle-batch.sh "$4" "${5:-}" "BASES=$(realpath "$2")" "CASES=$(realpath "$3")"
 else
 	if [ $# -lt 2 ] || [ ! -d "$1" ]; then

@@ -73,7 +73,9 @@ struct vmcb {
 	uint64_t rsp;
 	uint8_t unused_5e0[0x5f8 - 0x5e0];
 	uint64_t rax;
-	uint8_t unused_600[0x668 - 0x600];
+	uint8_t unused_600[0x640 - 0x600];
+	uint64_t cr2;
+	uint8_t unused_648[0x668 - 0x648];
 	uint64_t g_pat;
 	uint8_t unused_670[0x1000 - 0x670];
 } __attribute__((packed));

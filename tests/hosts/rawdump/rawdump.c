@@ -41,11 +41,13 @@ static int command_variants(int kvm_fd, char **arguments)
 static int command_run(int kvm_fd, char **arguments)
 {
 	struct image *image = calloc(1, sizeof(*image));
-	uint8_t *memory = guest_memory_new();
 	struct verdict verdict;
+	uint8_t *memory = NULL;
 	int failed = -1;
 
-	if (image && memory && !image_read(arguments[0], image))
+	if (image && !image_read(arguments[0], image))
+		memory = guest_memory_new(image->memory_fd);
+	if (memory)
 		failed = image_run(kvm_fd, memory, image, &verdict);
 	if (!failed)
 		printf("outcome %s\n", verdict.words);

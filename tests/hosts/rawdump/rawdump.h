@@ -19,6 +19,8 @@
  */
 #define GUEST_MEMORY (256u << 10)
 
+#define ADDRESS_VMCB 0x5000
+
 /* Where the guest's code reports: see rawdump_guest_code.S. */
 #define PORT_L2_COUNT     0x80
 #define PORT_L1_REPORT    0x84 /* six words: exit code, exit info 1, exit info 2, low half first */
@@ -39,7 +41,7 @@ struct vm {
 	int kvm_fd;
 	int vm_fd;
 	int vcpu_fd;
-	uint8_t *memory; /* not owned */
+	uint8_t *memory; /* GUEST_MEMORY bytes, not owned */
 	struct kvm_run *run;
 	size_t run_size;
 };
@@ -53,8 +55,11 @@ struct one_msr {
 
 /* -1, after saying why, if there is no KVM that saves nested state */
 int kvm_open(void);
-/* GUEST_MEMORY bytes of zeros; NULL after saying why. Never freed: a process needs one. */
-uint8_t *guest_memory_new(void);
+/*
+ * GUEST_MEMORY bytes, private to the process, that come from the file open as fd, or are zeros if it
+ * is -1. NULL after saying why. Never freed: a process needs one.
+ */
+uint8_t *guest_memory_new(int fd);
 /* A VM with one vCPU, to be freed by vm_close whatever vm_open returned. */
 int vm_open(int kvm_fd, vm_caps caps, uint8_t *memory, struct vm *ret_vm);
 void vm_close(struct vm *vm);
@@ -88,25 +93,38 @@ struct part {
 	uint8_t *bytes;
 	uint8_t *pristine; /* as read */
 	size_t size;
-	bool changed;
+};
+
+/* Bytes of a part that a case has changed. */
+struct change {
+	struct part *part;
+	size_t offset;
+	size_t size;
 };
 
 /* Room before a part's bytes for a count, and after them because KVM reads whole structs. */
 #define PART_HEADROOM 8
 #define PART_TAILROOM 16384
 #define MAX_PARTS     40
+#define MAX_CHANGES   256
 
 struct image {
 	struct meta meta;
 	struct meta pristine_meta;
 	struct part parts[MAX_PARTS];
 	size_t count;
+	struct change changes[MAX_CHANGES];
+	size_t change_count;
+	int memory_fd; /* the guest's memory as read: a file of GUEST_MEMORY bytes */
 };
 
 int image_read(const char *dir, struct image *ret_image);
 int image_write(const struct image *image, const char *from, const char *dir);
 struct part *image_find(struct image *image, const char *name);
+/* Room for size bytes at offset of the part called name, to be filled in; NULL: there is none */
+uint8_t *image_change(struct image *image, const char *name, size_t offset, size_t size);
 void image_reset(struct image *image); /* undoes every change */
+/* memory: from guest_memory_new(image->memory_fd) */
 void image_load_memory(const struct image *image, uint8_t *memory);
 
 /* ---- cases, changes to a dump: rawdump_cases.c ------------------------------------------------ */
@@ -168,7 +186,7 @@ void variants_print(void);
 
 struct verdict {
 	char words[96];    /* "resumes", "ioctl-rejected KVM_SET_SREGS2 EINVAL", ... */
-	char details[256]; /* "counts=3 calls=1 ..." */
+	char details[320]; /* "counts=3 calls=1 ..." */
 };
 
 bool is_out(const struct kvm_run *run, unsigned int port);

@@ -76,7 +76,7 @@ static void try_case(struct batch *batch, uint8_t *memory, const struct case_tex
 static void work(struct batch *batch, size_t worker)
 {
 	struct shared *shared = batch->shared;
-	uint8_t *memory = guest_memory_new();
+	uint8_t *memory = guest_memory_new(batch->image.memory_fd);
 
 	if (!memory)
 		_exit(1);

@@ -109,33 +109,26 @@ static int hex_digit(char c)
 
 static int poke(struct image *image, const char *line, const char **ret_reason)
 {
-	struct word file = next_word(&line), offset_word = next_word(&line);
-	struct word hex = next_word(&line);
+	struct word file = next_word(&line), number = next_word(&line), hex = next_word(&line);
 	char name[48] = "", *end;
-	size_t offset = strtoul(offset_word.start, &end, 10);
-	struct part *part = NULL;
+	size_t offset = strtoul(number.start, &end, 10);
+	uint8_t *bytes = NULL;
 
+	*ret_reason = "no offset, or not an even number of hexadecimal digits";
+	if (!number.length || end != number.start + number.length || !hex.length || hex.length % 2)
+		return -1;
 	if (file.length < sizeof(name))
-		part = image_find(image, memcpy(name, file.start, file.length));
-	*ret_reason = "no such file in the dump";
-	if (!part)
-		return -1;
-	*ret_reason = "not within the file";
-	if (end != offset_word.start + offset_word.length || offset > part->size ||
-	    hex.length / 2 > part->size - offset)
-		return -1;
-	*ret_reason = "not an even number of hexadecimal digits";
-	if (!hex.length || hex.length % 2)
-		return -1;
-	part->changed = true;
-	for (size_t i = 0; i < hex.length; i += 2) {
+		bytes = image_change(image, memcpy(name, file.start, file.length), offset,
+				     hex.length / 2);
+	for (size_t i = 0; bytes && i < hex.length; i += 2) {
 		int high = hex_digit(hex.start[i]), low = hex_digit(hex.start[i + 1]);
 
 		if (high < 0 || low < 0)
 			return -1;
-		part->bytes[offset + i / 2] = (uint8_t)(high << 4 | low);
+		bytes[i / 2] = (uint8_t)(high << 4 | low);
 	}
-	return 0;
+	*ret_reason = "the dump has no such bytes";
+	return bytes ? 0 : -1;
 }
 
 static int change_order(struct image *image, const char *line, const char **ret_reason)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "rawdump.h"
@@ -103,13 +104,37 @@ static int add_memory(struct image *image, const char *dir)
 	return failed;
 }
 
+static int make_memory_file(struct image *image)
+{
+	image->memory_fd = memfd_create("guest", MFD_CLOEXEC);
+	if (image->memory_fd < 0 || ftruncate(image->memory_fd, GUEST_MEMORY)) {
+		perror("rawdump: guest memory");
+		return -1;
+	}
+	for (size_t i = 0; i < image->count; i++) {
+		const struct part *part = &image->parts[i];
+		unsigned long address;
+
+		if (strncmp(part->name, "mem/", 4) || !extent_address(part->name + 4, &address))
+			continue;
+		if (pwrite(image->memory_fd, part->bytes, part->size, (off_t)address) !=
+		    (ssize_t)part->size) {
+			perror("rawdump: guest memory");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int image_read(const char *dir, struct image *ret_image)
 {
 	memset(ret_image, 0, sizeof(*ret_image));
 	if (meta_read(dir, &ret_image->meta) || add_states(ret_image, dir))
 		return -1;
 	ret_image->pristine_meta = ret_image->meta;
-	return add_memory(ret_image, dir);
+	if (add_memory(ret_image, dir))
+		return -1;
+	return make_memory_file(ret_image);
 }
 
 /* Beside the parts a dump has host_msrs and meta.json, which come from the dump called from. */
@@ -157,26 +182,40 @@ struct part *image_find(struct image *image, const char *name)
 	return NULL;
 }
 
+uint8_t *image_change(struct image *image, const char *name, size_t offset, size_t size)
+{
+	struct part *part = image_find(image, name);
+
+	if (!part || offset > part->size || size > part->size - offset ||
+	    image->change_count == MAX_CHANGES)
+		return NULL;
+	image->changes[image->change_count++] = (struct change){part, offset, size};
+	return part->bytes + offset;
+}
+
 void image_reset(struct image *image)
 {
 	image->meta = image->pristine_meta;
-	for (size_t i = 0; i < image->count; i++) {
-		struct part *part = &image->parts[i];
+	for (size_t i = 0; i < image->change_count; i++) {
+		const struct change *change = &image->changes[i];
 
-		if (part->changed)
-			memcpy(part->bytes, part->pristine, part->size);
-		part->changed = false;
+		memcpy(change->part->bytes + change->offset,
+		       change->part->pristine + change->offset, change->size);
 	}
+	image->change_count = 0;
 }
 
+/* What an earlier guest wrote goes away with its pages: copying all of them would take longer. */
 void image_load_memory(const struct image *image, uint8_t *memory)
 {
-	memset(memory, 0, GUEST_MEMORY);
-	for (size_t i = 0; i < image->count; i++) {
-		const struct part *part = &image->parts[i];
+	madvise(memory, GUEST_MEMORY, MADV_DONTNEED);
+	for (size_t i = 0; i < image->change_count; i++) {
+		const struct change *change = &image->changes[i];
 		unsigned long address;
 
-		if (!strncmp(part->name, "mem/", 4) && extent_address(part->name + 4, &address))
-			memcpy(memory + address, part->bytes, part->size);
+		if (!strncmp(change->part->name, "mem/", 4) &&
+		    extent_address(change->part->name + 4, &address))
+			memcpy(memory + address + change->offset,
+			       change->part->bytes + change->offset, change->size);
 	}
 }

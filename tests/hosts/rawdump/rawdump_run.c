@@ -136,6 +136,7 @@ static int gif(const struct vm *vm)
 
 static void report_l1_exit(const struct course *course, struct verdict *verdict)
 {
+	const struct vmcb *vmcb = (const struct vmcb *)(course->vm->memory + ADDRESS_VMCB);
 	const uint32_t *words = course->report;
 	uint64_t code = (uint64_t)words[1] << 32 | words[0];
 
@@ -148,6 +149,10 @@ static void report_l1_exit(const struct course *course, struct verdict *verdict)
 	add(verdict, " code=0x%llx info1=0x%llx info2=0x%llx gif=%d", (unsigned long long)code,
 	    (unsigned long long)words[3] << 32 | words[2],
 	    (unsigned long long)words[5] << 32 | words[4], gif(course->vm));
+	/* What the exit says of L2, if L1's VMCB is where it was. */
+	add(verdict, " intinfo=0x%llx l2dr6=0x%llx l2cr2=0x%llx",
+	    (unsigned long long)vmcb->exit_int_info, (unsigned long long)vmcb->dr6,
+	    (unsigned long long)vmcb->cr2);
 }
 
 static void report_exit(const struct kvm_run *run, struct verdict *verdict)

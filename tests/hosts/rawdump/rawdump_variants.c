@@ -201,7 +201,7 @@ static const struct variant *find_variant(const char *name)
 int variant_save(int kvm_fd, const char *name, const char *dir)
 {
 	const struct variant *variant = find_variant(name);
-	uint8_t *memory = variant ? guest_memory_new() : NULL;
+	uint8_t *memory = variant ? guest_memory_new(-1) : NULL;
 	struct vm vm;
 	int failed = -1;
 

@@ -66,10 +66,10 @@ int kvm_open(void)
 	return -1;
 }
 
-uint8_t *guest_memory_new(void)
+uint8_t *guest_memory_new(int fd)
 {
 	uint8_t *memory = mmap(NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			       MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
 
 	if (memory != MAP_FAILED)
 		return memory;
