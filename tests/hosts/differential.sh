@@ -12,7 +12,8 @@
 #   BUILD/tests/nestmig-cases OUTDIR/npt1/bases - 0 SEED --case VARIANT/NAME DIR
 #   nestmig validate DIR; tests/hosts/rawdump/... run DIR
 #
-# Environment: BASES, a directory with npt1 and npt0 that bases.sh has filled before.
+# Environment: BASES, a directory with npt1 and npt0 that bases.sh has filled before; HOSTS, only these of
+# "npt1 npt0"; VARIANTS, only these base states (with commas).
 set -uo pipefail
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
@@ -51,7 +52,7 @@ make_bases() {
 # Another seed for another host: the variants have the same names on both.
 make_cases() {
 	"$build/tests/nestmig-cases" "$out/$1/bases" "$out/$1/cases" $((count / host_count)) \
-		$((seed + ${1#npt}))
+		$((seed + ${1#npt})) ${VARIANTS:+--variant "$VARIANTS"}
 }
 
 ask_kvm() {
@@ -74,7 +75,7 @@ on_each() {
 
 compare() {
 	local host files=()
-	"$build/tests/nestmig-cases" "$out/npt1/bases" - 0 0 --rules >"$out/all.rules" || return
+	"$build/tests/nestmig-cases" "$out/${host_list%% *}/bases" - 0 0 --rules >"$out/all.rules" || return
 	for host in $host_list; do
 		files+=("$host"/cases/*.foretold "$host"/seen/*.seen)
 	done
@@ -85,7 +86,8 @@ build_guest
 if kvm_runs_nested_svm; then
 	real=1 host_list=npt1 host_count=1
 else
-	real=0 host_list="npt1 npt0" host_count=2
+	real=0 host_list=${HOSTS:-npt1 npt0}
+	host_count=$(wc -w <<<"$host_list")
 	"$hosts/host.sh" prepare || fail "cannot prepare the emulated hosts"
 fi
 phase "base states"
