@@ -205,7 +205,8 @@ const char *nestmig_rule_id(size_t index);
 NESTMIG_CHECKED enum nestmig_error nestmig_rules_text(char **ret_text);
 NESTMIG_CHECKED enum nestmig_error nestmig_rules_json(char **ret_text);
 
-/* Explains one rule. Errors: NOT_FOUND. */
+/* Explains one rule, or says of a condition of the catalogue why no rule judges it.
+ * Errors: NOT_FOUND, NOMEM. */
 NESTMIG_CHECKED enum nestmig_error nestmig_explain(const char *id, bool json, char **ret_text,
 						   struct nestmig_detail *detail);
 

@@ -128,24 +128,26 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct
 	return comes_first(after, before, order) ? after : before;
 }
 
-/* Does the vCPU, after this, come back to L1 by an exit of L2? Not where the restore itself is refused,
- * has left guest mode, or the VM has ended. */
-static bool leads_to_exit(enum nm_consequence consequence)
-{
-	const struct nm_consequence_row *row = &nm_consequences[consequence];
-
-	if (row->stage <= NM_STAGE_KVM_RUN)
-		return false;
-	return !strcmp(row->outcome, "resumes") || !strcmp(row->outcome, "svm-exit-err") ||
-	       !strcmp(row->outcome, "triple-fault-to-l1") ||
-	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN;
-}
-
 /* Of the two that wait for an exit, KVM meets the one first that keeps it from writing the VMCB12. */
 static bool waits_for_exit(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_NEXT_EXIT_GP ||
 	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN;
+}
+
+/* What comes of `first` where an exit of L2 ends in at_exit: nothing else where the restore itself is
+ * refused, has left guest mode, or the VM has ended. */
+static enum nm_consequence then_exit(enum nm_consequence first, enum nm_consequence at_exit)
+{
+	const struct nm_consequence_row *row = &nm_consequences[first];
+
+	if (row->stage <= NM_STAGE_KVM_RUN)
+		return first;
+	if (!strcmp(row->outcome, "resumes") || waits_for_exit(first))
+		return at_exit;
+	if (strcmp(row->outcome, "svm-exit-err") && strcmp(row->outcome, "triple-fault-to-l1"))
+		return first;
+	return at_exit == NM_CONSEQUENCE_NEXT_EXIT_GP ? NM_CONSEQUENCE_EXIT_TO_NOBODY : at_exit;
 }
 
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
@@ -170,5 +172,5 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 	}
 	if (first == NM_CONSEQUENCE_NONE)
 		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;
-	return at_exit != NM_CONSEQUENCE_NONE && leads_to_exit(first) ? at_exit : first;
+	return at_exit == NM_CONSEQUENCE_NONE ? first : then_exit(first, at_exit);
 }

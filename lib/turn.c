@@ -54,6 +54,8 @@ static enum nm_consequence wakes(const struct nestmig_ctx *ctx)
 	case NM_MP_HALTED:
 	case NM_MP_RESET_HOLD:
 		return is_woken(ctx) ? NM_CONSEQUENCE_NONE : NM_CONSEQUENCE_WAITS;
+	case NM_MP_SIPI_RECEIVED:
+		return NM_CONSEQUENCE_SIPI_STARTS;
 	default:
 		return NM_CONSEQUENCE_NONE;
 	}
@@ -112,7 +114,7 @@ bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
 	enum nm_stage stage = nm_consequences[consequence].stage;
 	enum nm_stage from = nm_consequences[turn].stage;
 
-	if (turn == NM_CONSEQUENCE_NONE)
+	if (turn == NM_CONSEQUENCE_NONE || turn == NM_CONSEQUENCE_SIPI_STARTS)
 		return false;
 	if (from == NM_STAGE_EVENTS && is_late(ctx))
 		from = NM_STAGE_HARDWARE_ENTRY;
