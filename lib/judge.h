@@ -59,12 +59,12 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 			       const struct nm_order *order);
 
 /*
- * What becomes of the vCPU before it is entered: WAITS, INIT_RESETS, LEAVES_L2, ENTERS_SMM, or NONE; and
+ * What becomes of the vCPU before it is entered: WAITS, RUN_EAGAIN, INIT_RESETS, LEAVES_L2, ENTERS_SMM, or NONE; and
  * whether a consequence is out of its way then (turn.c).
  */
 enum nm_consequence nm_turn(const struct nestmig_ctx *ctx);
 bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
-		  const struct nm_order *order);
+		  const struct nestmig_ctx *ctx, const struct nm_order *order);
 
 /* The items that an undecided rule lacks: NESTMIG_HAVE bits; 0 if nothing that can be given would
  * decide it. */

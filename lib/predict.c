@@ -162,7 +162,7 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
-		if (nm_is_missed(consequence, turn, order))
+		if (nm_is_missed(consequence, turn, ctx, order))
 			continue;
 		if (comes_first(consequence, first, order))
 			first = consequence;
