@@ -19,10 +19,12 @@ static const struct command commands[] = {
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_snapshot},
-	{"validate", "[--host PROFILE] [--strict] [--json] FILE...",
+	{"validate", "[--host PROFILE] [--order LIST] [--strict] [--json] FILE...",
 	 "tell whether saved vCPUs will resume on a host, and if not why",
 	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this\n"
 	 "                       machine, \"none\"; default: the host that the file itself describes\n"
+	 "  -o, --order LIST     the ioctls of the restore in their order: \"qemu\", \"selftests\" or names\n"
+	 "                       like SREGS2,NESTED_STATE; default: what a raw dump says, else \"qemu\"\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -j, --json           one JSON document a file on stdout\n",

@@ -125,26 +125,6 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						vmcb12_save_cr3(page), &ctx->lim);
 }
 
-void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
-		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
-		 const struct nm_order *order)
-{
-	static const struct nestmig_host_view no_host;
-	uint8_t nested_rank = order->rank[NM_STAGE_SET_NESTED_STATE];
-	uint8_t bits = ram_bits(state);
-
-	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view, .h = host ? host : &no_host};
-	ret_ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
-	ret_ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
-	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
-	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
-	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
-		ret_ctx->lim.phys_bits_min = bits;
-	find_backing(ret_ctx, state, vcpu);
-}
-
-/* ---- Evaluation ------------------------------------------------------------------------------ */
-
 enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
 
 static enum applies is_svm(const struct nestmig_vcpu_view *v)
@@ -157,6 +137,36 @@ static enum applies is_svm(const struct nestmig_vcpu_view *v)
 		return APPLIES_NO;
 	return APPLIES_UNKNOWN;
 }
+
+void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
+		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
+		 const struct nm_order *order)
+{
+	static const struct nestmig_host_view no_host;
+	uint8_t nested_rank = order->rank[NM_STAGE_SET_NESTED_STATE];
+	uint8_t mp_rank = order->rank[NM_STAGE_SET_MP_STATE];
+	uint8_t bits = ram_bits(state);
+
+	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view, .h = host ? host : &no_host};
+	ret_ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
+	ret_ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
+	ret_ctx->events_before_sregs =
+		order->rank[NM_STAGE_SET_VCPU_EVENTS] < order->rank[NM_STAGE_SET_SREGS];
+	ret_ctx->mp_before_events = mp_rank < order->rank[NM_STAGE_SET_VCPU_EVENTS];
+	ret_ctx->mp_before_nested = mp_rank < nested_rank;
+	ret_ctx->is_qemu = vcpu->qemu.present;
+	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
+			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
+			  is_svm(&vcpu->view) == APPLIES_YES;
+	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
+	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
+	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
+		ret_ctx->lim.phys_bits_min = bits;
+	find_backing(ret_ctx, state, vcpu);
+	nm_find_roots(ret_ctx, state, vcpu);
+}
+
+/* ---- Evaluation ------------------------------------------------------------------------------ */
 
 /* Whether rules of one kind of `when` apply to this vCPU. */
 static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
@@ -195,20 +205,21 @@ static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies appl
 				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	uint64_t have = ctx->v->have | ctx->h->have;
-	uint32_t kernel = ctx->h->kernel;
 	bool none = false;
 	enum nestmig_holds holds;
 
 	if (applies == APPLIES_NO)
 		return NESTMIG_HOLDS;
 	if (depends_on_kernel(rule))
-		none = nm_rule_consequence(rule, kernel, order) == NM_CONSEQUENCE_NONE;
-	if (none && kernel)
+		none = nm_rule_consequence(rule, ctx, order) == NM_CONSEQUENCE_NONE;
+	if (none && ctx->h->kernel)
 		return NESTMIG_HOLDS;
 	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
 		return NESTMIG_UNKNOWN;
 	holds = rule->predicate(ctx);
-	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
+	if (holds == NESTMIG_BROKEN && (none || nm_is_open(nm_rule_consequence(rule, ctx, order))))
+		return NESTMIG_UNKNOWN;
+	return holds;
 }
 
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
@@ -326,7 +337,7 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 		if (nm_rule_bit(broken, i)) {
 			struct nm_finding finding = {.rule = rule};
 
-			finding.consequence = nm_rule_consequence(rule, ctx->h->kernel, order);
+			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);
 			add_finding(report, &finding, order);
 			if (is_error)
@@ -335,17 +346,12 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 	}
 }
 
-/*
- * What of a vCPU with nested state no rule looks at: VMX state, and outside guest mode the registers,
- * which are then L1's. KVM_SET_SREGS, KVM_SET_DEBUGREGS and the processor may refuse those, too.
- */
+/* What of a vCPU with nested state no rule looks at: VMX state. */
 static const char *no_rules_for(const struct nestmig_vcpu_view *v)
 {
 	if (!(v->have & NESTMIG_HAVE(NESTED)))
 		return NULL;
-	if (is_svm(v) == APPLIES_NO)
-		return "VMX state";
-	return v->nested.flags & KVMNS_GUEST_MODE ? NULL : "the registers of L1";
+	return is_svm(v) == APPLIES_NO ? "VMX state" : NULL;
 }
 
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,
@@ -360,7 +366,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->id = vcpu->id;
 	report->mode = nm_vcpu_mode(vcpu);
 	report->verdict = NESTMIG_VERDICT_OK;
-	report->outcome = nm_predict(broken, ctx.h->kernel, order);
+	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
 	report->no_rules_for = no_rules_for(ctx.v);
 	/* Nothing found is not the same as nothing wrong. */

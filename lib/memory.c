@@ -281,6 +281,13 @@ static bool cr3_of(const struct nestmig_vcpu_view *view, enum nm_pdptes_of kind,
 		*ret_cr3 = vmcb12_save_cr3(page);
 		return nm_uses_pdptes(vmcb12_save_efer(page), vmcb12_save_cr0(page),
 				      vmcb12_save_cr4(page));
+	case NM_PDPTES_NESTED:
+		if (!(view->have & NESTMIG_HAVE(VMCB12)))
+			return false;
+		*ret_cr3 = vmcb12_nested_cr3(page);
+		return (vmcb12_nested_ctl(page) & VMCB12_NP_ENABLE) &&
+		       nm_uses_pdptes(vmcb12_save_efer(page), UINT64_C(1) << 31,
+				      vmcb12_save_cr4(page));
 	default:
 		return nm_rsm_paging(view, &efer, &cr0, ret_cr3, &cr4) &&
 		       nm_uses_pdptes(efer, cr0, cr4);
@@ -307,9 +314,24 @@ static enum nestmig_error load_pdptes(const struct nestmig_state *state, struct 
 	return NESTMIG_OK;
 }
 
+/* Only where it is at hand: not worth a pass over a stream. */
+static enum nestmig_error load_vmcb12_copy(const struct nestmig_state *state, struct nm_vcpu *vcpu,
+					   struct nestmig_detail *detail)
+{
+	struct nm_vmcb12_copy *copy = &vcpu->vmcb12_copy;
+
+	*copy = (struct nm_vmcb12_copy){.gpa = vcpu->view.nested.vmcb_pa & VMCB12_PAGE_MASK};
+	if (!(vcpu->view.have & NESTMIG_HAVE(VMCB12)))
+		return NESTMIG_OK;
+	return try_read(state, copy->gpa, copy->bytes, sizeof(copy->bytes), VIEWER_NORMAL, NULL,
+			&copy->known, detail);
+}
+
 enum nestmig_error nm_vcpu_load_pdptes(const struct nestmig_state *state, struct nm_vcpu *vcpu)
 {
-	return load_pdptes(state, vcpu, NULL);
+	enum nestmig_error error = load_vmcb12_copy(state, vcpu, NULL);
+
+	return error ? error : load_pdptes(state, vcpu, NULL);
 }
 
 static enum nestmig_error memory_of(struct nm_vcpu *vcpu, struct nestmig_detail *detail)
@@ -328,6 +350,7 @@ void nm_vcpu_drop_memory(struct nm_vcpu *vcpu)
 	view->have &= ~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE));
 	view->smram = view->smm_vmcb12 = view->hsave = NULL;
 	memset(vcpu->pdptes, 0, sizeof(vcpu->pdptes));
+	vcpu->vmcb12_copy.known = false;
 }
 
 static enum nestmig_error load_smram(const struct nestmig_state *state, struct nm_vcpu *vcpu,
@@ -402,6 +425,8 @@ static enum nestmig_error load_second(const struct nestmig_state *state, struct 
 
 	if (names_vmcb(&vcpu->view, &gpa))
 		error = load_page(state, vcpu, gpa, NESTMIG_ITEM_SMM_VMCB12, detail);
+	if (!error)
+		error = load_vmcb12_copy(state, vcpu, detail);
 	return error ? error : load_pdptes(state, vcpu, detail);
 }
 

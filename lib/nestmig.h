@@ -98,6 +98,18 @@ size_t nestmig_state_vcpu_count(const struct nestmig_state *state);
  * vCPU is in SMM or rules need its PDPTEs. */
 uint64_t nestmig_state_bytes_read(const struct nestmig_state *state);
 
+/*
+ * The order in which the destination's VMM will restore the vCPUs, which decides what bites first:
+ * names of ioctls, separated by commas or spaces ("KVM_SET_SREGS2,KVM_SET_NESTED_STATE"; the prefix may
+ * be missing, case does not matter), or one of the names "qemu" (as QEMU 7.2) and "selftests" (CPUID,
+ * MSRS, SREGS2, REGS, XSAVE, VCPU_EVENTS, MP_STATE, DEBUGREGS, NESTED_STATE). Ioctls that are not named
+ * follow in QEMU's order. The default is what a raw dump says, else "qemu".
+ * Errors: INVALID (a name that is no ioctl of a restore; the order stays as it was), NOMEM.
+ */
+NESTMIG_CHECKED enum nestmig_error nestmig_state_set_restore_order(struct nestmig_state *state,
+								   const char *order,
+								   struct nestmig_detail *detail);
+
 /* A readable decode of all vCPUs; colour says whether to use terminal colours. */
 NESTMIG_CHECKED enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state,
 							bool colour, char **ret_text);
@@ -202,7 +214,8 @@ const char *nestmig_rule_id(size_t index);
 NESTMIG_CHECKED enum nestmig_error nestmig_rules_text(char **ret_text);
 NESTMIG_CHECKED enum nestmig_error nestmig_rules_json(char **ret_text);
 
-/* Explains one rule. Errors: NOT_FOUND. */
+/* Explains one rule, or says of a condition of the catalogue why no rule judges it.
+ * Errors: NOT_FOUND, NOMEM. */
 NESTMIG_CHECKED enum nestmig_error nestmig_explain(const char *id, bool json, char **ret_text,
 						   struct nestmig_detail *detail);
 

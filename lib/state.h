@@ -57,7 +57,15 @@ struct nm_pdptes {
 };
 
 /* Whose CR3: the live one, L1's in the save area of the VMCB12, the one that RSM loads. */
-enum nm_pdptes_of { NM_PDPTES_LIVE, NM_PDPTES_L1, NM_PDPTES_RSM, NM_PDPTES };
+enum nm_pdptes_of { NM_PDPTES_LIVE, NM_PDPTES_L1, NM_PDPTES_NESTED, NM_PDPTES_RSM, NM_PDPTES };
+
+/* The head of L1's own page of the VMCB12: what L1 alone writes ends with nested_cr3. */
+#define NM_VMCB12_COPY 0xb8
+struct nm_vmcb12_copy {
+	uint64_t gpa;
+	bool known;
+	uint8_t bytes[NM_VMCB12_COPY];
+};
 
 /* What of guest memory rules and inspect read (memory.c). The items of the view point into it. */
 struct nm_vcpu_memory {
@@ -77,6 +85,7 @@ struct nm_vcpu {
 	struct nm_qemu_cpu qemu;
 	struct nm_vcpu_memory *memory; /* owned; NULL: nothing of it is at hand */
 	struct nm_pdptes pdptes[NM_PDPTES];
+	struct nm_vmcb12_copy vmcb12_copy;
 };
 
 /* A guest-physical range that is RAM. Where its bytes can be had without reading the whole file,

@@ -21,6 +21,7 @@ static const struct {
 	{control_cases, COUNT(control_cases)}, {event_cases, COUNT(event_cases)},
 	{smram_cases, COUNT(smram_cases)},     {header_cases, COUNT(header_cases)},
 	{host_cases, COUNT(host_cases)},       {l2_cases, COUNT(l2_cases)},
+	{run_cases, COUNT(run_cases)},
 };
 
 static bool is_not_judged(const char *id)
@@ -161,7 +162,7 @@ START_TEST(rule_holds)
 	ck_assert_msg(!nm_rule_bit(judged.unknown, one->rule), "%s is unknown", rule->id);
 	/* And not because it does not apply. */
 	ck_assert_int_eq(rule->predicate(&judged.ctx), NESTMIG_HOLDS);
-	ck_assert_int_ne(nm_rule_consequence(rule, vm.host.kernel, &vm.order), NM_CONSEQUENCE_NONE);
+	ck_assert_int_ne(nm_rule_consequence(rule, &judged.ctx, &vm.order), NM_CONSEQUENCE_NONE);
 	ck_assert(rule->when != NM_WHEN_L2 || (vm.vcpu.view.nested.flags & KVMNS_GUEST_MODE));
 	vm_free(&vm);
 }
