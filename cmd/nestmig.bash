@@ -9,8 +9,8 @@ _nestmig() {
 	fi
 	case ${COMP_WORDS[1]} in
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
-	validate) options="--host --strict --skip-ram --json --help" ;;
-	inspect) options="--field --raw --fields --vcpu --skip-ram --json --help" ;;
+	validate) options="--host --order --strict --skip-ram --json --help" ;;
+	inspect) options="--field --raw --smram --fields --vcpu --skip-ram --json --help" ;;
 	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;
@@ -20,6 +20,10 @@ _nestmig() {
 			sed -n 's/.*"id": *"\([^"]*\)".*/\1/p')
 		;;
 	esac
+	if [ "$previous" = --order ] || [ "${COMP_WORDS[1]} $previous" = "validate -o" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "qemu selftests" -- "$current")
+		return
+	fi
 	if [ "$previous" = --field ] || [ "$previous" = -f ]; then
 		options=$(nestmig inspect --fields 2>/dev/null)
 	elif [[ $current != -* ]] && [ "${COMP_WORDS[1]}" != explain ]; then

@@ -96,6 +96,9 @@ static enum nestmig_error judge(struct restore *r, struct nestmig_detail *detail
 {
 	enum nestmig_error error = nestmig_state_read(r->file, 0, &r->state, detail);
 
+	/* Whatever wrote the file: it is QEMU that restores it. */
+	if (!error)
+		error = nestmig_state_set_restore_order(r->state, "qemu", detail);
 	if (error)
 		return error;
 	error = host_argument(r->host_argument, r->state, &r->host, detail);

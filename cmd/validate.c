@@ -8,8 +8,8 @@
 
 struct validate {
 	const struct command *self;
-	const char *host_argument;
-	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
+	const char *host_argument, *order; /* NULL: not given */
+	struct nestmig_host *host;         /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
 	bool json, strict;
 	bool has_printed;
@@ -53,6 +53,8 @@ static int validate_file(struct validate *v, const char *file)
 	int status = EXIT_TROUBLE;
 	enum nestmig_error error = nestmig_state_read(file, v->read_flags, &state, &detail);
 
+	if (!error && v->order)
+		error = nestmig_state_set_restore_order(state, v->order, &detail);
 	if (!error && !v->host_argument)
 		error = host_argument(NULL, state, &own, &detail);
 	if (!error)
@@ -64,19 +66,25 @@ static int validate_file(struct validate *v, const char *file)
 
 static int parse(struct validate *v, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"host", required_argument, NULL, 'H'}, {"strict", no_argument, NULL, 's'},
-		{"skip-ram", no_argument, NULL, 'r'},   {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},       {0}};
+	static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+						{"strict", no_argument, NULL, 's'},
+						{"skip-ram", no_argument, NULL, 'r'},
+						{"order", required_argument, NULL, 'o'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "H:o:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
 			v->host_argument = optarg;
 			break;
 		case 's':
 			v->strict = true;
+			break;
+		case 'o':
+			v->order = optarg;
 			break;
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;

@@ -12,9 +12,9 @@ struct nm_order {
 };
 
 /*
- * From a comma-separated list of ioctl names ("KVM_SET_SREGS2,KVM_SET_NESTED_STATE"; the prefix may
- * be missing, case does not matter). Ioctls that it does not name follow those that it does, in QEMU's order; names that
- * are not stages are skipped. NULL: QEMU's order.
+ * From a comma-separated list of ioctl names ("KVM_SET_SREGS2,KVM_SET_NESTED_STATE"; the prefix may be
+ * missing, case does not matter). Ioctls that it does not name follow those that it does, in QEMU's
+ * order; names that are not stages are skipped. NULL or empty: QEMU's order. (order.c)
  */
 void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
 
@@ -29,6 +29,10 @@ void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_v
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
 		 const struct nm_order *order);
+
+/* The part of it on page-table roots and on L1's own copy of the VMCB12 (roots.c). */
+void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
+		   const struct nm_vcpu *vcpu);
 
 /*
  * Evaluates every rule: sets the bits of those that are broken and of those that could not be
@@ -53,6 +57,14 @@ bool nm_is_open(enum nm_consequence consequence);
  * rules, ACCEPTED if there is none (predict.c). */
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order);
+
+/*
+ * What becomes of the vCPU before it is entered: WAITS, RUN_EAGAIN, INIT_RESETS, LEAVES_L2, ENTERS_SMM, or NONE; and
+ * whether a consequence is out of its way then (turn.c).
+ */
+enum nm_consequence nm_turn(const struct nestmig_ctx *ctx);
+bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
+		  const struct nestmig_ctx *ctx, const struct nm_order *order);
 
 /* The items that an undecided rule lacks: NESTMIG_HAVE bits; 0 if nothing that can be given would
  * decide it. */

@@ -3,65 +3,13 @@
 #include "judge.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "vmcb/vmcb12.h"
 
-/* Ioctls of a restore and the stage that each is. */
-static const struct {
-	const char *name; /* after "KVM_SET_" */
-	enum nm_stage stage;
-} ioctls[] = {
-	{"SREGS", NM_STAGE_SET_SREGS},
-	{"SREGS2", NM_STAGE_SET_SREGS},
-	{"NESTED_STATE", NM_STAGE_SET_NESTED_STATE},
-	{"REGS", NM_STAGE_SET_REGS},
-	{"MSRS", NM_STAGE_SET_MSRS},
-	{"VCPU_EVENTS", NM_STAGE_SET_VCPU_EVENTS},
-	{"MP_STATE", NM_STAGE_SET_MP_STATE},
-	{"DEBUGREGS", NM_STAGE_SET_DEBUGREGS},
-};
-
-static bool same_word(const char *text, size_t length, const char *word)
+/* Is this what ends a restore, whatever an ioctl before it has done without failing? */
+static bool is_refusal(const struct nm_consequence_row *row)
 {
-	return strlen(word) == length && !strncasecmp(text, word, length);
-}
-
-/* The stage of one name of a restore order, NM_STAGES if it is none. */
-static enum nm_stage stage_of(const char *text, size_t length)
-{
-	static const char prefix[] = "KVM_SET_";
-
-	if (length > strlen(prefix) && !strncasecmp(text, prefix, strlen(prefix))) {
-		text += strlen(prefix);
-		length -= strlen(prefix);
-	}
-	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
-		if (same_word(text, length, ioctls[i].name))
-			return ioctls[i].stage;
-	return NM_STAGES;
-}
-
-void nm_order_parse(const char *restore_order, struct nm_order *ret_order)
-{
-	static const char separators[] = ", \t\n";
-	bool placed[NM_STAGES] = {false};
-	uint8_t next = 0;
-
-	for (const char *text = restore_order; text && *text;) {
-		size_t length = strcspn(text, separators);
-		enum nm_stage stage = stage_of(text, length);
-
-		if (stage < NM_STAGES && !placed[stage]) {
-			ret_order->rank[stage] = next++;
-			placed[stage] = true;
-		}
-		text += length;
-		text += strspn(text, separators);
-	}
-	for (unsigned stage = 0; stage < NM_STAGES; stage++)
-		if (!placed[stage])
-			ret_order->rank[stage] = next++;
+	return row->stage <= NM_STAGE_KVM_RUN && strcmp(row->outcome, "resumes");
 }
 
 /* Does a come before b? Of two at the same stage, the one that does not let the vCPU run; else the
@@ -72,15 +20,14 @@ static bool comes_first(enum nm_consequence a, enum nm_consequence b, const stru
 	bool a_runs = !strcmp(row_a->outcome, "resumes"),
 	     b_runs = !strcmp(row_b->outcome, "resumes");
 
+	if (is_refusal(row_a) != is_refusal(row_b))
+		return is_refusal(row_a);
 	if (order->rank[row_a->stage] != order->rank[row_b->stage])
 		return order->rank[row_a->stage] < order->rank[row_b->stage];
 	return a_runs == b_runs ? a < b : b_runs;
 }
 
 /* ---- Consequences that go by the state ------------------------------------------------------- */
-
-/* Control word 3, bit 31: L1 wants a #VMEXIT for a shutdown of L2. */
-#define INTERCEPT3_SHUTDOWN (UINT64_C(1) << 31)
 
 /* A triple fault of L2 goes to L1 if L1's VMCB12 intercepts it, else it ends the VM
  * (nested_svm_triple_fault, 6.1 and 7.2). Where the VMCB12 is not known, it stays open. */
@@ -89,7 +36,7 @@ static enum nm_consequence by_intercept(enum nm_consequence open, const uint8_t 
 {
 	if (!vmcb12)
 		return open;
-	return vmcb12_intercept_word3(vmcb12) & INTERCEPT3_SHUTDOWN ? to_l1 : shutdown;
+	return vmcb12_intercept_word3(vmcb12) & VMCB12_INTERCEPT3_SHUTDOWN ? to_l1 : shutdown;
 }
 
 static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool no_nested)
@@ -107,6 +54,27 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
+/* A root that is not RAM is a triple fault beforehand where KVM shadows the page tables: L1's nested
+ * ones always, those of a CR3 with npt=0. */
+static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+	const uint8_t *vmcb12 = v->have & NESTMIG_HAVE(VMCB12) ? v->vmcb12 : NULL;
+	bool in_l2 = !ctx->no_nested && (v->have & NESTMIG_HAVE(NESTED)) &&
+		     (v->nested.flags & KVMNS_GUEST_MODE);
+	bool nested = in_l2 && vmcb12 && (vmcb12_nested_ctl(vmcb12) & VMCB12_NP_ENABLE);
+
+	if (!nested && !(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return in_l2 ? NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2 : NM_CONSEQUENCE_ROOT_LOST;
+	if (!nested && ctx->h->npt)
+		return in_l2 ? NM_CONSEQUENCE_ROOT_PAGE_FAULTS : NM_CONSEQUENCE_ROOT_LOST;
+	if (!in_l2)
+		return NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_SHUTDOWN;
+	return by_intercept(NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2, vmcb12,
+			    NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_TO_L1,
+			    NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_SHUTDOWN);
+}
+
 /* What a row comes to with this vCPU and this order of ioctls. */
 static enum nm_consequence resolve(enum nm_consequence consequence, const struct nestmig_ctx *ctx,
 				   const struct nm_order *order)
@@ -120,8 +88,13 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 		if (order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
 			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
 		return consequence;
+	case NM_CONSEQUENCE_FIRST_RUN_REFUSED:
+		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
+				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
 		return triple_fault(v, ctx->no_nested);
+	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
+		return no_root(ctx);
 	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:
 		return by_intercept(consequence,
 				    v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL,
@@ -135,6 +108,7 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 bool nm_is_open(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
+	       consequence == NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2;
 }
 
@@ -154,10 +128,33 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct
 	return comes_first(after, before, order) ? after : before;
 }
 
+/* Of the two that wait for an exit, KVM meets the one first that keeps it from writing the VMCB12. */
+static bool waits_for_exit(enum nm_consequence consequence)
+{
+	return consequence == NM_CONSEQUENCE_NEXT_EXIT_GP ||
+	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN;
+}
+
+/* What comes of `first` where an exit of L2 ends in at_exit: nothing else where the restore itself is
+ * refused, has left guest mode, or the VM has ended. */
+static enum nm_consequence then_exit(enum nm_consequence first, enum nm_consequence at_exit)
+{
+	const struct nm_consequence_row *row = &nm_consequences[first];
+
+	if (row->stage <= NM_STAGE_KVM_RUN)
+		return first;
+	if (!strcmp(row->outcome, "resumes") || waits_for_exit(first))
+		return at_exit;
+	if (strcmp(row->outcome, "svm-exit-err") && strcmp(row->outcome, "triple-fault-to-l1"))
+		return first;
+	return at_exit == NM_CONSEQUENCE_NEXT_EXIT_GP ? NM_CONSEQUENCE_EXIT_TO_NOBODY : at_exit;
+}
+
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order)
 {
-	enum nm_consequence first = NM_CONSEQUENCE_NONE;
+	enum nm_consequence first = NM_CONSEQUENCE_NONE, at_exit = NM_CONSEQUENCE_NONE;
+	enum nm_consequence turn = nm_turn(ctx);
 
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		enum nm_consequence consequence;
@@ -165,8 +162,15 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
+		if (nm_is_missed(consequence, turn, ctx, order))
+			continue;
 		if (comes_first(consequence, first, order))
 			first = consequence;
+		if (waits_for_exit(consequence) &&
+		    (at_exit == NM_CONSEQUENCE_NONE || consequence < at_exit))
+			at_exit = consequence;
 	}
-	return first == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : first;
+	if (first == NM_CONSEQUENCE_NONE)
+		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;
+	return at_exit == NM_CONSEQUENCE_NONE ? first : then_exit(first, at_exit);
 }

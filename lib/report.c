@@ -50,6 +50,17 @@ const char *nm_item_hint(enum nestmig_item item)
 		[NESTMIG_ITEM_SREGS] = "the vCPU's special registers",
 		[NESTMIG_ITEM_REGS] = "the vCPU's general registers",
 		[NESTMIG_ITEM_EVENTS] = "the vCPU's events",
+		[NESTMIG_ITEM_PDPTRS] = "the PDPTRs of KVM_GET_SREGS2",
+		[NESTMIG_ITEM_ERROR_CODE] =
+			"the error code of an exception; QEMU streams carry none",
+		[NESTMIG_ITEM_INT_SHADOW] = "QEMU streams carry none",
+		[NESTMIG_ITEM_SMBASE] = "MSR 0x9e",
+		[NESTMIG_ITEM_SMRAM] = "the save area in guest memory",
+		[NESTMIG_ITEM_SMM_VMCB12] = "L1's VMCB in guest memory",
+		[NESTMIG_ITEM_HSAVE] = "the page of guest memory at VM_HSAVE_PA",
+		[NESTMIG_ITEM_VM_CAPS] =
+			"what the VMM enables for the VM; meta.json of a raw dump says "
+			"it in vm_caps",
 		[NESTMIG_ITEM_DEBUGREGS] = "the vCPU's debug registers",
 		[NESTMIG_ITEM_MP_STATE] = "whether the vCPU runs",
 		[NESTMIG_ITEM_HSAVE_PA] = "MSR 0xc0010117",

@@ -139,12 +139,43 @@ static json_t *words_json(const char *text)
 	return array;
 }
 
+/* Which vCPUs a rule is about. */
+static const char *when_text(enum nm_when when)
+{
+	static const char *const texts[NM_WHENS] = {
+		[NM_WHEN_ALWAYS] = "every vCPU",
+		[NM_WHEN_NESTED] = "a vCPU with nested state, of either vendor",
+		[NM_WHEN_SVM] = "an AMD vCPU, whether L2 runs or not",
+		[NM_WHEN_L2] = "an AMD vCPU that runs L2 (GUEST_MODE)",
+		[NM_WHEN_L1] = "an AMD vCPU that runs L1 (no GUEST_MODE)",
+		[NM_WHEN_SMM] = "a vCPU in SMM, of either vendor",
+	};
+
+	return texts[when];
+}
+
+static const char *severity_text(enum nm_severity severity)
+{
+	switch (severity) {
+	case NM_SEVERITY_ERROR:
+		return "An error: the verdict of the vCPU is \"fail\".";
+	case NM_SEVERITY_WARNING:
+		return "A warning: it does not fail the vCPU, but the vCPU may not go on as it "
+		       "was.";
+	case NM_SEVERITY_NOTE:
+		break;
+	}
+	return "A note: worth knowing, it does not change the verdict.";
+}
+
 static json_t *explain_json(const struct nm_rule *rule)
 {
 	json_t *json = rule_json(rule, "nestmig.explain/1");
 
 	if (json &&
-	    (json_object_set_new(json, "fields", words_json(rule->fields)) ||
+	    (json_object_set_new(json, "judged", json_true()) ||
+	     json_object_set_new(json, "when", json_string(when_text(rule->when))) ||
+	     json_object_set_new(json, "fields", words_json(rule->fields)) ||
 	     json_object_set_new(json, "consequence", json_string(main_consequence(rule)->text)) ||
 	     json_object_set_new(json, "cause", json_string(rule->cause)) ||
 	     json_object_set_new(json, "remedy", json_string(rule->remedy)))) {
@@ -176,6 +207,22 @@ static void put_paragraph(struct nm_buf *buf, const char *heading, const char *t
 		text += strspn(text, " ");
 	}
 	nm_buf_puts(buf, "\n");
+}
+
+/* A text that comes without a full stop. */
+static void put_sentence(struct nm_buf *buf, const char *heading, const char *start,
+			 const char *text)
+{
+	struct nm_buf sentence = {0};
+	char *line;
+
+	nm_buf_printf(&sentence, "%s%s.", start, text);
+	if (nm_buf_take(&sentence, &line)) {
+		buf->failed = true;
+		return;
+	}
+	put_paragraph(buf, heading, line);
+	free(line);
 }
 
 static void put_consequence(struct nm_buf *buf, const char *heading, enum nm_consequence which)
@@ -233,15 +280,17 @@ static enum nestmig_error explain_text(const struct nm_rule *rule, char **ret_te
 
 	nm_buf_printf(&buf, "%s  (%s, %s)\n", rule->id, nm_severity_name(rule->severity),
 		      rule->group);
-	put_paragraph(&buf, "What must hold", rule->title);
+	put_sentence(&buf, "What must hold", "", rule->title);
+	put_sentence(&buf, "Where it applies", "To ", when_text(rule->when));
+	put_sentence(&buf, "Why", "", rule->reference);
 	put_consequences(&buf, rule);
+	put_paragraph(&buf, "How bad that is", severity_text(rule->severity));
 	put_paragraph(&buf, "How it comes about", rule->cause);
 	put_paragraph(&buf, "What to do", rule->remedy);
 	nm_buf_puts(&buf, "\nWhat it reads\n");
 	put_inputs(&buf, "always:", nm_rule_inputs(rule));
 	put_inputs(&buf, "if that does not decide:", rule->may_read);
 	nm_buf_printf(&buf, "  fields: %s\n", rule->fields);
-	put_paragraph(&buf, "Where it is written", rule->reference);
 	return nm_buf_take(&buf, ret_text);
 }
 
@@ -271,22 +320,51 @@ static enum nestmig_error not_found(const char *id, struct nestmig_detail *detai
 {
 	const struct nm_rule *near = nearest(id);
 
-	for (size_t i = 0; i < nm_not_judged_count; i++)
-		if (!strcmp(id, nm_not_judged[i].id))
-			return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
-				       "%s is in the catalogue but no rule judges it: %s", id,
-				       nm_not_judged[i].reason);
 	return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
 		       "there is no rule \"%.100s\"%s%s: `nestmig rules` lists them", id,
 		       near ? "; perhaps " : "", near ? near->id : "");
 }
 
+/* ---- Conditions that are not judged ---------------------------------------------------------- */
+
+static const struct nm_not_judged *find_not_judged(const char *id)
+{
+	for (size_t i = 0; i < nm_not_judged_count; i++)
+		if (!strcmp(id, nm_not_judged[i].id))
+			return &nm_not_judged[i];
+	return NULL;
+}
+
+static json_t *not_judged_json(const struct nm_not_judged *row)
+{
+	return json_pack("{s:s, s:s, s:b, s:s}", "schema", "nestmig.explain/1", "id", row->id,
+			 "judged", 0, "reason", row->reason);
+}
+
+static enum nestmig_error not_judged_text(const struct nm_not_judged *row, char **ret_text)
+{
+	struct nm_buf buf = {0};
+
+	nm_buf_printf(&buf, "%s  (not judged)\n", row->id);
+	put_sentence(&buf, "Why no rule judges it", "Not judged: ", row->reason);
+	put_paragraph(
+		&buf, "What that means",
+		"The condition is known, but nestmig never reports it: neither as held nor as "
+		"broken. nestmig-rules(7) lists all of these.");
+	return nm_buf_take(&buf, ret_text);
+}
+
 enum nestmig_error nestmig_explain(const char *id, bool json, char **ret_text,
 				   struct nestmig_detail *detail)
 {
+	const struct nm_not_judged *row = find_not_judged(id);
 	const struct nm_rule *rule = nm_rule_find(id);
 
-	if (!rule)
-		return not_found(id, detail);
-	return json ? nm_json_line(explain_json(rule), ret_text) : explain_text(rule, ret_text);
+	if (rule)
+		return json ? nm_json_line(explain_json(rule), ret_text)
+			    : explain_text(rule, ret_text);
+	if (row)
+		return json ? nm_json_line(not_judged_json(row), ret_text)
+			    : not_judged_text(row, ret_text);
+	return not_found(id, detail);
 }

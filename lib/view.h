@@ -198,8 +198,12 @@ enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_
 /* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
 struct nestmig_backing {
 	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
-	enum nestmig_backed smram, smm_vmcb12;
+	enum nestmig_backed smram, smm_vmcb12, rsm_pdptrs_ok;
 	enum nestmig_backed cr3; /* the page of the live CR3 */
+	/* Of PAE paging: all pages that present page-directory pointers name. */
+	enum nestmig_backed cr3_pdptes, ncr3_pdptes, host_pdptes;
+	enum nestmig_backed host_cr3;    /* the page of L1's CR3 in the blob */
+	enum nestmig_backed vmcb12_same; /* YES: L1's page holds what the blob holds */
 };
 
 /* All that a predicate gets. */
@@ -211,6 +215,10 @@ struct nestmig_ctx {
 	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
 	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
 	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
+	uint8_t is_qemu; /* QEMU restores it: it enables what it needs, and loses what it loses */
+	uint8_t svm_l2;  /* in guest mode, SVM: the registers are L2's */
+	uint8_t events_before_sregs, mp_before_events,
+		mp_before_nested; /* order of KVM_SET_MP_STATE, ... */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };

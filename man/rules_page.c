@@ -65,6 +65,21 @@ static void put_groups(void)
 	}
 }
 
+/* One table of all kinds. */
+static void put_not_judged(void)
+{
+	printf("# CONDITIONS THAT ARE NOT JUDGED\n\n"
+	       "Conditions of the catalogue that cannot be judged from saved state and a host "
+	       "profile, or that are none. `nestmig explain` tells the same of each.\n\n");
+	printf("|[ *Condition*\n:< *Why no rule judges it*\n");
+	for (size_t i = 0; i < nm_not_judged_count; i++) {
+		printf("|  %s\n:  ", nm_not_judged[i].id);
+		put(nm_not_judged[i].reason);
+		printf("\n");
+	}
+	printf("\n");
+}
+
 int main(void)
 {
 	printf("nestmig-rules(7)\n\n# NAME\n\nnestmig-rules - the rules by which nestmig judges\n\n"
@@ -77,14 +92,7 @@ int main(void)
 	       "not as it was; a *note* is worth knowing. `nestmig explain` tells more of "
 	       "each.\n\n");
 	put_groups();
-	printf("# CONDITIONS THAT ARE NOT JUDGED\n\n"
-	       "Known conditions that cannot be judged from saved state and a host profile, or are "
-	       "none.\n\n");
-	for (size_t i = 0; i < nm_not_judged_count; i++) {
-		printf("*%s*++\n\t", nm_not_judged[i].id);
-		put(nm_not_judged[i].reason);
-		printf("\\.\n\n");
-	}
+	put_not_judged();
 	printf("# SEE ALSO\n\n*nestmig*(1), *nestmig-validate*(1), *nestmig-explain*(1)\n");
 	return 0;
 }

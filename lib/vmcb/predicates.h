@@ -119,9 +119,41 @@ static inline int nm_cd_nw_ok(uint64_t cr0)
 	return (cr0 & NM_CR0_CD) || !(cr0 & NM_CR0_NW);
 }
 
+/* Does L1 use nested paging for L2? */
+static inline int nm_np_enabled(const struct nestmig_ctx *c)
+{
+	return !!(vmcb12_nested_ctl(c->v->vmcb12) & VMCB12_NP_ENABLE);
+}
+
+/* Nested page tables are of L1's mode: PAE outside long mode (nested_svm_init_mmu_context). */
+static inline int nm_host_pae_tables(const uint8_t *vmcb12)
+{
+	return !(vmcb12_save_efer(vmcb12) & NM_EFER_LMA) && (vmcb12_save_cr4(vmcb12) & NM_CR4_PAE);
+}
+
+/* Does an injected event of the vCPU events take the place of event_inj? (kvm_check_and_inject_events) */
+static inline int nm_event_queued(const struct nestmig_ctx *c)
+{
+	const struct nestmig_events *e = &c->v->events;
+
+	return e->exc_injected || e->nmi_injected || e->intr_injected;
+}
+
+/* What matters only where KVM shadows the page tables that L1 or L2 loads with CR3: kvm_amd npt=0. */
+static inline enum nestmig_holds nm_if_shadowed(const struct nestmig_ctx *c,
+						enum nestmig_holds holds)
+{
+	if (holds == NESTMIG_HOLDS)
+		return holds;
+	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return NESTMIG_UNKNOWN;
+	return c->h->npt ? NESTMIG_HOLDS : holds;
+}
+
 #include "predicates_control.h"
 #include "predicates_header.h"
 #include "predicates_host.h"
 #include "predicates_l2.h"
+#include "predicates_run.h"
 
 #endif

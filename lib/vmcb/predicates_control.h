@@ -34,15 +34,30 @@ static inline enum nestmig_holds rule_svm_ctl_evtinj_errcode(const struct nestmi
 	return nm_holds(pushes == !!(event & VMCB12_EVENT_EV));
 }
 
+/*
+ * What the processor would refuse in event_inj is refused only if it gets there: an injected event of
+ * the vCPU events takes its place first.
+ */
+static inline enum nestmig_holds nm_if_not_replaced(const struct nestmig_ctx *c,
+						    enum nestmig_holds holds)
+{
+	if (holds == NESTMIG_HOLDS)
+		return holds;
+	if (!(c->v->have & NESTMIG_HAVE(EVENTS)))
+		return NESTMIG_UNKNOWN;
+	return nm_event_queued(c) ? NESTMIG_HOLDS : holds;
+}
+
 static inline enum nestmig_holds rule_svm_ctl_evtinj_mode(const struct nestmig_ctx *c)
 {
 	const struct nestmig_sregs *s = &c->v->sregs;
 	uint64_t event = vmcb12_event_inj(c->v->vmcb12);
 	unsigned vector = event & 0xff;
 
-	if (!(event & VMCB12_EVENT_VALID) || VMCB12_EVENT_TYPE(event) != VMCB12_TYPE_EXEPT)
+	if (!(event & VMCB12_EVENT_VALID) || VMCB12_EVENT_TYPE(event) != VMCB12_TYPE_EXEPT ||
+	    !(s->efer & NM_EFER_LMA) || !s->cs.l)
 		return NESTMIG_HOLDS;
-	return nm_holds(!((s->efer & NM_EFER_LMA) && s->cs.l && (vector == 4 || vector == 5)));
+	return nm_if_not_replaced(c, nm_holds(vector != 4 && vector != 5));
 }
 
 static inline enum nestmig_holds rule_svm_ctl_evtinj_resv(const struct nestmig_ctx *c)
@@ -78,12 +93,20 @@ static inline enum nestmig_holds rule_svm_ctl_evtinj_soft_nrip(const struct nest
 	}
 }
 
+/* From 7.1 KVM_SET_NESTED_STATE looks at event_inj itself. */
+static inline int nm_refused_by_kvm(const struct nestmig_ctx *c)
+{
+	return c->h->kernel >= NESTMIG_KERNEL(7, 1);
+}
+
 static inline enum nestmig_holds rule_svm_ctl_evtinj_type(const struct nestmig_ctx *c)
 {
 	uint64_t event = vmcb12_event_inj(c->v->vmcb12);
 
 	/* Types 0, 2, 3 and 4 exist. */
-	return nm_holds(!(event & VMCB12_EVENT_VALID) || (0x1d >> VMCB12_EVENT_TYPE(event) & 1));
+	if (!(event & VMCB12_EVENT_VALID) || (0x1d >> VMCB12_EVENT_TYPE(event) & 1))
+		return NESTMIG_HOLDS;
+	return nm_refused_by_kvm(c) ? NESTMIG_BROKEN : nm_if_not_replaced(c, NESTMIG_BROKEN);
 }
 
 /* Exceptions that KVM 7.1 lets L1 inject whatever the CPUID (nested_svm_event_inj_valid_exept). */
@@ -100,12 +123,13 @@ static inline enum nestmig_holds rule_svm_ctl_evtinj_vector(const struct nestmig
 
 	if (!(event & VMCB12_EVENT_VALID) || VMCB12_EVENT_TYPE(event) != VMCB12_TYPE_EXEPT)
 		return NESTMIG_HOLDS;
+	if (vector != 2 && vector < 31 && (NM_KVM_EXCEPTIONS >> vector & 1))
+		return NESTMIG_HOLDS;
+	if (!nm_refused_by_kvm(c))
+		return nm_if_not_replaced(c, vector == 2 || vector >= 31 ? NESTMIG_BROKEN
+									 : NESTMIG_UNKNOWN);
 	if (vector == 2 || vector >= 31)
 		return NESTMIG_BROKEN;
-	if (NM_KVM_EXCEPTIONS >> vector & 1)
-		return NESTMIG_HOLDS;
-	if (!c->h->kernel || c->h->kernel < NESTMIG_KERNEL(7, 1))
-		return NESTMIG_UNKNOWN;
 	return vector == 21 ? nm_cpuid_bit(c, NESTMIG_CPUID_7_0_ECX, 7) : NESTMIG_BROKEN;
 }
 
@@ -153,14 +177,16 @@ static inline enum nestmig_holds rule_svm_ctl_msrpm_readable(const struct nestmi
 	return nm_backed(c->mem.msrpm);
 }
 
-static inline int nm_np_enabled(const struct nestmig_ctx *c)
-{
-	return !!(vmcb12_nested_ctl(c->v->vmcb12) & VMCB12_NP_ENABLE);
-}
-
 static inline enum nestmig_holds rule_svm_ctl_ncr3_backed(const struct nestmig_ctx *c)
 {
 	return nm_np_enabled(c) ? nm_backed(c->mem.ncr3) : NESTMIG_HOLDS;
+}
+
+static inline enum nestmig_holds rule_svm_ctl_ncr3_pdptes(const struct nestmig_ctx *c)
+{
+	if (!nm_np_enabled(c) || !nm_host_pae_tables(c->v->vmcb12))
+		return NESTMIG_HOLDS;
+	return nm_backed(c->mem.ncr3_pdptes);
 }
 
 /* Low bits of nCR3 where L1 runs in long mode: all but PWT and PCD. */
@@ -256,8 +282,11 @@ static inline enum nestmig_holds rule_svm_ctl_vnmi_nmi_intercept(const struct ne
 #define NM_MP_STATE_INIT_RECEIVED 2
 #define NM_MP_STATE_SIPI_RECEIVED 4
 
+/* Up to 6.16 an mp_state that comes before the nested state does not meet its GIF. */
 static inline enum nestmig_holds rule_svm_gif_nmi_init(const struct nestmig_ctx *c)
 {
+	if (c->mp_before_nested && c->h->kernel && c->h->kernel < NESTMIG_KERNEL(6, 17))
+		return NESTMIG_HOLDS;
 	return nm_holds((c->v->nested.flags & KVMNS_GIF_SET) ||
 			(c->v->mp_state != NM_MP_STATE_INIT_RECEIVED &&
 			 c->v->mp_state != NM_MP_STATE_SIPI_RECEIVED));

@@ -10,6 +10,24 @@ static inline int nm_host_long(const struct nestmig_ctx *c)
 	return nm_long(vmcb12_save_efer(c->v->vmcb12), vmcb12_save_cr0(c->v->vmcb12));
 }
 
+/*
+ * Is L1 in PAE paging once KVM has gone back to it? That goes by EFER.LMA, which svm_set_cr0 sets for
+ * an L1 with LME that pages, but only if L2 did not page.
+ */
+static inline enum nestmig_holds nm_host_pae_at_exit(const struct nestmig_ctx *c)
+{
+	const uint8_t *page = c->v->vmcb12;
+	uint64_t efer = vmcb12_save_efer(page);
+
+	if (!nm_pae_paging(efer, vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
+		return NESTMIG_BROKEN;
+	if (!(efer & NM_EFER_LME))
+		return NESTMIG_HOLDS;
+	if (!(c->v->have & NESTMIG_HAVE(SREGS)))
+		return NESTMIG_UNKNOWN;
+	return nm_holds(!!(c->v->sregs.cr0 & NM_CR0_PG));
+}
+
 static inline enum nestmig_holds rule_svm_host_cpl(const struct nestmig_ctx *c)
 {
 	return nm_holds(!vmcb12_save_cpl(c->v->vmcb12));
@@ -114,11 +132,13 @@ static inline enum nestmig_holds rule_svm_host_lme_pe(const struct nestmig_ctx *
 
 static inline enum nestmig_holds rule_svm_host_pdptrs(const struct nestmig_ctx *c)
 {
-	const uint8_t *page = c->v->vmcb12;
+	enum nestmig_holds pae = nm_host_pae_at_exit(c);
 
-	if (!nm_pae_paging(vmcb12_save_efer(page), vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
+	if (pae == NESTMIG_BROKEN)
 		return NESTMIG_HOLDS;
-	return nm_backed(c->mem.host_pdptrs_ok);
+	if (c->mem.host_pdptrs_ok == NESTMIG_BACKED_YES)
+		return NESTMIG_HOLDS;
+	return pae == NESTMIG_HOLDS ? nm_backed(c->mem.host_pdptrs_ok) : NESTMIG_UNKNOWN;
 }
 
 static inline enum nestmig_holds rule_svm_host_rflags_vm(const struct nestmig_ctx *c)

@@ -42,8 +42,11 @@ enum vmcb12_offset {
 
 /* Intercepts that rules ask about: bits of words 3 and 4 (APM volume 2, appendix "VMCB Layout"). */
 #define VMCB12_INTERCEPT3_NMI       (UINT64_C(1) << 1)
+#define VMCB12_INTERCEPT3_SMI       (UINT64_C(1) << 2)
+#define VMCB12_INTERCEPT3_INIT      (UINT64_C(1) << 3)
 #define VMCB12_INTERCEPT3_IOIO_PROT (UINT64_C(1) << 27)
 #define VMCB12_INTERCEPT3_MSR_PROT  (UINT64_C(1) << 28)
+#define VMCB12_INTERCEPT3_SHUTDOWN  (UINT64_C(1) << 31)
 #define VMCB12_INTERCEPT4_VMRUN     (UINT64_C(1) << 0)
 
 /* nested_ctl. */

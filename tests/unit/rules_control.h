@@ -10,7 +10,13 @@
 #define EXCEPTION(vector)   EVENT(VMCB12_TYPE_EXEPT, vector)
 #define PENDING             VIEW(nested.flags, KVMNS_GUEST_MODE | KVMNS_RUN_PENDING | KVMNS_GIF_SET)
 
-#define LAST_PAGE           UINT64_C(0xfffffff000) /* of 40 bits */
+/* A 32-bit L1: its nested page tables are of PAE's form. */
+#define L1_IS_PAE PAGE(save_efer, 0x1000)
+
+/* Nested paging and npt=1 go together. */
+#define SHADOWED  HOST(npt, 0), PAGE(nested_ctl, 0)
+
+#define LAST_PAGE UINT64_C(0xfffffff000) /* of 40 bits */
 
 static const struct rule_case control_cases[] = {
 	{NESTMIG_RULE_svm_ctl_asid_range, {PAGE(asid, 16)}, {PAGE(asid, 15)}, {0}},
@@ -72,6 +78,10 @@ static const struct rule_case control_cases[] = {
 	 {PAGE(nested_cr3, NO_RAM)},
 	 {PAGE(nested_cr3, NO_RAM), PAGE(nested_ctl, 0)},
 	 {0}},
+	{NESTMIG_RULE_svm_ctl_ncr3_pdptes,
+	 {L1_IS_PAE, RAM(GPA_NCR3 + 16, NO_RAM | 1)},
+	 {L1_IS_PAE, RAM(GPA_NCR3 + 16, NO_RAM), RAM(GPA_NCR3 + 24, GPA_L1_CR3 | 1)},
+	 {0}},
 	{NESTMIG_RULE_svm_ctl_ncr3_mbz,
 	 {PAGE(nested_cr3, GPA_NCR3 | 1)},
 	 {PAGE(nested_cr3, GPA_NCR3 | 0x18)},
@@ -79,7 +89,7 @@ static const struct rule_case control_cases[] = {
 	{NESTMIG_RULE_svm_ctl_ncr3_width,
 	 {PAGE(nested_cr3, BEYOND_40_BITS)},
 	 {PAGE(nested_cr3, BEYOND_40_BITS), PAGE(nested_ctl, 0)},
-	 {0}},
+	 {RELATED(svm_ctl_ncr3_backed)}},
 	{NESTMIG_RULE_svm_ctl_np_cpuid,
 	 {KERNEL(7, 1), CPUID(8000000A_EDX, 0x10008)},
 	 {KERNEL(7, 1)},
@@ -109,6 +119,22 @@ static const struct rule_case control_cases[] = {
 	 {KERNEL(6, 4), PAGE(int_ctl, VMCB12_V_NMI_ENABLE)},
 	 {KERNEL(6, 4), PAGE(int_ctl, VMCB12_V_NMI_ENABLE),
 	  PAGE(intercept_word3, VMCB12_INTERCEPT3_NMI)},
+	 {0}},
+	{NESTMIG_RULE_svm_exit_host_errors,
+	 {PAGE(save_cr3, RAM_BACKED)},
+	 {PAGE(save_cr3, RAM_BACKED - 0x1000)},
+	 {0}},
+	{NESTMIG_RULE_svm_exit_host_pdptes,
+	 {L1_IS_PAE, SHADOWED, RAM(GPA_L1_CR3 + 8, NO_RAM | 1)},
+	 {L1_IS_PAE, SHADOWED, RAM(GPA_L1_CR3 + 8, 0x114001)},
+	 {0}},
+	{NESTMIG_RULE_svm_exit_run_pending_warn,
+	 {PENDING, VIEW(events.flags, 0x2d), VIEW(events.triple_fault, 1)},
+	 {PENDING, VIEW(events.flags, 0x2d)},
+	 {RELATED(evt_tf_svm_intercept)}},
+	{NESTMIG_RULE_svm_exit_shutdown,
+	 {PAGE(intercept_word3, 0)},
+	 {PAGE(intercept_word3, VMCB12_INTERCEPT3_SHUTDOWN)},
 	 {0}},
 	{NESTMIG_RULE_svm_gif_nmi_init,
 	 {VIEW(nested.flags, KVMNS_GUEST_MODE), VIEW(mp_state, 2)},

@@ -39,7 +39,17 @@ struct vm {
 };
 
 /* One change of a value. */
-enum place { PLACE_END, PLACE_PAGE, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK };
+enum place {
+	PLACE_END,
+	PLACE_PAGE,
+	PLACE_VIEW,
+	PLACE_HOST,
+	PLACE_RAM,
+	PLACE_LACK,
+	PLACE_GIVE,
+	PLACE_QEMU,
+	PLACE_FIRST
+};
 
 struct poke {
 	enum place place;
@@ -81,10 +91,24 @@ enum vmcb12_width {
 	{                                                                                          \
 		PLACE_LACK, NESTMIG_ITEM_##item, 0, 0                                              \
 	}
+/* An item that the healthy guest does not have. */
+#define GIVE(item)                                                                                 \
+	{                                                                                          \
+		PLACE_GIVE, NESTMIG_ITEM_##item, 0, 0                                              \
+	}
+/* QEMU restores it; this ioctl comes before all others. */
+#define QEMU                                                                                       \
+	{                                                                                          \
+		PLACE_QEMU, 0, 0, 0                                                                \
+	}
+#define FIRST(stage)                                                                               \
+	{                                                                                          \
+		PLACE_FIRST, NM_STAGE_##stage, 0, 0                                                \
+	}
 #define CPUID(leaf, bits)    VIEW(cpuid.word[NESTMIG_CPUID_##leaf], bits)
 #define KERNEL(major, minor) HOST(kernel, NESTMIG_KERNEL(major, minor))
 
-#define MAX_POKES            8
+#define MAX_POKES            12
 #define MAX_RELATED          4
 
 /* One rule: from the healthy state, what breaks it and what leaves it satisfied. Rules in `related`
@@ -122,6 +146,14 @@ static void lack(struct vm *vm, unsigned item)
 	}
 }
 
+static void first(struct vm *vm, enum nm_stage stage)
+{
+	for (unsigned i = 0; i < NM_STAGES; i++)
+		if (vm->order.rank[i] < vm->order.rank[stage])
+			vm->order.rank[i]++;
+	vm->order.rank[stage] = 0;
+}
+
 static void vm_poke(struct vm *vm, const struct poke *pokes)
 {
 	for (const struct poke *p = pokes; p->place != PLACE_END; p++) {
@@ -140,6 +172,15 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 			break;
 		case PLACE_LACK:
 			lack(vm, (unsigned)p->offset);
+			break;
+		case PLACE_GIVE:
+			vm->vcpu.view.have |= UINT64_C(1) << p->offset;
+			break;
+		case PLACE_QEMU:
+			vm->vcpu.qemu.present = true;
+			break;
+		case PLACE_FIRST:
+			first(vm, (enum nm_stage)p->offset);
 			break;
 		case PLACE_END:
 			break;
@@ -166,7 +207,8 @@ static const struct nestmig_cpuid healthy_cpuid = {
 static void fill_page(struct vm *vm)
 {
 	static const struct poke fields[] = {
-		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT),
+		PAGE(intercept_word3, VMCB12_INTERCEPT3_MSR_PROT | VMCB12_INTERCEPT3_IOIO_PROT |
+					      VMCB12_INTERCEPT3_SHUTDOWN),
 		PAGE(intercept_word4, VMCB12_INTERCEPT4_VMRUN),
 		PAGE(iopm_base_pa, GPA_IOPM),
 		PAGE(msrpm_base_pa, GPA_MSRPM),
@@ -197,13 +239,17 @@ static void fill_view(struct vm *vm)
 	v->have = NESTMIG_HAVE(NESTED) | NESTMIG_HAVE(VMCB12) | NESTMIG_HAVE(SREGS) |
 		  NESTMIG_HAVE(REGS) | NESTMIG_HAVE(EVENTS) | NESTMIG_HAVE(DEBUGREGS) |
 		  NESTMIG_HAVE(MP_STATE) | NESTMIG_HAVE(HSAVE_PA) | NESTMIG_HAVE(CPUID) |
-		  NESTMIG_HAVE(MEMORY);
+		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(ERROR_CODE) | NESTMIG_HAVE(INT_SHADOW) |
+		  NESTMIG_HAVE(VM_CAPS);
+	v->vm_caps =
+		NESTMIG_VM_EXCEPTION_PAYLOAD | NESTMIG_VM_TRIPLE_FAULT_EVENT | NESTMIG_VM_IRQCHIP;
 	v->nested.flags = KVMNS_GUEST_MODE | KVMNS_GIF_SET;
 	v->nested.stored_flags = v->nested.flags;
 	v->nested.format = KVMNS_FORMAT_SVM;
 	v->nested.size = KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE;
 	v->nested.vmcb_pa = GPA_VMCB;
 	v->vmcb12 = vm->page;
+	v->vmcs12 = vm->page; /* not among `have` */
 	v->sregs.cr0 = 0x80000033;
 	v->sregs.cr3 = GPA_L2_CR3;
 	v->sregs.cr4 = 0x620;
@@ -243,6 +289,8 @@ static void vm_new(struct vm *vm)
 	if (!vm->ram || nm_source_memory(vm->ram, RAM_SIZE, &source, NULL))
 		abort();
 	fill_page(vm);
+	/* L1's own copy; what is poked into the blob is not in it. */
+	memcpy(vm->ram + GPA_VMCB, vm->page, sizeof(vm->page));
 	fill_view(vm);
 	fill_host(vm);
 	vm->extents[0] = (struct nm_extent){.size = RAM_SIZE, .source = source};
@@ -259,12 +307,16 @@ static void vm_new(struct vm *vm)
 
 static void vm_free(struct vm *vm)
 {
+	nm_vcpu_drop_memory(&vm->vcpu);
 	nm_source_free(vm->extents[0].source);
 	free(vm->ram);
 }
 
+/* Takes the PDPTEs from the guest's memory as it is now. */
 static void vm_judge(const struct vm *vm, struct judged *ret)
 {
+	if (nm_vcpu_load_pdptes(&vm->state, (struct nm_vcpu *)(uintptr_t)&vm->vcpu))
+		abort();
 	nm_ctx_init(&ret->ctx, &vm->state, &vm->vcpu, &vm->host, &vm->order);
 	nm_judge_vcpu(&ret->ctx, &vm->order, ret->broken, ret->unknown);
 }

@@ -21,6 +21,7 @@ static const struct {
 	{control_cases, COUNT(control_cases)}, {event_cases, COUNT(event_cases)},
 	{smram_cases, COUNT(smram_cases)},     {header_cases, COUNT(header_cases)},
 	{host_cases, COUNT(host_cases)},       {l2_cases, COUNT(l2_cases)},
+	{run_cases, COUNT(run_cases)},
 };
 
 static bool is_not_judged(const char *id)

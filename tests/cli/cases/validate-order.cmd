@@ -1,0 +1,2 @@
+# The order of the restore decides which of two findings bites first; a raw dump brings its own.
+patch raw1/vcpu0/nested_state $(offset raw1 vmcb12.control.asid) 00; patch raw1/vcpu0/debugregs 44 01; for order in qemu selftests DEBUGREGS "kvm_set_nested_state kvm_set_debugregs"; do nestmig validate --json --order "$order" raw1 | jq -r '.vcpus[0].ioctl'; done; nestmig validate --json raw1 | jq -r '.vcpus[0].ioctl'
