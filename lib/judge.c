@@ -153,27 +153,6 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						vmcb12_save_cr3(page), &ctx->lim);
 }
 
-#define EVENTS_VALID_SMM 0x8 /* KVM_VCPUEVENT_VALID_SMM */
-
-enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
-
-static enum applies is_svm(const struct nestmig_vcpu_view *v)
-{
-	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
-
-	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
-		return APPLIES_YES;
-	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
-		return APPLIES_NO;
-	return APPLIES_UNKNOWN;
-}
-
-/* Without its flag KVM_SET_VCPU_EVENTS leaves the SMM bit alone. */
-static bool is_in_smm(const struct nestmig_vcpu_view *v)
-{
-	return v->events.smi_smm && (v->events.flags & EVENTS_VALID_SMM);
-}
-
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
 		 const struct nm_order *order)
@@ -193,103 +172,13 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	ret_ctx->is_qemu = vcpu->qemu.present;
 	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
 			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
-			  is_svm(&vcpu->view) == APPLIES_YES;
+			  nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
 	find_backing(ret_ctx, state, vcpu);
 	nm_find_roots(ret_ctx, state, vcpu);
-}
-
-/* ---- Evaluation ------------------------------------------------------------------------------ */
-
-/* Whether rules of one kind of `when` apply to this vCPU. */
-static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
-{
-	enum applies svm = is_svm(ctx->v);
-
-	if (when == NM_WHEN_ALWAYS)
-		return APPLIES_YES;
-	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
-		return APPLIES_UNKNOWN;
-	if (when == NM_WHEN_SMM)
-		return is_in_smm(ctx->v) ? APPLIES_YES : APPLIES_NO;
-	if (ctx->no_nested)
-		return APPLIES_NO;
-	if (when == NM_WHEN_NESTED)
-		return APPLIES_YES;
-	if (svm == APPLIES_NO)
-		return APPLIES_NO;
-	if (when == NM_WHEN_SVM)
-		return svm;
-	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
-		return APPLIES_UNKNOWN;
-	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (when == NM_WHEN_L1))
-		return svm;
-	return APPLIES_NO;
-}
-
-/* Is there a kernel on which nothing follows from a broken rule? Then the kernel matters first. */
-static bool depends_on_kernel(const struct nm_rule *rule)
-{
-	return rule->before == NM_CONSEQUENCE_NONE ||
-	       (rule->changed && rule->after == NM_CONSEQUENCE_NONE);
-}
-
-static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies applies,
-				   const struct nestmig_ctx *ctx, const struct nm_order *order)
-{
-	uint64_t have = ctx->v->have | ctx->h->have;
-	bool none = false;
-	enum nestmig_holds holds;
-
-	if (applies == APPLIES_NO)
-		return NESTMIG_HOLDS;
-	if (depends_on_kernel(rule))
-		none = nm_rule_consequence(rule, ctx, order) == NM_CONSEQUENCE_NONE;
-	if (none && ctx->h->kernel)
-		return NESTMIG_HOLDS;
-	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
-		return NESTMIG_UNKNOWN;
-	holds = rule->predicate(ctx);
-	if (holds == NESTMIG_BROKEN &&
-	    (none || nm_is_open(nm_rule_consequence(rule, ctx, order), ctx)))
-		return NESTMIG_UNKNOWN;
-	return holds;
-}
-
-void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
-		   uint64_t *ret_broken, uint64_t *ret_unknown)
-{
-	enum applies applies[NM_WHENS];
-
-	for (unsigned when = 0; when < NM_WHENS; when++)
-		applies[when] = applies_when((enum nm_when)when, ctx);
-	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
-	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
-	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
-		enum nestmig_holds holds =
-			evaluate(&nm_rules[i], applies[nm_rules[i].when], ctx, order);
-
-		ret_broken[i / 64] |= (uint64_t)(holds == NESTMIG_BROKEN) << (i % 64);
-		ret_unknown[i / 64] |= (uint64_t)(holds == NESTMIG_UNKNOWN) << (i % 64);
-	}
-}
-
-uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
-{
-	uint64_t have = ctx->v->have | ctx->h->have;
-	uint64_t missing = nm_rule_inputs(rule) & ~have;
-
-	if (missing)
-		return missing;
-	missing = rule->may_read & ~have;
-	if (!missing && rule->changed && !ctx->h->kernel)
-		missing = NESTMIG_HAVE(HOST_KERNEL);
-	/* All there: of memory only a part may be known, else nothing that can be given would
-	 * decide. */
-	return missing ? missing : rule->may_read & NESTMIG_HAVE(MEMORY);
 }
 
 /* ---- The report ------------------------------------------------------------------------------ */
@@ -398,7 +287,7 @@ static const char *no_rules_for(const struct nestmig_vcpu_view *v)
 {
 	if (!(v->have & NESTMIG_HAVE(NESTED)))
 		return NULL;
-	return is_svm(v) == APPLIES_NO ? "VMX state" : NULL;
+	return nm_is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
 }
 
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,

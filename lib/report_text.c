@@ -96,8 +96,9 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
 	if (vcpu->is_not_nested)
-		nm_buf_puts(&t->buf,
-			    "  The vCPU has no nested state: there is nothing to judge.\n");
+		nm_buf_puts(
+			&t->buf,
+			"  The vCPU has no nested state: its registers and events are judged.\n");
 }
 
 static void put_items(struct text *t, uint64_t items)

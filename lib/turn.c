@@ -17,12 +17,10 @@ static bool intercepts(const struct nestmig_ctx *ctx, uint64_t bit)
 
 static bool nmi_is_open(const struct nestmig_ctx *ctx)
 {
-	const struct nestmig_events *events = &ctx->v->events;
-
-	if (!events->nmi_pending || !nm_has_flag(ctx, NM_EVENT_NMI_PENDING) || !nm_gif(ctx))
+	if (!nm_nmi_pending(ctx) || !nm_gif(ctx))
 		return false;
 	return (ctx->svm_l2 && intercepts(ctx, VMCB12_INTERCEPT3_NMI)) ||
-	       (!events->nmi_masked && !nm_shadow(ctx));
+	       (!ctx->v->events.nmi_masked && !nm_shadow(ctx));
 }
 
 static bool smi_is_open(const struct nestmig_ctx *ctx)
@@ -35,39 +33,44 @@ static bool init_is_open(const struct nestmig_ctx *ctx)
 	return nm_init_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
 }
 
-/* Does KVM_RUN sleep on this mp_state, as far as the saved state says what would wake it? */
-static bool sleeps(const struct nestmig_ctx *ctx)
+/* Is there anything in the saved state that wakes a vCPU which waits? (kvm_vcpu_has_events) While a
+ * VMRUN is pending KVM takes every NMI and SMI for one. */
+static bool is_woken(const struct nestmig_ctx *ctx)
+{
+	if (init_is_open(ctx) || nm_exc_pending(ctx) || nm_triple_fault(ctx) || nmi_is_open(ctx) ||
+	    smi_is_open(ctx))
+		return true;
+	return nm_run_pending(ctx) && (nm_nmi_pending(ctx) || nm_smi_pending(ctx));
+}
+
+/* Of a vCPU that is not RUNNABLE. An INIT received stays one, whatever else comes. */
+static enum nm_consequence wakes(const struct nestmig_ctx *ctx)
 {
 	switch (ctx->v->mp_state) {
 	case NM_MP_UNINITIALIZED:
+		return is_woken(ctx) ? NM_CONSEQUENCE_RUN_EAGAIN : NM_CONSEQUENCE_WAITS;
 	case NM_MP_INIT_RECEIVED:
-		return !init_is_open(ctx);
+		return init_is_open(ctx) ? NM_CONSEQUENCE_NONE : NM_CONSEQUENCE_WAITS;
 	case NM_MP_HALTED:
 	case NM_MP_RESET_HOLD:
-		return !init_is_open(ctx) && !nm_exc_pending(ctx) && !nm_triple_fault(ctx) &&
-		       !nmi_is_open(ctx) && !smi_is_open(ctx);
+		return is_woken(ctx) ? NM_CONSEQUENCE_NONE : NM_CONSEQUENCE_WAITS;
+	case NM_MP_SIPI_RECEIVED:
+		return NM_CONSEQUENCE_SIPI_STARTS;
 	default:
-		return false;
+		return NM_CONSEQUENCE_NONE;
 	}
 }
 
 /* Of L2, in the order of svm_check_nested_events (6.1). */
 static enum nm_consequence leaves_l2(const struct nestmig_ctx *ctx)
 {
-	bool blocked = nm_run_pending(ctx) || nm_reinjects(ctx);
-
 	if (nm_init_pending(ctx)) {
-		if (blocked)
-			return NM_CONSEQUENCE_NONE;
 		if (intercepts(ctx, VMCB12_INTERCEPT3_INIT))
 			return NM_CONSEQUENCE_LEAVES_L2;
-		return nm_gif(ctx) ? NM_CONSEQUENCE_INIT_RESETS : NM_CONSEQUENCE_NONE;
+		return NM_CONSEQUENCE_INIT_RESETS;
 	}
 	if (nm_exc_pending(ctx))
-		return nm_exc_exits(ctx) && !nm_run_pending(ctx) ? NM_CONSEQUENCE_LEAVES_L2
-								 : NM_CONSEQUENCE_NONE;
-	if (blocked)
-		return NM_CONSEQUENCE_NONE;
+		return nm_exc_exits(ctx) ? NM_CONSEQUENCE_LEAVES_L2 : NM_CONSEQUENCE_NONE;
 	if (smi_is_open(ctx))
 		return intercepts(ctx, VMCB12_INTERCEPT3_SMI) ? NM_CONSEQUENCE_LEAVES_L2
 							      : NM_CONSEQUENCE_ENTERS_SMM;
@@ -76,17 +79,42 @@ static enum nm_consequence leaves_l2(const struct nestmig_ctx *ctx)
 	return NM_CONSEQUENCE_NONE;
 }
 
+/* Does L2 have to be entered once before? A pending VMRUN is completed first, and an injected event is
+ * delivered before anything but an exception. */
+static bool is_late(const struct nestmig_ctx *ctx)
+{
+	if (!ctx->svm_l2)
+		return false;
+	return nm_run_pending(ctx) || (nm_reinjects(ctx) && !nm_exc_pending(ctx));
+}
+
+/* The stage after which the vCPU takes its turn. SMM and a clear GIF hold an INIT back until the
+ * handler or L1 lets it in. */
+static enum nm_stage stage_of(enum nm_consequence turn, const struct nestmig_ctx *ctx)
+{
+	if (turn == NM_CONSEQUENCE_INIT_RESETS && nm_in_smm(ctx))
+		return NM_STAGE_RSM_ENTRY;
+	if (turn == NM_CONSEQUENCE_INIT_RESETS && !nm_gif(ctx))
+		return NM_STAGE_EXECUTION;
+	if (nm_consequences[turn].stage == NM_STAGE_EVENTS && is_late(ctx))
+		return NM_STAGE_HARDWARE_ENTRY;
+	return nm_consequences[turn].stage;
+}
+
 enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
+	enum nm_consequence turn = NM_CONSEQUENCE_NONE;
 
 	if (!(v->have & NESTMIG_HAVE(EVENTS)))
 		return NM_CONSEQUENCE_NONE;
-	if ((v->have & NESTMIG_HAVE(MP_STATE)) && v->mp_state && sleeps(ctx))
-		return NM_CONSEQUENCE_WAITS;
+	if ((v->have & NESTMIG_HAVE(MP_STATE)) && v->mp_state)
+		turn = wakes(ctx);
+	if (turn != NM_CONSEQUENCE_NONE)
+		return turn;
 	if (ctx->svm_l2)
 		return leaves_l2(ctx);
-	if (init_is_open(ctx))
+	if (nm_init_pending(ctx))
 		return NM_CONSEQUENCE_INIT_RESETS;
 	if (smi_is_open(ctx) && !nm_reinjects(ctx) && !nm_exc_pending(ctx))
 		return NM_CONSEQUENCE_ENTERS_SMM;
@@ -94,15 +122,17 @@ enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 }
 
 bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
-		  const struct nm_order *order)
+		  const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	enum nm_stage stage = nm_consequences[consequence].stage;
+	enum nm_stage from = stage_of(turn, ctx);
 
-	if (turn == NM_CONSEQUENCE_NONE ||
-	    order->rank[stage] <= order->rank[nm_consequences[turn].stage])
+	if (turn == NM_CONSEQUENCE_NONE || turn == NM_CONSEQUENCE_SIPI_STARTS)
+		return false;
+	if (order->rank[stage] <= order->rank[from])
 		return false;
 	/* L2's exit to L1 comes, only sooner. */
-	return turn == NM_CONSEQUENCE_WAITS || turn == NM_CONSEQUENCE_INIT_RESETS ||
+	return from == NM_STAGE_KVM_RUN || turn == NM_CONSEQUENCE_INIT_RESETS ||
 	       (consequence != NM_CONSEQUENCE_NEXT_EXIT_GP &&
 		consequence != NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN);
 }

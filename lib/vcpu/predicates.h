@@ -86,6 +86,11 @@ static inline int nm_smi_pending(const struct nestmig_ctx *c)
 	return c->v->events.smi_pending && nm_has_flag(c, NM_EVENT_SMM);
 }
 
+static inline int nm_nmi_pending(const struct nestmig_ctx *c)
+{
+	return c->v->events.nmi_pending && nm_has_flag(c, NM_EVENT_NMI_PENDING);
+}
+
 /* QEMU cuts its CPU_INTERRUPT_INIT, 0x400, to a byte and so never passes one on. */
 static inline int nm_init_pending(const struct nestmig_ctx *c)
 {

@@ -26,9 +26,31 @@ static inline enum nestmig_holds rule_evt_sregs_cr3_long(const struct nestmig_ct
 	return c->svm_l2 ? NESTMIG_HOLDS : rule_svm_l2_cr3_long(c);
 }
 
+/* Is a physical address surely beyond the destination's processor? */
+static inline int nm_beyond_host(const struct nestmig_ctx *c, uint64_t address)
+{
+	const struct nestmig_cpuid *cpuid = &c->h->cpuid;
+	unsigned bits = cpuid->word[NESTMIG_CPUID_80000008_EAX] & 0xff;
+
+	if (!(c->h->have & NESTMIG_HAVE(HOST_CPUID)) ||
+	    !(cpuid->have >> NESTMIG_CPUID_80000008_EAX & 1) || !bits || bits > 52)
+		bits = 52;
+	return !!(address >> bits);
+}
+
+/* A processor's view of CR3 is KVM's own where it shadows the page tables. What a processor makes of
+ * bits above 31 that it has is not documented. */
 static inline enum nestmig_holds rule_evt_sregs_cr3_legacy(const struct nestmig_ctx *c)
 {
-	return c->svm_l2 ? NESTMIG_HOLDS : rule_svm_l2_cr3_legacy(c);
+	uint64_t cr3 = c->v->sregs.cr3;
+
+	if (c->svm_l2 || nm_l2_long(c) || nm_fits(&c->lim, cr3) == NESTMIG_HOLDS)
+		return NESTMIG_HOLDS;
+	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)) || !c->h->vendor)
+		return NESTMIG_UNKNOWN;
+	if (!(c->h->vendor == NESTMIG_VENDOR_AMD ? c->h->npt : c->h->ept))
+		return NESTMIG_HOLDS;
+	return nm_beyond_host(c, cr3) ? NESTMIG_BROKEN : NESTMIG_UNKNOWN;
 }
 
 static inline enum nestmig_holds rule_evt_sregs_cr4(const struct nestmig_ctx *c)
