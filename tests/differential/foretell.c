@@ -82,6 +82,7 @@ static bool print_report(const struct nestmig_state *state, FILE *out)
 	print_outcome(vcpu->outcome, "follows", out);
 	fprintf(out, " | cpu: ");
 	print_outcome(peculiar_outcome(state, vcpu), "cpu-follows", out);
+	fprintf(out, " | certain: %s", vcpu->is_certain ? "yes" : "no");
 	print_findings(vcpu, out);
 	nestmig_report_free(report);
 	return true;

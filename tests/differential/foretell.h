@@ -19,7 +19,7 @@ bool scratch_undo(struct scratch *scratch, const struct mutation *mutation);
 
 /*
  * Judges the copy and writes one line:
- *   NAME VERDICT OUTCOME [IOCTL ERRNO] | follows: ROW | cpu: OUTCOME ... | cpu-follows: ROW
+ *   NAME VERDICT OUTCOME [IOCTL ERRNO] | follows: ROW | cpu: OUTCOME ... | cpu-follows: ROW | certain: yes
  *   | rules: IDS | also: IDS | open: IDS | user: WHO | changes: TEXT
  * ROW is one of consequences.def, cpu what the emulated processor makes of it (peculiar.def), rules are those that decide the outcome,
  * also what else is broken, open what is undecided, user who executes with what was
