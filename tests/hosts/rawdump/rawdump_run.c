@@ -29,7 +29,7 @@
 #define SLICES_SPINNING      10
 #define SPINNING_NANOSECONDS 150000000ll
 #define STRAYING_NANOSECONDS 2000000000ll
-#define SAME_PLACE           64
+#define SAME_PLACE           1024
 /* Whatever the reason is, e.g. KVM itself spins: */
 #define SLICES_MAX 500
 
