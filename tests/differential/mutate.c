@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "edges.h"
+#include "host.h"
 #include "random.h"
 
 #define BIT(n)   (UINT64_C(1) << (n))
@@ -273,28 +274,32 @@ static unsigned draw_count(struct draw *draw)
 
 /* ---- What the emulated processor does not survive -------------------------------------------- */
 
-#define MAX_TRIES     100
-#define CR0_PE        BIT(0)
-#define EFER_LMA      BIT(10)
-#define RFLAGS_VM     BIT(17)
-#define TYPE_TSS_FREE 9
-#define ATTRIB_P      BIT(7)
+#define MAX_TRIES 100
+#define CR0_PE    BIT(0)
+#define CR0_PG    BIT(31)
+#define CR4_PAE   BIT(5)
+#define EFER_LME  BIT(8)
+#define EFER_LMA  BIT(10)
+#define RFLAGS_VM BIT(17)
+#define ATTRIB_P  BIT(7)
 
 /* Where the registers are with which something may run. Segments: of KVM's struct, or VMCB attributes. */
 static const struct registers {
-	const char *cr0, *efer, *rflags, *ss_dpl, *ss_attrib, *tr_type, *tr_present, *tr_unusable,
-		*tr_attrib;
+	const char *cr0, *cr4, *efer, *rflags;
+	const char *ss_dpl, *tr_type, *tr_present, *tr_unusable;
+	const char *ss_attrib, *tr_attrib;
 } register_sets[] = {
-	{"sregs.cr0", "sregs.efer", "regs.rflags", "sregs.ss.dpl", NULL, "sregs.tr.type",
-	 "sregs.tr.present", "sregs.tr.unusable", NULL},
-	{"vmcb12.save.cr0", "vmcb12.save.efer", "vmcb12.save.rflags", NULL, "vmcb12.save.ss.attrib",
-	 "sregs.tr.type", "sregs.tr.present", "sregs.tr.unusable", NULL},
-	{"smram.cr0", "smram.efer", "smram.rflags", NULL, "smram.ss.attrib", NULL, NULL, NULL,
+	{"sregs.cr0", "sregs.cr4", "sregs.efer", "regs.rflags", "sregs.ss.dpl", "sregs.tr.type",
+	 "sregs.tr.present", "sregs.tr.unusable", NULL, NULL},
+	{"vmcb12.save.cr0", "vmcb12.save.cr4", "vmcb12.save.efer", "vmcb12.save.rflags", NULL,
+	 "sregs.tr.type", "sregs.tr.present", "sregs.tr.unusable", "vmcb12.save.ss.attrib", NULL},
+	{"smram.cr0", "smram.cr4", "smram.efer", "smram.rflags", NULL, NULL, NULL, NULL,
+	 "smram.ss.attrib", "smram.tr.attrib"},
+	{"hsave.save.cr0", "hsave.save.cr4", "hsave.save.efer", "hsave.save.rflags", NULL, NULL,
+	 NULL, NULL, "hsave.save.ss.attrib", "smram.tr.attrib"},
+	{"smm_vmcb12.save.cr0", "smm_vmcb12.save.cr4", "smm_vmcb12.save.efer",
+	 "smm_vmcb12.save.rflags", NULL, NULL, NULL, NULL, "smm_vmcb12.save.ss.attrib",
 	 "smram.tr.attrib"},
-	{"hsave.save.cr0", "hsave.save.efer", "hsave.save.rflags", NULL, "hsave.save.ss.attrib",
-	 NULL, NULL, NULL, "smram.tr.attrib"},
-	{"smm_vmcb12.save.cr0", "smm_vmcb12.save.efer", "smm_vmcb12.save.rflags", NULL,
-	 "smm_vmcb12.save.ss.attrib", NULL, NULL, NULL, "smram.tr.attrib"},
 };
 
 /* The value that a place has in the case, 0 if the base has no such place. */
@@ -310,7 +315,7 @@ static uint64_t value_of(const struct draw *draw, const char *name)
  * get_rsp_from_tss) when an exception below privilege level 0 finds a TR that is not present or, outside
  * long mode, busy, as LTR leaves it. An L2 that is not at level 0 here takes such an exception at once.
  */
-static bool is_fatal(const struct draw *draw, const struct registers *set)
+static bool has_fatal_tr(const struct draw *draw, const struct registers *set)
 {
 	unsigned dpl = set->ss_dpl ? (unsigned)value_of(draw, set->ss_dpl)
 				   : (unsigned)(value_of(draw, set->ss_attrib) >> 5 & 3);
@@ -329,15 +334,22 @@ static bool is_fatal(const struct draw *draw, const struct registers *set)
 	return (dpl & 3) && (!present || (!is_long && (type & 7) != 1));
 }
 
-/* With a TR that is free such a case can be tried; false: it must be another one. */
-static bool make_survivable(struct draw *draw)
+/*
+ * #VMEXIT of TCG loads the host's CR0 first. If the guest has EFER.LME, and neither paging nor PAE, that is
+ * refused as an entry to long mode without PAE (cpu_x86_update_cr0), and the host goes on without paging:
+ * it never comes back. Without nested paging the guest's own CR0 and CR4 are not those of the VMCB.
+ */
+static bool has_fatal_mode(const struct draw *draw, const struct registers *set)
 {
-	const struct place *type = find_place(draw->base, "sregs.tr.type");
+	return draw->base->state->host->view.npt && (value_of(draw, set->efer) & EFER_LME) &&
+	       !(value_of(draw, set->cr0) & CR0_PG) && !(value_of(draw, set->cr4) & CR4_PAE);
+}
 
-	if (type && is_fatal(draw, &register_sets[0]))
-		add_poke(draw, type, value_now(draw, type), TYPE_TSS_FREE);
+static bool is_survivable(const struct draw *draw)
+{
 	for (size_t i = 0; i < COUNT(register_sets); i++)
-		if (is_fatal(draw, &register_sets[i]))
+		if (has_fatal_tr(draw, &register_sets[i]) ||
+		    has_fatal_mode(draw, &register_sets[i]))
 			return false;
 	return true;
 }
@@ -359,5 +371,5 @@ void mutation_draw(const struct base *base, uint64_t seed, unsigned number,
 			draw_in_group(&draw, i && below(&draw, 3) == 0 ? draw_group(&draw) : group);
 		if (below(&draw, 16) == 0)
 			draw_order(&draw);
-	} while (!make_survivable(&draw) && ++tries < MAX_TRIES);
+	} while (!is_survivable(&draw) && ++tries < MAX_TRIES);
 }
