@@ -19,6 +19,7 @@
 #define FLAG_CONTINUE 0x020 /* of the same block as the record before, else its name follows */
 #define FLAG_XBZRLE   0x040 /* what changed since the copy before */
 #define FLAG_COMPRESS 0x100
+#define FLAG_FLUSH    0x200 /* of multifd; QEMU 8.1 writes it without multifd, too */
 #define FLAG_MASK     UINT64_C(0xfff)
 
 #define BLOCK         "pc.ram"
@@ -79,6 +80,7 @@ struct scan {
 	struct nm_page *pages; /* sorted by gpa */
 	size_t count;
 	bool has_block, in_block; /* a block was named; it is guest RAM proper */
+	bool has_flush;
 };
 
 static int by_gpa(const void *a, const void *b)
@@ -166,6 +168,10 @@ static bool take_section(struct scan *scan, uint32_t id)
 			p = take(&scan->reader, QEMU_FOOTER_SIZE);
 			return p && p[0] == QEMU_VM_SECTION_FOOTER && nm_be32(p + 1) == id;
 		}
+		if (flags == FLAG_FLUSH) {
+			scan->has_flush = true;
+			continue;
+		}
 		if (!take_block(scan, flags) || !take_content(scan, address, flags))
 			return false;
 	}
@@ -195,6 +201,7 @@ enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_
 				   size_t count, struct nestmig_detail *detail)
 {
 	struct scan scan = {.pages = pages, .count = count};
+	bool understood = false;
 
 	scan.reader.source = state->stream;
 	scan.reader.at = state->ram_section.offset;
@@ -202,9 +209,12 @@ enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_
 	scan.reader.detail = detail;
 	for (size_t i = 0; i < count; i++)
 		pages[i].kind = NM_PAGE_ABSENT;
-	if (count && !take_all(&scan, state->ram_section.id))
-		/* A copy that was found may not be the last one. */
-		for (size_t i = 0; i < count; i++)
+	if (count)
+		understood = take_all(&scan, state->ram_section.id);
+	for (size_t i = 0; i < count; i++)
+		/* A copy that was found may not be the last one: with multifd, what is written after a
+		 * page of zeros goes through another channel. */
+		if (!understood || (scan.has_flush && pages[i].kind == NM_PAGE_FILL))
 			pages[i].kind = NM_PAGE_ABSENT;
 	return scan.reader.error;
 }

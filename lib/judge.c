@@ -13,6 +13,8 @@
 
 /* ---- What predicates get --------------------------------------------------------------------- */
 
+#define NM_SMM_ENTRY 0x8000 /* from SMBASE: where the handler starts */
+
 /* The top of the RAM that is known: a guest that uses it has at least that physical width. */
 static uint8_t ram_bits(const struct nestmig_state *state)
 {
@@ -63,20 +65,43 @@ static enum nestmig_backed page_backed(const struct nestmig_state *state, uint64
 	return nm_state_backed(state, gpa & VMCB12_PAGE_MASK, 4096);
 }
 
-/* In SMM: where RSM reads, and what the image that it loads leads to. */
+/* Are the entry point of the handler and the save area RAM, with the SMBASE that RSM loads? */
+static enum nestmig_backed next_smi_backed(const struct nestmig_state *state,
+					   const struct nestmig_vcpu_view *v, enum smram_map map)
+{
+	uint64_t smbase = map == SMRAM_MAP_64 ? smram64_smbase(v->smram) : smram32_smbase(v->smram);
+	enum nestmig_backed entry, area;
+
+	if (map == SMRAM_MAP_UNKNOWN)
+		return NESTMIG_BACKED_UNKNOWN;
+	entry = nm_state_backed_smm(state, smbase + NM_SMM_ENTRY, 1);
+	area = nm_state_backed_smm(state, smbase + NESTMIG_SMRAM_BASE, NESTMIG_SMRAM_SIZE);
+	return entry == NESTMIG_BACKED_YES ? area : entry;
+}
+
+/* In SMM: what the image that RSM loads leads to. */
 static void find_smm_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 			     const struct nm_vcpu *vcpu)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 	uint64_t efer = 0, cr0 = 0, cr3 = 0, cr4 = 0;
 
-	if (v->have & NESTMIG_HAVE(SMBASE))
-		ctx->mem.smram = nm_state_backed_smm(state, v->smbase + NESTMIG_SMRAM_BASE,
-						     NESTMIG_SMRAM_SIZE);
 	if (!(v->have & NESTMIG_HAVE(SMRAM)))
 		return;
 	ctx->mem.smm_vmcb12 = page_backed(state, smram64_svm_guest_vmcb(v->smram));
-	if (nm_rsm_paging(v, &efer, &cr0, &cr3, &cr4) && nm_uses_pdptes(efer, cr0, cr4))
+	if (v->have & NESTMIG_HAVE(HSAVE))
+		ctx->mem.hsave_cr3 = page_backed(state, vmcb12_save_cr3(v->hsave));
+	ctx->mem.smm_next = next_smi_backed(state, v, smram_map_of_cpuid(&v->cpuid));
+	if (v->have & NESTMIG_HAVE(SMM_VMCB12)) {
+		ctx->mem.smm_msrpm = nm_state_backed(
+			state, vmcb12_msrpm_base_pa(v->smm_vmcb12) & VMCB12_PAGE_MASK,
+			VMCB12_MSRPM_SIZE);
+		ctx->mem.smm_ncr3 = page_backed(state, vmcb12_nested_cr3(v->smm_vmcb12));
+	}
+	if (!nm_rsm_paging(v, &efer, &cr0, &cr3, &cr4))
+		return;
+	ctx->mem.rsm_cr3 = page_backed(state, cr3);
+	if (nm_uses_pdptes(efer, cr0, cr4))
 		ctx->mem.rsm_pdptrs_ok =
 			pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_RSM], cr3, &ctx->lim);
 }
@@ -111,6 +136,9 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 		mem->vmcb12 = page_backed(state, v->nested.vmcb_pa);
 	if (v->have & NESTMIG_HAVE(SREGS))
 		find_cr3_backing(ctx, state, vcpu, in_smm);
+	if (v->have & NESTMIG_HAVE(SMBASE))
+		mem->smram = nm_state_backed_smm(state, v->smbase + NESTMIG_SMRAM_BASE,
+						 NESTMIG_SMRAM_SIZE);
 	if (in_smm)
 		find_smm_backing(ctx, state, vcpu);
 	if (!(v->have & NESTMIG_HAVE(VMCB12)))
@@ -123,19 +151,6 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 	if (nm_uses_pdptes(vmcb12_save_efer(page), vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
 		mem->host_pdptrs_ok = pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_L1],
 						vmcb12_save_cr3(page), &ctx->lim);
-}
-
-enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
-
-static enum applies is_svm(const struct nestmig_vcpu_view *v)
-{
-	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
-
-	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
-		return APPLIES_YES;
-	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
-		return APPLIES_NO;
-	return APPLIES_UNKNOWN;
 }
 
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
@@ -157,102 +172,13 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	ret_ctx->is_qemu = vcpu->qemu.present;
 	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
 			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
-			  is_svm(&vcpu->view) == APPLIES_YES;
+			  nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
 	find_backing(ret_ctx, state, vcpu);
 	nm_find_roots(ret_ctx, state, vcpu);
-}
-
-/* ---- Evaluation ------------------------------------------------------------------------------ */
-
-/* Whether rules of one kind of `when` apply to this vCPU. */
-static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
-{
-	enum applies svm = is_svm(ctx->v);
-
-	if (when == NM_WHEN_ALWAYS)
-		return APPLIES_YES;
-	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
-		return APPLIES_UNKNOWN;
-	if (when == NM_WHEN_SMM)
-		return ctx->v->events.smi_smm ? APPLIES_YES : APPLIES_NO;
-	if (ctx->no_nested)
-		return APPLIES_NO;
-	if (when == NM_WHEN_NESTED)
-		return APPLIES_YES;
-	if (svm == APPLIES_NO)
-		return APPLIES_NO;
-	if (when == NM_WHEN_SVM)
-		return svm;
-	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
-		return APPLIES_UNKNOWN;
-	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (when == NM_WHEN_L1))
-		return svm;
-	return APPLIES_NO;
-}
-
-/* Is there a kernel on which nothing follows from a broken rule? Then the kernel matters first. */
-static bool depends_on_kernel(const struct nm_rule *rule)
-{
-	return rule->before == NM_CONSEQUENCE_NONE ||
-	       (rule->changed && rule->after == NM_CONSEQUENCE_NONE);
-}
-
-static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies applies,
-				   const struct nestmig_ctx *ctx, const struct nm_order *order)
-{
-	uint64_t have = ctx->v->have | ctx->h->have;
-	bool none = false;
-	enum nestmig_holds holds;
-
-	if (applies == APPLIES_NO)
-		return NESTMIG_HOLDS;
-	if (depends_on_kernel(rule))
-		none = nm_rule_consequence(rule, ctx, order) == NM_CONSEQUENCE_NONE;
-	if (none && ctx->h->kernel)
-		return NESTMIG_HOLDS;
-	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
-		return NESTMIG_UNKNOWN;
-	holds = rule->predicate(ctx);
-	if (holds == NESTMIG_BROKEN && (none || nm_is_open(nm_rule_consequence(rule, ctx, order))))
-		return NESTMIG_UNKNOWN;
-	return holds;
-}
-
-void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
-		   uint64_t *ret_broken, uint64_t *ret_unknown)
-{
-	enum applies applies[NM_WHENS];
-
-	for (unsigned when = 0; when < NM_WHENS; when++)
-		applies[when] = applies_when((enum nm_when)when, ctx);
-	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
-	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
-	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
-		enum nestmig_holds holds =
-			evaluate(&nm_rules[i], applies[nm_rules[i].when], ctx, order);
-
-		ret_broken[i / 64] |= (uint64_t)(holds == NESTMIG_BROKEN) << (i % 64);
-		ret_unknown[i / 64] |= (uint64_t)(holds == NESTMIG_UNKNOWN) << (i % 64);
-	}
-}
-
-uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
-{
-	uint64_t have = ctx->v->have | ctx->h->have;
-	uint64_t missing = nm_rule_inputs(rule) & ~have;
-
-	if (missing)
-		return missing;
-	missing = rule->may_read & ~have;
-	if (!missing && rule->changed && !ctx->h->kernel)
-		missing = NESTMIG_HAVE(HOST_KERNEL);
-	/* All there: of memory only a part may be known, else nothing that can be given would
-	 * decide. */
-	return missing ? missing : rule->may_read & NESTMIG_HAVE(MEMORY);
 }
 
 /* ---- The report ------------------------------------------------------------------------------ */
@@ -296,8 +222,8 @@ static bool finding_before(const struct nm_finding *a, const struct nm_finding *
 	uint8_t rank_a = order->rank[nm_consequences[a->consequence].stage];
 	uint8_t rank_b = order->rank[nm_consequences[b->consequence].stage];
 
-	if (a->rule->severity != b->rule->severity)
-		return a->rule->severity < b->rule->severity;
+	if (a->severity != b->severity)
+		return a->severity < b->severity;
 	return rank_a < rank_b;
 }
 
@@ -320,13 +246,23 @@ static unsigned count_bits(const uint64_t *bitmap)
 	return count;
 }
 
+/* An error that this kernel lets pass, where others do not, is a warning here. */
+static enum nm_severity severity_here(const struct nm_rule *rule, enum nm_consequence consequence)
+{
+	if (rule->severity == NM_SEVERITY_ERROR && consequence == NM_CONSEQUENCE_ACCEPTED)
+		return NM_SEVERITY_WARNING;
+	return rule->severity;
+}
+
 static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
 		    const struct nm_vcpu *vcpu, const struct nm_order *order,
 		    const uint64_t *broken, const uint64_t *unknown)
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
-		bool is_error = rule->severity == NM_SEVERITY_ERROR;
+		enum nm_consequence consequence = nm_rule_consequence(rule, ctx, order);
+		enum nm_severity severity = severity_here(rule, consequence);
+		bool is_error = severity == NM_SEVERITY_ERROR;
 
 		if (nm_rule_bit(unknown, i)) {
 			report->undecided[report->undecided_count++] = (struct nm_undecided){
@@ -335,9 +271,9 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 				report->verdict = NESTMIG_VERDICT_UNKNOWN;
 		}
 		if (nm_rule_bit(broken, i)) {
-			struct nm_finding finding = {.rule = rule};
+			struct nm_finding finding = {
+				.rule = rule, .severity = severity, .consequence = consequence};
 
-			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);
 			add_finding(report, &finding, order);
 			if (is_error)
@@ -351,7 +287,7 @@ static const char *no_rules_for(const struct nestmig_vcpu_view *v)
 {
 	if (!(v->have & NESTMIG_HAVE(NESTED)))
 		return NULL;
-	return is_svm(v) == APPLIES_NO ? "VMX state" : NULL;
+	return nm_is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
 }
 
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,

@@ -34,9 +34,16 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 		   const struct nm_vcpu *vcpu);
 
+/* Does something apply to a vCPU? */
+enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
+
+/* Has the vCPU SVM, by its vendor or by the format of its nested state? (evaluate.c) */
+enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *view);
+
 /*
  * Evaluates every rule: sets the bits of those that are broken and of those that could not be
- * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it.
+ * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it
+ * (evaluate.c).
  */
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);
@@ -59,8 +66,8 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 			       const struct nm_order *order);
 
 /*
- * What becomes of the vCPU before it is entered: WAITS, RUN_EAGAIN, INIT_RESETS, LEAVES_L2, ENTERS_SMM, or NONE; and
- * whether a consequence is out of its way then (turn.c).
+ * What becomes of the vCPU before it is entered: WAITS, RUN_EAGAIN, SIPI_STARTS, INIT_RESETS,
+ * LEAVES_L2, ENTERS_SMM, or NONE; and whether a consequence is out of its way then (turn.c).
  */
 enum nm_consequence nm_turn(const struct nestmig_ctx *ctx);
 bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
@@ -86,6 +93,7 @@ struct nm_shown_field {
 
 struct nm_finding {
 	const struct nm_rule *rule;
+	enum nm_severity severity; /* on this kernel */
 	enum nm_consequence consequence;
 	struct nm_shown_field fields[NM_FINDING_FIELDS];
 	size_t field_count;

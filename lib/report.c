@@ -52,7 +52,7 @@ const char *nm_item_hint(enum nestmig_item item)
 		[NESTMIG_ITEM_EVENTS] = "the vCPU's events",
 		[NESTMIG_ITEM_PDPTRS] = "the PDPTRs of KVM_GET_SREGS2",
 		[NESTMIG_ITEM_ERROR_CODE] =
-			"the error code of an exception; QEMU streams carry none",
+			"the error code of an exception; QEMU streams carry it from 10.2 on",
 		[NESTMIG_ITEM_INT_SHADOW] = "QEMU streams carry none",
 		[NESTMIG_ITEM_SMBASE] = "MSR 0x9e",
 		[NESTMIG_ITEM_SMRAM] = "the save area in guest memory",

@@ -76,8 +76,8 @@ static void put_finding(struct text *t, const struct nm_finding *finding)
 {
 	const struct nm_rule *rule = finding->rule;
 
-	nm_buf_printf(&t->buf, "  %s%s%s %s%s%s\n", severity_colour(t, rule->severity),
-		      nm_severity_name(rule->severity), t->plain, t->bold, rule->id, t->plain);
+	nm_buf_printf(&t->buf, "  %s%s%s %s%s%s\n", severity_colour(t, finding->severity),
+		      nm_severity_name(finding->severity), t->plain, t->bold, rule->id, t->plain);
 	nm_buf_printf(&t->buf, "      Does not hold: %s.\n", rule->title);
 	for (size_t i = 0; i < finding->field_count; i++)
 		put_field(t, &finding->fields[i]);
@@ -96,8 +96,9 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
 	if (vcpu->is_not_nested)
-		nm_buf_puts(&t->buf,
-			    "  The vCPU has no nested state: there is nothing to judge.\n");
+		nm_buf_puts(
+			&t->buf,
+			"  The vCPU has no nested state: its registers and events are judged.\n");
 }
 
 static void put_items(struct text *t, uint64_t items)

@@ -54,6 +54,8 @@ static enum nm_consequence wakes(const struct nestmig_ctx *ctx)
 	case NM_MP_HALTED:
 	case NM_MP_RESET_HOLD:
 		return is_woken(ctx) ? NM_CONSEQUENCE_NONE : NM_CONSEQUENCE_WAITS;
+	case NM_MP_SIPI_RECEIVED:
+		return NM_CONSEQUENCE_SIPI_STARTS;
 	default:
 		return NM_CONSEQUENCE_NONE;
 	}
@@ -65,7 +67,7 @@ static enum nm_consequence leaves_l2(const struct nestmig_ctx *ctx)
 	if (nm_init_pending(ctx)) {
 		if (intercepts(ctx, VMCB12_INTERCEPT3_INIT))
 			return NM_CONSEQUENCE_LEAVES_L2;
-		return nm_gif(ctx) ? NM_CONSEQUENCE_INIT_RESETS : NM_CONSEQUENCE_NONE;
+		return NM_CONSEQUENCE_INIT_RESETS;
 	}
 	if (nm_exc_pending(ctx))
 		return nm_exc_exits(ctx) ? NM_CONSEQUENCE_LEAVES_L2 : NM_CONSEQUENCE_NONE;
@@ -86,6 +88,19 @@ static bool is_late(const struct nestmig_ctx *ctx)
 	return nm_run_pending(ctx) || (nm_reinjects(ctx) && !nm_exc_pending(ctx));
 }
 
+/* The stage after which the vCPU takes its turn. SMM and a clear GIF hold an INIT back until the
+ * handler or L1 lets it in. */
+static enum nm_stage stage_of(enum nm_consequence turn, const struct nestmig_ctx *ctx)
+{
+	if (turn == NM_CONSEQUENCE_INIT_RESETS && nm_in_smm(ctx))
+		return NM_STAGE_RSM_ENTRY;
+	if (turn == NM_CONSEQUENCE_INIT_RESETS && !nm_gif(ctx))
+		return NM_STAGE_EXECUTION;
+	if (nm_consequences[turn].stage == NM_STAGE_EVENTS && is_late(ctx))
+		return NM_STAGE_HARDWARE_ENTRY;
+	return nm_consequences[turn].stage;
+}
+
 enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
@@ -99,7 +114,7 @@ enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 		return turn;
 	if (ctx->svm_l2)
 		return leaves_l2(ctx);
-	if (init_is_open(ctx))
+	if (nm_init_pending(ctx))
 		return NM_CONSEQUENCE_INIT_RESETS;
 	if (smi_is_open(ctx) && !nm_reinjects(ctx) && !nm_exc_pending(ctx))
 		return NM_CONSEQUENCE_ENTERS_SMM;
@@ -110,12 +125,10 @@ bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
 		  const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	enum nm_stage stage = nm_consequences[consequence].stage;
-	enum nm_stage from = nm_consequences[turn].stage;
+	enum nm_stage from = stage_of(turn, ctx);
 
-	if (turn == NM_CONSEQUENCE_NONE)
+	if (turn == NM_CONSEQUENCE_NONE || turn == NM_CONSEQUENCE_SIPI_STARTS)
 		return false;
-	if (from == NM_STAGE_EVENTS && is_late(ctx))
-		from = NM_STAGE_HARDWARE_ENTRY;
 	if (order->rank[stage] <= order->rank[from])
 		return false;
 	/* L2's exit to L1 comes, only sooner. */

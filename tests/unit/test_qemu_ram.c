@@ -276,13 +276,22 @@ static void some_copies(int which)
 		put_be(&ram, 0, 2);
 		full_page(0x5000, NULL, 1);
 		break;
-	default: /* never */
+	case 9: /* never */
 		full_page(0x6000, "pc.ram", 1);
+		break;
+	case 10: /* QEMU 8.1 writes this for nothing */
+		full_page(0x5000, "pc.ram", 1);
+		put_be(&ram, 0x200, 8);
+		full_page(0x6000, NULL, 2);
+		break;
+	default: /* with multifd, what is written later than zeros goes another way */
+		fill_page(0x5000, "pc.ram", 0);
+		put_be(&ram, 0x200, 8);
 	}
 }
 
-static const enum last lasts[] = {LAST_PAGE, LAST_PAGE, LAST_PAGE, LAST_FILL, LAST_PAGE,
-				  LAST_PAGE, LAST_NONE, LAST_NONE, LAST_PAGE, LAST_NONE};
+static const enum last lasts[] = {LAST_PAGE, LAST_PAGE, LAST_PAGE, LAST_FILL, LAST_PAGE, LAST_PAGE,
+				  LAST_NONE, LAST_NONE, LAST_PAGE, LAST_NONE, LAST_PAGE, LAST_NONE};
 
 START_TEST(the_last_copy_counts)
 {
@@ -364,8 +373,8 @@ static void not_understood(int which)
 		record(0x6000, F_PACKED, NULL);
 		put_be(&ram, 0xffffffff, 4);
 		break;
-	case 11: /* pages go another way (multifd) */
-		put_be(&ram, 0x200, 8);
+	case 11: /* pages come from elsewhere (RDMA) */
+		put_be(&ram, 0x080, 8);
 		break;
 	default: /* a list of blocks once more */
 		put_be(&ram, 0x4000 | 0x004, 8);
