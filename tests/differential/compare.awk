@@ -71,6 +71,8 @@ function has_resumed(key, follows, seen, details,   user) {
 	# a later VMRUN of L1, which L2 has called
 	if (seen == "svm-exit-err" && details ~ /calls=[1-9]/ && user != "nobody")
 		return 1
+	if (seen == "fail-entry" && follows == "RSM_LOSES_L1" && details ~ /counts=[1-9]/)
+		return 1
 	if (follows != "ACCEPTED")
 		return is_astray(seen)
 	if (user == "nobody")
