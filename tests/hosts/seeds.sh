@@ -37,6 +37,7 @@ declare -A places=(
 	[vmcb_cr4]=$(vmcb 0x548) [vmcb_cr3]=$(vmcb 0x550) [vmcb_cr0]=$(vmcb 0x558)
 	[vmcb_dr7]=$(vmcb 0x560) [vmcb_dr6]=$(vmcb 0x568)
 	[smram_efer]=$(smram 0x7ed0) [smram_cr4]=$(smram 0x7f48) [smram_cr0]=$(smram 0x7f58)
+	[smram32_cr0]=$(smram 0x7ffc)
 	[smram_dr7]=$(smram 0x7f60) [smram_dr6]=$(smram 0x7f68)
 	[ctl_intercept_exceptions]="vcpu0/nested_state $((128 + 0x008))"
 	# struct kvm_vcpu_events
@@ -61,6 +62,12 @@ start_case() {
 poke() {
 	[ -n "${places[$1]:-}" ] || fail "seeds name $1, which is no place"
 	echo "poke ${places[$1]} $2" >>"$case_file"
+}
+
+# In QEMU's order: nested state before events.
+in_qemu_order() {
+	printf 'restore_order KVM_SET_CPUID2,KVM_SET_SREGS2,KVM_SET_NESTED_STATE,KVM_SET_REGS,KVM_SET_XSAVE,%s\n' \
+		KVM_SET_MSRS,KVM_SET_VCPU_EVENTS,KVM_SET_MP_STATE,KVM_SET_DEBUGREGS >>"$case_file"
 }
 
 # The kernel warns (once a boot, so this case runs alone).
