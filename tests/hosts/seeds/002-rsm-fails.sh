@@ -54,3 +54,15 @@ on smm-l1-long-nonp
 start_case 002-in-l1-good resumes
 start_case 002-in-l1-cr0-nw-without-cd shutdown
 poke smram_cr0 330001a0
+
+# L1 does not intercept SHUTDOWN
+on smm-l2-long-nonp-noshutdown
+start_case 002-noshutdown-good resumes
+start_case 002-noshutdown-cr0-nw-without-cd shutdown
+poke smram_cr0 330001a0
+
+# KVM's 32-bit map, on a vCPU without long mode
+on smm-plain-legacy
+start_case 002-map32-good resumes
+start_case 002-map32-cr0-nw-without-cd shutdown
+poke smram32_cr0 330001a0
