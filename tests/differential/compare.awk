@@ -10,7 +10,7 @@
 # succeed, and if nothing was changed that L2 or L1 execute with, nothing but "resumes" will do; if only L1
 # can trip, L2 must have counted. What L2 or L1 do with registers, tables or events that are not their own
 # is not foretold: they may go astray.
-# "unknown" is left open; more than `limit` percent (5) of that is a failure, and so is a case that was not tried.
+# "unknown" is left open, and so is an outcome before which a rule that could not be judged may come; more than `limit` percent (5) of that is a failure, and so is a case that was not tried.
 
 BEGIN {
 	if (!limit)
@@ -142,7 +142,7 @@ FILENAME ~ /\.seen$/ {
 	seen = normal(seen)
 	rules = part(line[key], "rules")
 	note_rules(rules " " part(line[key], "also"), broken)
-	if (verdict[key] == "unknown") {
+	if (verdict[key] == "unknown" || part(line[key], "certain") == "no") {
 		open++
 		note_rules(part(line[key], "open") == "" ? "(nothing)" : part(line[key], "open"), open_rules)
 		next
