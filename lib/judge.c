@@ -13,6 +13,8 @@
 
 /* ---- What predicates get --------------------------------------------------------------------- */
 
+#define NM_SMM_ENTRY 0x8000 /* from SMBASE: where the handler starts */
+
 /* The top of the RAM that is known: a guest that uses it has at least that physical width. */
 static uint8_t ram_bits(const struct nestmig_state *state)
 {
@@ -63,20 +65,43 @@ static enum nestmig_backed page_backed(const struct nestmig_state *state, uint64
 	return nm_state_backed(state, gpa & VMCB12_PAGE_MASK, 4096);
 }
 
-/* In SMM: where RSM reads, and what the image that it loads leads to. */
+/* Are the entry point of the handler and the save area RAM, with the SMBASE that RSM loads? */
+static enum nestmig_backed next_smi_backed(const struct nestmig_state *state,
+					   const struct nestmig_vcpu_view *v, enum smram_map map)
+{
+	uint64_t smbase = map == SMRAM_MAP_64 ? smram64_smbase(v->smram) : smram32_smbase(v->smram);
+	enum nestmig_backed entry, area;
+
+	if (map == SMRAM_MAP_UNKNOWN)
+		return NESTMIG_BACKED_UNKNOWN;
+	entry = nm_state_backed_smm(state, smbase + NM_SMM_ENTRY, 1);
+	area = nm_state_backed_smm(state, smbase + NESTMIG_SMRAM_BASE, NESTMIG_SMRAM_SIZE);
+	return entry == NESTMIG_BACKED_YES ? area : entry;
+}
+
+/* In SMM: what the image that RSM loads leads to. */
 static void find_smm_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 			     const struct nm_vcpu *vcpu)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 	uint64_t efer = 0, cr0 = 0, cr3 = 0, cr4 = 0;
 
-	if (v->have & NESTMIG_HAVE(SMBASE))
-		ctx->mem.smram = nm_state_backed_smm(state, v->smbase + NESTMIG_SMRAM_BASE,
-						     NESTMIG_SMRAM_SIZE);
 	if (!(v->have & NESTMIG_HAVE(SMRAM)))
 		return;
 	ctx->mem.smm_vmcb12 = page_backed(state, smram64_svm_guest_vmcb(v->smram));
-	if (nm_rsm_paging(v, &efer, &cr0, &cr3, &cr4) && nm_uses_pdptes(efer, cr0, cr4))
+	if (v->have & NESTMIG_HAVE(HSAVE))
+		ctx->mem.hsave_cr3 = page_backed(state, vmcb12_save_cr3(v->hsave));
+	ctx->mem.smm_next = next_smi_backed(state, v, smram_map_of_cpuid(&v->cpuid));
+	if (v->have & NESTMIG_HAVE(SMM_VMCB12)) {
+		ctx->mem.smm_msrpm = nm_state_backed(
+			state, vmcb12_msrpm_base_pa(v->smm_vmcb12) & VMCB12_PAGE_MASK,
+			VMCB12_MSRPM_SIZE);
+		ctx->mem.smm_ncr3 = page_backed(state, vmcb12_nested_cr3(v->smm_vmcb12));
+	}
+	if (!nm_rsm_paging(v, &efer, &cr0, &cr3, &cr4))
+		return;
+	ctx->mem.rsm_cr3 = page_backed(state, cr3);
+	if (nm_uses_pdptes(efer, cr0, cr4))
 		ctx->mem.rsm_pdptrs_ok =
 			pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_RSM], cr3, &ctx->lim);
 }
@@ -111,6 +136,9 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 		mem->vmcb12 = page_backed(state, v->nested.vmcb_pa);
 	if (v->have & NESTMIG_HAVE(SREGS))
 		find_cr3_backing(ctx, state, vcpu, in_smm);
+	if (v->have & NESTMIG_HAVE(SMBASE))
+		mem->smram = nm_state_backed_smm(state, v->smbase + NESTMIG_SMRAM_BASE,
+						 NESTMIG_SMRAM_SIZE);
 	if (in_smm)
 		find_smm_backing(ctx, state, vcpu);
 	if (!(v->have & NESTMIG_HAVE(VMCB12)))
@@ -125,6 +153,8 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						vmcb12_save_cr3(page), &ctx->lim);
 }
 
+#define EVENTS_VALID_SMM 0x8 /* KVM_VCPUEVENT_VALID_SMM */
+
 enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
 
 static enum applies is_svm(const struct nestmig_vcpu_view *v)
@@ -136,6 +166,12 @@ static enum applies is_svm(const struct nestmig_vcpu_view *v)
 	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
 		return APPLIES_NO;
 	return APPLIES_UNKNOWN;
+}
+
+/* Without its flag KVM_SET_VCPU_EVENTS leaves the SMM bit alone. */
+static bool is_in_smm(const struct nestmig_vcpu_view *v)
+{
+	return v->events.smi_smm && (v->events.flags & EVENTS_VALID_SMM);
 }
 
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
@@ -178,7 +214,7 @@ static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ct
 	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
 		return APPLIES_UNKNOWN;
 	if (when == NM_WHEN_SMM)
-		return ctx->v->events.smi_smm ? APPLIES_YES : APPLIES_NO;
+		return is_in_smm(ctx->v) ? APPLIES_YES : APPLIES_NO;
 	if (ctx->no_nested)
 		return APPLIES_NO;
 	if (when == NM_WHEN_NESTED)
@@ -296,8 +332,8 @@ static bool finding_before(const struct nm_finding *a, const struct nm_finding *
 	uint8_t rank_a = order->rank[nm_consequences[a->consequence].stage];
 	uint8_t rank_b = order->rank[nm_consequences[b->consequence].stage];
 
-	if (a->rule->severity != b->rule->severity)
-		return a->rule->severity < b->rule->severity;
+	if (a->severity != b->severity)
+		return a->severity < b->severity;
 	return rank_a < rank_b;
 }
 
@@ -320,13 +356,23 @@ static unsigned count_bits(const uint64_t *bitmap)
 	return count;
 }
 
+/* An error that this kernel lets pass, where others do not, is a warning here. */
+static enum nm_severity severity_here(const struct nm_rule *rule, enum nm_consequence consequence)
+{
+	if (rule->severity == NM_SEVERITY_ERROR && consequence == NM_CONSEQUENCE_ACCEPTED)
+		return NM_SEVERITY_WARNING;
+	return rule->severity;
+}
+
 static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
 		    const struct nm_vcpu *vcpu, const struct nm_order *order,
 		    const uint64_t *broken, const uint64_t *unknown)
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
-		bool is_error = rule->severity == NM_SEVERITY_ERROR;
+		enum nm_consequence consequence = nm_rule_consequence(rule, ctx, order);
+		enum nm_severity severity = severity_here(rule, consequence);
+		bool is_error = severity == NM_SEVERITY_ERROR;
 
 		if (nm_rule_bit(unknown, i)) {
 			report->undecided[report->undecided_count++] = (struct nm_undecided){
@@ -335,9 +381,9 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 				report->verdict = NESTMIG_VERDICT_UNKNOWN;
 		}
 		if (nm_rule_bit(broken, i)) {
-			struct nm_finding finding = {.rule = rule};
+			struct nm_finding finding = {
+				.rule = rule, .severity = severity, .consequence = consequence};
 
-			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);
 			add_finding(report, &finding, order);
 			if (is_error)

@@ -86,6 +86,7 @@ struct nm_shown_field {
 
 struct nm_finding {
 	const struct nm_rule *rule;
+	enum nm_severity severity; /* on this kernel */
 	enum nm_consequence consequence;
 	struct nm_shown_field fields[NM_FINDING_FIELDS];
 	size_t field_count;

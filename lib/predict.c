@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "vmcb/vmcb12.h"
+#include "smram/predicates.h"
 
 /* Is this what ends a restore, whatever an ioctl before it has done without failing? */
 static bool is_refusal(const struct nm_consequence_row *row)
@@ -54,6 +54,53 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
+/* The same for the L2 that RSM has entered, with the L1 that it took from the host save area. */
+static enum nm_consequence rsm_by_intercept(enum nm_consequence open, const struct nestmig_ctx *ctx,
+					    enum nm_consequence to_l1, enum nm_consequence shutdown)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+	const uint8_t *vmcb12 = v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL;
+	enum nm_consequence consequence = by_intercept(open, vmcb12, to_l1, shutdown);
+
+	return consequence == to_l1 && !nm_parked_l1_is_sound(ctx) ? open : consequence;
+}
+
+/*
+ * A failure of RSM after it has entered L2 again is one of L2 up to 6.11; later kernels, and 6.12 with
+ * its backports, leave L2 first (emulator_leave_smm).
+ */
+static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
+{
+	enum nm_rsm_path path = nm_rsm_path(ctx);
+	enum nm_consequence in_l2;
+
+	if (path == NM_RSM_TO_L1 || path == NM_RSM_STOPS || ctx->h->kernel >= NESTMIG_KERNEL(6, 12))
+		return NM_CONSEQUENCE_RSM_SHUTDOWN;
+	if (path == NM_RSM_OPEN)
+		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
+	in_l2 = rsm_by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, ctx,
+				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
+				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+	if (!ctx->h->kernel && in_l2 == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1)
+		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
+	return in_l2;
+}
+
+static enum nm_consequence rsm_entry_refused(const struct nestmig_ctx *ctx)
+{
+	switch (nm_rsm_path(ctx)) {
+	case NM_RSM_TO_L1:
+		return NM_CONSEQUENCE_RSM_FAIL_ENTRY;
+	case NM_RSM_TO_L2:
+		return nm_parked_l1_is_sound(ctx) ? NM_CONSEQUENCE_RSM_SVM_EXIT_ERR
+						  : NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
+	case NM_RSM_STOPS:
+		return NM_CONSEQUENCE_RSM_SHUTDOWN;
+	default:
+		return NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
+	}
+}
+
 /* A root that is not RAM is a triple fault beforehand where KVM shadows the page tables: L1's nested
  * ones always, those of a CR3 with npt=0. */
 static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
@@ -95,11 +142,16 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 		return triple_fault(v, ctx->no_nested);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
+	case NM_CONSEQUENCE_RSM_LOAD_FAILS:
+		return rsm_load_fails(ctx);
 	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:
-		return by_intercept(consequence,
-				    v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL,
-				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
-				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+		return rsm_by_intercept(consequence, ctx, NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
+					NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+	case NM_CONSEQUENCE_RSM_ROOT_L2:
+		return rsm_by_intercept(consequence, ctx, NM_CONSEQUENCE_RSM_ROOT_TO_L1,
+					NM_CONSEQUENCE_RSM_ROOT_SHUTDOWN);
+	case NM_CONSEQUENCE_RSM_ENTRY_REFUSED:
+		return rsm_entry_refused(ctx);
 	default:
 		return consequence;
 	}
@@ -109,7 +161,10 @@ bool nm_is_open(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2 ||
-	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2;
+	       consequence == NM_CONSEQUENCE_RSM_LOAD_FAILS ||
+	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
+	       consequence == NM_CONSEQUENCE_RSM_ROOT_L2 ||
+	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,

@@ -94,7 +94,7 @@ static json_t *finding_json(const struct nm_finding *finding)
 {
 	const struct nm_consequence_row *row = &nm_consequences[finding->consequence];
 	json_t *json = json_pack("{s:s, s:s, s:s}", "rule", finding->rule->id, "severity",
-				 nm_severity_name(finding->rule->severity), "stage",
+				 nm_severity_name(finding->severity), "stage",
 				 nm_stage_name(row->stage));
 
 	if (!json || !nm_json_consequence(json, row) ||

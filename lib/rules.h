@@ -10,7 +10,8 @@
  * ident      names the predicate rule_<ident> and the enum value NESTMIG_RULE_<ident>
  * id         the stable id; ids are sorted in the file and never reused
  * title      what must hold, one sentence
- * severity   ERROR, WARNING or NOTE: only an ERROR makes a verdict fail
+ * severity   ERROR, WARNING or NOTE: only an ERROR makes a verdict fail, and on a kernel that lets it
+ *            pass (ACCEPTED) it is a WARNING
  * when       WHEN_ALWAYS, WHEN_L2 (GUEST_MODE set), WHEN_L1, ...: elsewhere the rule does not apply
  * inputs     NESTMIG_HAVE bits; with any of them absent the rule is unknown
  * may_read   NESTMIG_HAVE bits of what the predicate asks for only if the inputs do not decide: it
@@ -106,10 +107,13 @@ extern const struct nm_consequence_row nm_consequences[NM_CONSEQUENCES];
 const char *nm_stage_name(enum nm_stage stage);
 const char *nm_severity_name(enum nm_severity severity);
 
-/* The inputs of a rule, with the header of the nested state where `when` asks for it. */
+/* The inputs of a rule, with what `when` asks for: the events, or the header of the nested state. */
 static inline uint64_t nm_rule_inputs(const struct nm_rule *rule)
 {
-	return rule->inputs | (rule->when == NM_WHEN_ALWAYS ? 0 : NESTMIG_HAVE(NESTED));
+	if (rule->when == NM_WHEN_ALWAYS)
+		return rule->inputs;
+	return rule->inputs |
+	       (rule->when == NM_WHEN_SMM ? NESTMIG_HAVE(EVENTS) : NESTMIG_HAVE(NESTED));
 }
 
 /* The rule with this id, or NULL. */

@@ -199,7 +199,11 @@ enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_
 struct nestmig_backing {
 	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
 	enum nestmig_backed smram, smm_vmcb12, rsm_pdptrs_ok;
-	enum nestmig_backed cr3; /* the page of the live CR3 */
+	/* The page of the CR3 that RSM loads; of the VMCB12 that it enters L2 from, the MSR map and the
+	 * root of nested paging; the next SMI's handler and save area. */
+	enum nestmig_backed rsm_cr3, smm_msrpm, smm_ncr3, smm_next;
+	enum nestmig_backed hsave_cr3; /* the page of the CR3 of the L1 that is parked there */
+	enum nestmig_backed cr3;       /* the page of the live CR3 */
 	/* Of PAE paging: all pages that present page-directory pointers name. */
 	enum nestmig_backed cr3_pdptes, ncr3_pdptes, host_pdptes;
 	enum nestmig_backed host_cr3;    /* the page of L1's CR3 in the blob */

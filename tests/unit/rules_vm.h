@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A healthy SVM guest in L2 that the tests of rules start from, and how they change it. */
+/* A healthy SVM guest, in L2 or in SMM, that the tests of rules start from, and how they change it. */
 #ifndef NESTMIG_RULES_VM_H
 #define NESTMIG_RULES_VM_H
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "judge.h"
+#include "smram/smram.h"
 #include "source.h"
 #include "vmcb/vmcb12.h"
 
@@ -15,6 +16,7 @@
 #define RAM_BACKED 0x4000000
 
 /* Where things are in guest memory; those of a genuine guest. */
+#define GPA_SMBASE 0x30000
 #define GPA_L2_CR3 0x101000
 #define GPA_HSAVE  0x109000
 #define GPA_VMCB   0x10a000
@@ -35,13 +37,16 @@ struct vm {
 	struct nestmig_host_view host;
 	struct nm_order order;
 	uint8_t page[KVMNS_VMCB_SIZE];
-	uint8_t *ram; /* RAM_SIZE bytes */
+	uint8_t image[NESTMIG_SMRAM_SIZE], hsave[KVMNS_VMCB_SIZE]; /* in SMM */
+	uint8_t *ram;                                              /* RAM_SIZE bytes */
 };
 
 /* One change of a value. */
 enum place {
 	PLACE_END,
 	PLACE_PAGE,
+	PLACE_IMAGE,
+	PLACE_HSAVE,
 	PLACE_VIEW,
 	PLACE_HOST,
 	PLACE_RAM,
@@ -65,13 +70,29 @@ enum vmcb12_width {
 #undef VMCB_FIELD
 };
 
+/* Widths of the fields of an SMRAM image. */
+enum smram_width {
+#define SMRAM_FIELD(map, offset, width, ident, name, loaded) SMRAM_WIDTH_##map##_##ident = (width),
+#include "smram/layout.def"
+#undef SMRAM_FIELD
+};
+
 #define MEMBER_SIZE(type, member) sizeof(((type *)0)->member)
 
-/* Pokes: a field of the VMCB12, a member of the vCPU's or the host's view, 8 bytes of guest memory,
- * an item that is absent. */
+/* Pokes: a field of the VMCB12 (in SMM of the one that RSM enters L2 from), of the SMRAM image in the 64-bit
+ * map, of the page at VM_HSAVE_PA, a member of the vCPU's or the host's view, 8 bytes of guest memory, an
+ * item that is absent. */
 #define PAGE(ident, value)                                                                         \
 	{                                                                                          \
 		PLACE_PAGE, VMCB12_OFFSET_##ident, VMCB12_WIDTH_##ident, value                     \
+	}
+#define IMAGE(ident, value)                                                                        \
+	{                                                                                          \
+		PLACE_IMAGE, SMRAM64_OFFSET_##ident, SMRAM_WIDTH_smram64_##ident, value            \
+	}
+#define HSAVE(ident, value)                                                                        \
+	{                                                                                          \
+		PLACE_HSAVE, VMCB12_OFFSET_##ident, VMCB12_WIDTH_##ident, value                    \
 	}
 #define VIEW(member, value)                                                                        \
 	{                                                                                          \
@@ -141,6 +162,8 @@ static void lack(struct vm *vm, unsigned item)
 	if (item == NESTMIG_ITEM_HOST_KERNEL)
 		vm->host.kernel = 0;
 	if (item == NESTMIG_ITEM_MEMORY) {
+		vm->vcpu.view.have &=
+			~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE));
 		vm->state.memory_known = false;
 		vm->state.extent_count = 0;
 	}
@@ -160,6 +183,12 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 		switch (p->place) {
 		case PLACE_PAGE:
 			put(vm->page + p->offset, p->width, p->value);
+			break;
+		case PLACE_IMAGE:
+			put(vm->image + p->offset, p->width, p->value);
+			break;
+		case PLACE_HSAVE:
+			put(vm->hsave + p->offset, p->width, p->value);
 			break;
 		case PLACE_VIEW:
 			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);
@@ -231,6 +260,29 @@ static void fill_page(struct vm *vm)
 	vm_poke(vm, fields);
 }
 
+/* A save area of a 64-bit L1. */
+static void fill_image(struct vm *vm)
+{
+	static const struct poke fields[] = {
+		IMAGE(cs_attributes, 0x209b),
+		IMAGE(ss_attributes, 0xc093),
+		IMAGE(tr_attributes, 0x8b),
+		IMAGE(efer, 0x500),
+		IMAGE(revision, SMRAM64_REVISION),
+		IMAGE(smbase, GPA_SMBASE),
+		IMAGE(cr4, 0x620),
+		IMAGE(cr3, GPA_L2_CR3),
+		IMAGE(cr0, 0x80000033),
+		IMAGE(dr7, 0x400),
+		IMAGE(dr6, 0xffff0ff0),
+		IMAGE(rflags, 0x2),
+		IMAGE(rip, 0x1000de),
+		{0},
+	};
+
+	vm_poke(vm, fields);
+}
+
 static void fill_view(struct vm *vm)
 {
 	struct nestmig_vcpu_view *v = &vm->vcpu.view;
@@ -240,7 +292,7 @@ static void fill_view(struct vm *vm)
 		  NESTMIG_HAVE(REGS) | NESTMIG_HAVE(EVENTS) | NESTMIG_HAVE(DEBUGREGS) |
 		  NESTMIG_HAVE(MP_STATE) | NESTMIG_HAVE(HSAVE_PA) | NESTMIG_HAVE(CPUID) |
 		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(ERROR_CODE) | NESTMIG_HAVE(INT_SHADOW) |
-		  NESTMIG_HAVE(VM_CAPS);
+		  NESTMIG_HAVE(VM_CAPS) | NESTMIG_HAVE(SMBASE) | NESTMIG_HAVE(SMRAM);
 	v->vm_caps =
 		NESTMIG_VM_EXCEPTION_PAYLOAD | NESTMIG_VM_TRIPLE_FAULT_EVENT | NESTMIG_VM_IRQCHIP;
 	v->nested.flags = KVMNS_GUEST_MODE | KVMNS_GIF_SET;
@@ -262,6 +314,8 @@ static void fill_view(struct vm *vm)
 	v->debugregs.dr6 = 0xffff0ff0;
 	v->debugregs.dr7 = 0x400;
 	v->hsave_pa = GPA_HSAVE;
+	v->smbase = GPA_SMBASE;
+	v->smram = vm->image;
 	v->cpuid = healthy_cpuid;
 }
 
@@ -289,6 +343,7 @@ static void vm_new(struct vm *vm)
 	if (!vm->ram || nm_source_memory(vm->ram, RAM_SIZE, &source, NULL))
 		abort();
 	fill_page(vm);
+	fill_image(vm);
 	/* L1's own copy; what is poked into the blob is not in it. */
 	memcpy(vm->ram + GPA_VMCB, vm->page, sizeof(vm->page));
 	fill_view(vm);
@@ -303,6 +358,55 @@ static void vm_new(struct vm *vm)
 	vm->state.extent_count = 2;
 	vm->state.memory_known = true;
 	nm_order_parse(NULL, &vm->order);
+}
+
+/* What KVM's SMI in L2 adds: L2 in the VMCB12, L1 in the host save area. */
+static inline void fill_smm(struct vm *vm)
+{
+	static const struct poke fields[] = {
+		IMAGE(efer, 0x1500),
+		IMAGE(svm_guest_flag, 1),
+		IMAGE(svm_guest_vmcb, GPA_VMCB),
+		PAGE(exit_code, 0xf0000000),
+		PAGE(save_cs_attrib, 0x29b),
+		PAGE(save_cr4, 0x620),
+		PAGE(save_cr3, GPA_L2_CR3),
+		PAGE(save_cr0, 0x80000033),
+		PAGE(save_rip, 0x1000de),
+		{0},
+	};
+
+	memcpy(vm->hsave, vm->page, sizeof(vm->hsave));
+	vm_poke(vm, fields);
+}
+
+/* The same guest in the SMM handler, which an SMI in L2 has started. */
+static inline void vm_enter_smm(struct vm *vm)
+{
+	struct nestmig_vcpu_view *v = &vm->vcpu.view;
+
+	fill_smm(vm);
+	v->have &= ~NESTMIG_HAVE(VMCB12);
+	v->have |= NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE);
+	v->vmcb12 = NULL;
+	v->smm_vmcb12 = vm->page;
+	v->hsave = vm->hsave;
+	v->nested.flags = v->nested.stored_flags = KVMNS_GIF_SET;
+	v->nested.size = KVMNS_HEADER_SIZE;
+	v->nested.vmcb_pa = 0;
+	v->sregs.cr0 = 0x10032;
+	v->sregs.cr4 = 0;
+	v->sregs.efer = 0;
+	v->sregs.cs = (struct nestmig_segment){.base = GPA_SMBASE,
+					       .limit = 0xffffffff,
+					       .selector = GPA_SMBASE >> 4,
+					       .type = 3,
+					       .present = 1,
+					       .s = 1,
+					       .g = 1};
+	v->regs.rip = 0x8000;
+	v->events.smi_smm = 1;
+	v->events.nmi_masked = 1;
 }
 
 static void vm_free(struct vm *vm)

@@ -86,20 +86,15 @@ START_TEST(triple_faults_go_by_intercept)
 {
 	static const uint32_t word3 = 1U << 31;
 	static const struct nm_rule in_l2 = {.before = NM_CONSEQUENCE_TRIPLE_FAULT_L2};
-	static const struct nm_rule by_rsm = {.before = NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2};
 	static const struct {
 		uint64_t flags, intercepts;
 		bool has_page;
-		enum nm_consequence in_l2, by_rsm;
+		enum nm_consequence in_l2;
 	} rows[] = {
-		{KVMNS_GUEST_MODE, word3, true, NM_CONSEQUENCE_TRIPLE_FAULT_TO_L1,
-		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1},
-		{KVMNS_GUEST_MODE, ~word3, true, NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN,
-		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN},
-		{KVMNS_GUEST_MODE, word3, false, NM_CONSEQUENCE_TRIPLE_FAULT_L2,
-		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2},
-		{0, word3, false, NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN,
-		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2},
+		{KVMNS_GUEST_MODE, word3, true, NM_CONSEQUENCE_TRIPLE_FAULT_TO_L1},
+		{KVMNS_GUEST_MODE, ~word3, true, NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN},
+		{KVMNS_GUEST_MODE, word3, false, NM_CONSEQUENCE_TRIPLE_FAULT_L2},
+		{0, word3, false, NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -113,15 +108,11 @@ START_TEST(triple_faults_go_by_intercept)
 		vm_new(&vm);
 		vm_poke(&vm, pokes);
 		v = &vm.vcpu.view;
-		v->smm_vmcb12 = vm.page;
-		v->have |= NESTMIG_HAVE(SMM_VMCB12);
 		if (!rows[i].has_page)
-			v->have &= ~(NESTMIG_HAVE(VMCB12) | NESTMIG_HAVE(SMM_VMCB12));
+			v->have &= ~NESTMIG_HAVE(VMCB12);
 		vm_judge(&vm, &judged);
 		ck_assert_int_eq(nm_rule_consequence(&in_l2, &judged.ctx, &vm.order),
 				 rows[i].in_l2);
-		ck_assert_int_eq(nm_rule_consequence(&by_rsm, &judged.ctx, &vm.order),
-				 rows[i].by_rsm);
 		ck_assert_int_eq(nm_is_open(rows[i].in_l2), !rows[i].has_page && rows[i].flags);
 		vm_free(&vm);
 	}

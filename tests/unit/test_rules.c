@@ -119,13 +119,21 @@ static bool is_related(const struct rule_case *one, unsigned rule)
 	return one->rule == rule;
 }
 
+/* The healthy guest that the case of a rule starts from. */
+static void vm_for(struct vm *vm, const struct nm_rule *rule)
+{
+	vm_new(vm);
+	if (rule->when == NM_WHEN_SMM)
+		vm_enter_smm(vm);
+}
+
 START_TEST(rule_breaks)
 {
 	const struct rule_case *one = case_of((unsigned)_i);
 	struct judged judged;
 	struct vm vm;
 
-	vm_new(&vm);
+	vm_for(&vm, &nm_rules[_i]);
 	vm_poke(&vm, one->breaks);
 	vm_judge(&vm, &judged);
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
@@ -155,7 +163,7 @@ START_TEST(rule_holds)
 	struct judged judged;
 	struct vm vm;
 
-	vm_new(&vm);
+	vm_for(&vm, rule);
 	vm_poke(&vm, one->holds);
 	vm_judge(&vm, &judged);
 	ck_assert_msg(!nm_rule_bit(judged.broken, one->rule), "%s is broken", rule->id);
@@ -183,7 +191,7 @@ START_TEST(rule_lacks_inputs)
 
 		if (!is_input && !(rule->may_read >> item & 1))
 			continue;
-		vm_new(&vm);
+		vm_for(&vm, rule);
 		vm_poke(&vm, is_input ? one->holds : one->breaks);
 		vm_poke(&vm, lack);
 		vm_judge(&vm, &judged);
@@ -212,6 +220,8 @@ START_TEST(healthy_guest_is_ok)
 		struct vm vm;
 
 		vm_new(&vm);
+		if (_i)
+			vm_enter_smm(&vm);
 		vm.host.kernel = kernels[k];
 		vm_judge(&vm, &judged);
 		for (unsigned i = 0; i < NESTMIG_RULES; i++) {
@@ -267,7 +277,7 @@ int main(void)
 	tcase_add_test(table, ids_are_sorted_and_unique);
 	tcase_add_test(table, catalogue_is_covered);
 	tcase_add_test(table, rows_are_complete);
-	tcase_add_test(table, healthy_guest_is_ok);
+	tcase_add_loop_test(table, healthy_guest_is_ok, 0, 2); /* in L2, in SMM */
 	tcase_add_test(table, nothing_known_is_unknown);
 	tcase_add_test(table, no_nested_state_in_a_stream_is_ok);
 	suite_add_tcase(suite, table);
