@@ -230,49 +230,66 @@ static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ct
 	return APPLIES_NO;
 }
 
-/* Is there a kernel on which nothing follows from a broken rule? Then the kernel matters first. */
-static bool depends_on_kernel(const struct nm_rule *rule)
+/* Does nothing follow from a broken rule on this kernel, or (0) on some kernel? */
+static bool is_void(const struct nm_rule_core *rule, uint32_t kernel)
 {
-	return rule->before == NM_CONSEQUENCE_NONE ||
-	       (rule->changed && rule->after == NM_CONSEQUENCE_NONE);
+	if (!rule->changed)
+		return rule->none_before;
+	if (!kernel)
+		return rule->none_before || rule->none_after;
+	return kernel < rule->changed ? rule->none_before : rule->none_after;
 }
 
-static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies applies,
-				   const struct nestmig_ctx *ctx, const struct nm_order *order)
+static enum nestmig_holds evaluate(const struct nm_rule_core *rule, enum applies applies,
+				   uint64_t have, const struct nestmig_ctx *ctx)
 {
-	uint64_t have = ctx->v->have | ctx->h->have;
-	bool none = false;
 	enum nestmig_holds holds;
+	bool none;
 
 	if (applies == APPLIES_NO)
 		return NESTMIG_HOLDS;
-	if (depends_on_kernel(rule))
-		none = nm_rule_consequence(rule, ctx, order) == NM_CONSEQUENCE_NONE;
+	none = is_void(rule, ctx->h->kernel);
 	if (none && ctx->h->kernel)
 		return NESTMIG_HOLDS;
 	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
 		return NESTMIG_UNKNOWN;
 	holds = rule->predicate(ctx);
-	if (holds == NESTMIG_BROKEN && (none || nm_is_open(nm_rule_consequence(rule, ctx, order))))
-		return NESTMIG_UNKNOWN;
-	return holds;
+	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
+}
+
+/* A broken rule of which it is not known what follows becomes unknown. */
+static enum nestmig_holds settle(unsigned rule, const struct nestmig_ctx *ctx,
+				 const struct nm_order *order)
+{
+	enum nm_consequence consequence = nm_rule_consequence(&nm_rules[rule], ctx, order);
+
+	return nm_is_open(consequence) ? NESTMIG_UNKNOWN : NESTMIG_BROKEN;
 }
 
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown)
 {
+	uint64_t have = ctx->v->have | ctx->h->have;
 	enum applies applies[NM_WHENS];
 
 	for (unsigned when = 0; when < NM_WHENS; when++)
 		applies[when] = applies_when((enum nm_when)when, ctx);
-	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
-	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
-	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
-		enum nestmig_holds holds =
-			evaluate(&nm_rules[i], applies[nm_rules[i].when], ctx, order);
+	for (unsigned word = 0; word < NM_RULE_WORDS; word++) {
+		uint64_t broken = 0, unknown = 0;
 
-		ret_broken[i / 64] |= (uint64_t)(holds == NESTMIG_BROKEN) << (i % 64);
-		ret_unknown[i / 64] |= (uint64_t)(holds == NESTMIG_UNKNOWN) << (i % 64);
+		for (unsigned i = word * 64; i < word * 64 + 64 && i < NESTMIG_RULES; i++) {
+			const struct nm_rule_core *rule = &nm_rule_cores[i];
+			enum nestmig_holds holds = evaluate(rule, applies[rule->when], have, ctx);
+
+			if (holds == NESTMIG_HOLDS)
+				continue;
+			if (holds == NESTMIG_BROKEN)
+				holds = settle(i, ctx, order);
+			broken |= (uint64_t)(holds == NESTMIG_BROKEN) << (i % 64);
+			unknown |= (uint64_t)(holds == NESTMIG_UNKNOWN) << (i % 64);
+		}
+		ret_broken[word] = broken;
+		ret_unknown[word] = unknown;
 	}
 }
 

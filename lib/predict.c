@@ -214,6 +214,10 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		enum nm_consequence consequence;
 
+		if (!broken[i / 64]) {
+			i |= 63; /* nothing in this word */
+			continue;
+		}
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
