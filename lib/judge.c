@@ -155,17 +155,15 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 
 #define EVENTS_VALID_SMM 0x8 /* KVM_VCPUEVENT_VALID_SMM */
 
-enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
-
-static enum applies is_svm(const struct nestmig_vcpu_view *v)
+static enum nm_applies is_svm(const struct nestmig_vcpu_view *v)
 {
 	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
 
 	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
-		return APPLIES_YES;
+		return NM_APPLIES_YES;
 	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
-		return APPLIES_NO;
-	return APPLIES_UNKNOWN;
+		return NM_APPLIES_NO;
+	return NM_APPLIES_UNKNOWN;
 }
 
 /* Without its flag KVM_SET_VCPU_EVENTS leaves the SMM bit alone. */
@@ -193,7 +191,7 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	ret_ctx->is_qemu = vcpu->qemu.present;
 	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
 			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
-			  is_svm(&vcpu->view) == APPLIES_YES;
+			  is_svm(&vcpu->view) == NM_APPLIES_YES;
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
@@ -205,91 +203,56 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 /* ---- Evaluation ------------------------------------------------------------------------------ */
 
 /* Whether rules of one kind of `when` apply to this vCPU. */
-static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
+static enum nm_applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
 {
-	enum applies svm = is_svm(ctx->v);
+	enum nm_applies svm = is_svm(ctx->v);
 
 	if (when == NM_WHEN_ALWAYS)
-		return APPLIES_YES;
+		return NM_APPLIES_YES;
 	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
-		return APPLIES_UNKNOWN;
+		return NM_APPLIES_UNKNOWN;
 	if (when == NM_WHEN_SMM)
-		return is_in_smm(ctx->v) ? APPLIES_YES : APPLIES_NO;
+		return is_in_smm(ctx->v) ? NM_APPLIES_YES : NM_APPLIES_NO;
 	if (ctx->no_nested)
-		return APPLIES_NO;
+		return NM_APPLIES_NO;
 	if (when == NM_WHEN_NESTED)
-		return APPLIES_YES;
-	if (svm == APPLIES_NO)
-		return APPLIES_NO;
+		return NM_APPLIES_YES;
+	if (svm == NM_APPLIES_NO)
+		return NM_APPLIES_NO;
 	if (when == NM_WHEN_SVM)
 		return svm;
 	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
-		return APPLIES_UNKNOWN;
+		return NM_APPLIES_UNKNOWN;
 	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (when == NM_WHEN_L1))
 		return svm;
-	return APPLIES_NO;
+	return NM_APPLIES_NO;
 }
 
-/* Does nothing follow from a broken rule on this kernel, or (0) on some kernel? */
-static bool is_void(const struct nm_rule_core *rule, uint32_t kernel)
+/* Is it known what follows from a broken rule? Else it becomes unknown. */
+static bool is_settled(unsigned rule, const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
-	if (!rule->changed)
-		return rule->none_before;
-	if (!kernel)
-		return rule->none_before || rule->none_after;
-	return kernel < rule->changed ? rule->none_before : rule->none_after;
-}
-
-static enum nestmig_holds evaluate(const struct nm_rule_core *rule, enum applies applies,
-				   uint64_t have, const struct nestmig_ctx *ctx)
-{
-	enum nestmig_holds holds;
-	bool none;
-
-	if (applies == APPLIES_NO)
-		return NESTMIG_HOLDS;
-	none = is_void(rule, ctx->h->kernel);
-	if (none && ctx->h->kernel)
-		return NESTMIG_HOLDS;
-	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
-		return NESTMIG_UNKNOWN;
-	holds = rule->predicate(ctx);
-	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
-}
-
-/* A broken rule of which it is not known what follows becomes unknown. */
-static enum nestmig_holds settle(unsigned rule, const struct nestmig_ctx *ctx,
-				 const struct nm_order *order)
-{
-	enum nm_consequence consequence = nm_rule_consequence(&nm_rules[rule], ctx, order);
-
-	return nm_is_open(consequence) ? NESTMIG_UNKNOWN : NESTMIG_BROKEN;
+	return !nm_is_open(nm_rule_consequence(&nm_rules[rule], ctx, order));
 }
 
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown)
 {
-	uint64_t have = ctx->v->have | ctx->h->have;
-	enum applies applies[NM_WHENS];
+	uint8_t applies[NM_WHENS];
 
 	for (unsigned when = 0; when < NM_WHENS; when++)
 		applies[when] = applies_when((enum nm_when)when, ctx);
-	for (unsigned word = 0; word < NM_RULE_WORDS; word++) {
-		uint64_t broken = 0, unknown = 0;
+	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
+	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
+	nm_evaluate(ctx, applies, ret_broken, ret_unknown);
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		for (unsigned i = word * 64; i < word * 64 + 64 && i < NESTMIG_RULES; i++) {
-			const struct nm_rule_core *rule = &nm_rule_cores[i];
-			enum nestmig_holds holds = evaluate(rule, applies[rule->when], have, ctx);
-
-			if (holds == NESTMIG_HOLDS)
-				continue;
-			if (holds == NESTMIG_BROKEN)
-				holds = settle(i, ctx, order);
-			broken |= (uint64_t)(holds == NESTMIG_BROKEN) << (i % 64);
-			unknown |= (uint64_t)(holds == NESTMIG_UNKNOWN) << (i % 64);
+		if (!ret_broken[i / 64])
+			i |= 63; /* nothing in this word */
+		else if ((ret_broken[i / 64] & bit) && !is_settled(i, ctx, order)) {
+			ret_broken[i / 64] &= ~bit;
+			ret_unknown[i / 64] |= bit;
 		}
-		ret_broken[word] = broken;
-		ret_unknown[word] = unknown;
 	}
 }
 
@@ -414,7 +377,7 @@ static const char *no_rules_for(const struct nestmig_vcpu_view *v)
 {
 	if (!(v->have & NESTMIG_HAVE(NESTED)))
 		return NULL;
-	return is_svm(v) == APPLIES_NO ? "VMX state" : NULL;
+	return is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
 }
 
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,

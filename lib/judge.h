@@ -41,6 +41,14 @@ void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);
 
+/* Whether the rules of one kind of `when` apply to a vCPU. */
+enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
+
+/* The part of it that calls the predicates: sets the bits of the rules that are broken and of those
+ * that are unknown; applies has an nm_applies for each `when` (evaluate.c). */
+void nm_evaluate(const struct nestmig_ctx *ctx, const uint8_t applies[NM_WHENS], uint64_t *broken,
+		 uint64_t *unknown);
+
 /*
  * What follows on the host of the context where a rule is broken. If its kernel is not known and it
  * matters: what comes first in the order, or NONE if it is NONE on some kernels. A row that goes by

@@ -33,21 +33,6 @@ const struct nm_rule nm_rules[] = {
 #undef RULE
 };
 
-const struct nm_rule_core nm_rule_cores[] = {
-#define RULE(ident, id_, title_, group_, severity_, when_, inputs_, may_read_, fields_, before_,   \
-	     changed_, after_, reference_, cause_, remedy_)                                        \
-	{                                                                                          \
-		.inputs = inputs_,                                                                 \
-		.predicate = rule_##ident,                                                         \
-		.changed = changed_,                                                               \
-		.when = NM_##when_,                                                                \
-		.none_before = NM_CONSEQUENCE_##before_ == NM_CONSEQUENCE_NONE,                    \
-		.none_after = NM_CONSEQUENCE_##after_ == NM_CONSEQUENCE_NONE,                      \
-	},
-#include "rules.def"
-#undef RULE
-};
-
 const size_t nm_rule_count = sizeof(nm_rules) / sizeof(nm_rules[0]);
 
 const struct nm_consequence_row nm_consequences[NM_CONSEQUENCES] = {

@@ -83,16 +83,6 @@ struct nm_rule {
 	nm_predicate *predicate;
 };
 
-/* What judging reads of each rule, close together: the texts would fill the cache. */
-struct nm_rule_core {
-	uint64_t inputs;
-	nm_predicate *predicate;
-	uint32_t changed;
-	uint8_t when;
-	bool none_before,
-		none_after; /* nothing follows on kernels before `changed`, from then on */
-};
-
 /* One value a row: NESTMIG_RULE_<ident>, the index in nm_rules. */
 enum nestmig_rule {
 #define RULE(ident, ...) NESTMIG_RULE_##ident,
@@ -111,7 +101,6 @@ static inline bool nm_rule_bit(const uint64_t *bitmap, unsigned rule)
 
 /* All rules, sorted by id. */
 extern const struct nm_rule nm_rules[];
-extern const struct nm_rule_core nm_rule_cores[];
 extern const size_t nm_rule_count;
 extern const struct nm_consequence_row nm_consequences[NM_CONSEQUENCES];
 
