@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * judge STATE [PROFILE]: full judgements of one vCPU a second on one core (context, all rules,
- * prediction), and the ratio to memcpy of the bytes judged, measured in turns in the same run.
+ * judge STATE [PROFILE]: full judgements of the first vCPU a second on one core (context, all rules,
+ * prediction), and the ratio to memcpy of the bytes judged, measured in turns in the same run. Fails if
+ * a judgement allocates memory.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +13,71 @@
 #include "host.h"
 #include "judge.h"
 
-#define ROUNDS   5
-#define PER_TURN 200000
+#define ROUNDS   9
+#define PER_TURN 50000
 
+/* ---- Counting allocations -------------------------------------------------------------------- */
+
+static unsigned long allocations;
+
+/* The linker puts these in the way of every call in this program (--wrap). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	allocations++;
+	return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	allocations++;
+	return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	allocations++;
+	return __real_realloc(old, size);
+}
+
+/* ---- What is measured ------------------------------------------------------------------------ */
+
+/* All that rules read of a vCPU. */
 struct bytes {
 	struct nestmig_vcpu_view view;
-	uint8_t vmcb12[KVMNS_VMCB_SIZE];
+	uint8_t vmcb12[KVMNS_VMCB_SIZE], smram[NESTMIG_SMRAM_SIZE], smm_vmcb12[KVMNS_VMCB_SIZE],
+		hsave[KVMNS_VMCB_SIZE];
 };
+
+/* Packs what there is and returns how much: absent items are not copied either. */
+static size_t pack(const struct nestmig_vcpu_view *view, uint8_t *out)
+{
+	const struct {
+		const uint8_t *bytes;
+		size_t size;
+	} parts[] = {
+		{(const uint8_t *)view, sizeof(*view)},
+		{view->vmcb12, KVMNS_VMCB_SIZE},
+		{view->smram, NESTMIG_SMRAM_SIZE},
+		{view->smm_vmcb12, KVMNS_VMCB_SIZE},
+		{view->events.smi_smm ? view->hsave : NULL, KVMNS_VMCB_SIZE},
+	};
+	size_t size = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (!parts[i].bytes)
+			continue;
+		memcpy(out + size, parts[i].bytes, parts[i].size);
+		size += parts[i].size;
+	}
+	return size;
+}
 
 static enum nm_consequence judge_once(const struct nestmig_state *state,
 				      const struct nestmig_host_view *host,
@@ -44,15 +104,53 @@ static double time_judging(const struct nestmig_state *state, const struct nestm
 	return (now() - start) / PER_TURN;
 }
 
-static double time_copying(const struct bytes *from, struct bytes *to)
+static double time_copying(const uint8_t *from, uint8_t *to, size_t size)
 {
 	double start = now();
 
 	for (int i = 0; i < PER_TURN; i++) {
-		memcpy(to, from, sizeof(*to));
+		memcpy(to, from, size);
 		__asm__ volatile("" : : "r"(to) : "memory");
 	}
 	return (now() - start) / PER_TURN;
+}
+
+/* Bytes in use: what libc itself allocates (strdup) does not pass the linker's wraps. */
+static size_t in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static int measure(const struct nestmig_state *state, const struct nestmig_host *host,
+		   uint8_t *from, uint8_t *to)
+{
+	size_t size = pack(&state->vcpus[0].view, from), before;
+	double judging = 1, copying = 1;
+	unsigned long counted;
+	struct nm_order order;
+
+	nm_order_parse(state->restore_order, &order);
+	counted = allocations;
+	before = in_use();
+	for (int i = 0; i < ROUNDS; i++) {
+		double j = time_judging(state, host ? &host->view : NULL, &order);
+		double c = time_copying(from, to, size);
+
+		judging = j < judging ? j : judging;
+		copying = c < copying ? c : copying;
+	}
+	if (allocations != counted || in_use() != before) {
+		fprintf(stderr, "bench-judge: judging allocates memory: %lu times in %d\n",
+			allocations - counted, ROUNDS * PER_TURN);
+		return 1;
+	}
+	printf("vCPU in %s, %zu rules: %.0f judgements/s, %.0f ns each; memcpy of the same %zu "
+	       "bytes %.0f ns; ratio %.1f; no allocation\n",
+	       nm_vcpu_mode(&state->vcpus[0]), nm_rule_count, 1 / judging, judging * 1e9, size,
+	       copying * 1e9, judging / copying);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -60,31 +158,20 @@ int main(int argc, char **argv)
 	struct nestmig_state *state = NULL;
 	struct nestmig_host *host = NULL;
 	struct nestmig_detail detail = {0};
-	struct bytes *from = calloc(1, sizeof(*from)), *to = calloc(1, sizeof(*to));
-	double judging = 1, copying = 1;
-	struct nm_order order;
+	uint8_t *from = malloc(sizeof(struct bytes)), *to = malloc(sizeof(struct bytes));
+	int status = 2;
 
 	if (argc < 2 || nestmig_state_read(argv[1], 0, &state, &detail) ||
-	    (argc > 2 && nestmig_host_load(argv[2], &host, &detail)) || !from || !to) {
+	    (argc > 2 && nestmig_host_load(argv[2], &host, &detail)) || !from || !to ||
+	    state->vcpu_count == 0)
 		fprintf(stderr, "bench-judge: give STATE and PROFILE: %s\n", detail.text);
-		return 2;
-	}
-	nm_order_parse(state->restore_order, &order);
-	from->view = state->vcpus[0].view;
-	for (int i = 0; i < ROUNDS; i++) {
-		double j = time_judging(state, host ? &host->view : NULL, &order);
-		double c = time_copying(from, to);
-
-		judging = j < judging ? j : judging;
-		copying = c < copying ? c : copying;
-	}
-	printf("%zu rules: %.0f judgements/s, %.0f ns each; memcpy of the same %zu bytes %.0f ns; "
-	       "ratio %.1f\n",
-	       nm_rule_count, 1 / judging, judging * 1e9, sizeof(*from), copying * 1e9,
-	       judging / copying);
+	else if (allocations == 0)
+		fprintf(stderr, "bench-judge: allocations are not counted\n");
+	else
+		status = measure(state, host, from, to);
 	nestmig_host_free(host);
 	nestmig_state_free(state);
 	free(from);
 	free(to);
-	return 0;
+	return status;
 }

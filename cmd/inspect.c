@@ -15,7 +15,7 @@ struct inspect {
 	const char *file, *field, *raw;
 	int vcpu;
 	unsigned read_flags;
-	bool json, has_vcpu, lists_fields;
+	bool json, smram, has_vcpu, lists_fields;
 };
 
 static enum nestmig_error print_field(const struct inspect *i, const struct nestmig_state *state,
@@ -59,8 +59,14 @@ static enum nestmig_error print_raw(const struct inspect *i, const struct nestmi
 static enum nestmig_error print_all(const struct inspect *i, const struct nestmig_state *state)
 {
 	char *text = NULL;
-	enum nestmig_error error = i->json ? nestmig_inspect_json(state, &text)
-					   : nestmig_inspect_text(state, cli_colour(), &text);
+	enum nestmig_error error;
+
+	if (i->smram)
+		error = i->json ? nestmig_inspect_smram_json(state, &text)
+				: nestmig_inspect_smram_text(state, cli_colour(), &text);
+	else
+		error = i->json ? nestmig_inspect_json(state, &text)
+				: nestmig_inspect_text(state, cli_colour(), &text);
 
 	if (!error)
 		cli_print(text);
@@ -87,20 +93,27 @@ static int list_fields(bool json)
 
 static int parse(struct inspect *i, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"field", required_argument, NULL, 'f'}, {"raw", required_argument, NULL, 'R'},
-		{"fields", no_argument, NULL, 'F'},      {"vcpu", required_argument, NULL, 'c'},
-		{"skip-ram", no_argument, NULL, 'r'},    {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},        {0}};
+	static const struct option options[] = {{"field", required_argument, NULL, 'f'},
+						{"raw", required_argument, NULL, 'R'},
+						{"fields", no_argument, NULL, 'F'},
+						{"vcpu", required_argument, NULL, 'c'},
+						{"skip-ram", no_argument, NULL, 'r'},
+						{"json", no_argument, NULL, 'j'},
+						{"smram", no_argument, NULL, 'S'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:R:c:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:R:Sc:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			i->field = optarg;
 			break;
 		case 'R':
 			i->raw = optarg;
+			break;
+		case 'S':
+			i->smram = true;
 			break;
 		case 'F':
 			i->lists_fields = true;
@@ -130,6 +143,8 @@ static int parse(struct inspect *i, int argc, char **argv)
 		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
 	if (i->field && i->raw)
 		return cli_usage_error(i->self, "--field and --raw exclude each other");
+	if (i->smram && (i->field || i->raw))
+		return cli_usage_error(i->self, "--smram goes without --field and --raw");
 	if (i->raw && i->json)
 		return cli_usage_error(i->self, "--raw and --json exclude each other");
 	if (optind + 1 != argc)

@@ -8,6 +8,7 @@
 
 #define RAM_MEM_SIZE 0x004
 #define VGA_WINDOW   0xa0000
+#define VGA_END      0xc0000
 #define END_OF_PAM   0x100000
 
 /*
@@ -22,16 +23,25 @@ static uint64_t surely_low(const char *machine, uint64_t size)
 	return size < lowmem ? size : lowmem;
 }
 
-/* The first low bytes, but for the VGA window and what PAM registers may turn into ROM. */
+/*
+ * The first low bytes, but for the VGA window and what PAM registers may turn into ROM. A vCPU in SMM
+ * sees RAM where the VGA window is (compatible SMRAM), which is where SeaBIOS puts its SMBASE.
+ */
 static enum nestmig_error add_low(struct nestmig_state *state, uint64_t low,
 				  struct nestmig_detail *detail)
 {
-	struct nm_extent first = {.size = low < VGA_WINDOW ? low : VGA_WINDOW};
-	struct nm_extent rest = {.gpa = END_OF_PAM,
-				 .size = low < END_OF_PAM ? 0 : low - END_OF_PAM};
-	enum nestmig_error error = nm_state_add_extent(state, first, detail);
+	uint64_t window = low < VGA_WINDOW ? low : VGA_WINDOW;
+	uint64_t smram = low < VGA_END ? low : VGA_END;
+	const struct nm_extent extents[] = {
+		{.size = window},
+		{.gpa = END_OF_PAM, .size = low < END_OF_PAM ? 0 : low - END_OF_PAM},
+		{.gpa = window, .size = smram - window, .smm_only = true},
+	};
+	enum nestmig_error error = NESTMIG_OK;
 
-	return error ? error : nm_state_add_extent(state, rest, detail);
+	for (size_t i = 0; i < sizeof(extents) / sizeof(extents[0]) && !error; i++)
+		error = nm_state_add_extent(state, extents[i], detail);
+	return error;
 }
 
 /* Reads past "u8 length, name"; false if it does not fit. */
@@ -57,7 +67,7 @@ static bool block_name(struct qemu_span span, size_t *at, char name[256])
 static enum nestmig_error take_ram(struct nestmig_state *state, struct qemu_span span, size_t at,
 				   struct nestmig_detail *detail)
 {
-	uint64_t total, sum = 0;
+	uint64_t total, sum = 0, size = 0;
 	char name[256];
 
 	if (span.size - at < 8)
@@ -76,9 +86,14 @@ static enum nestmig_error take_ram(struct nestmig_state *state, struct qemu_span
 					  "RAM block %s is larger than all RAM together", name);
 		sum += used;
 		if (strcmp(name, "pc.ram") == 0)
-			return add_low(state, surely_low(state->machine, used), detail);
+			size = used;
 	}
-	return NESTMIG_OK;
+	/* Behind the last block stand the records. */
+	if (size && sum == total) {
+		state->ram_section.offset = span.offset + at;
+		state->find_pages = qemu_find_pages;
+	}
+	return size ? add_low(state, surely_low(state->machine, size), detail) : NESTMIG_OK;
 }
 
 /* The configuration section: be32 length, machine name; then subsections, which are skipped when
@@ -108,5 +123,6 @@ enum nestmig_error qemu_head_parse(struct nestmig_state *state, struct qemu_span
 		return NESTMIG_OK;
 	if (strncmp(state->machine, "pc-", 3) != 0)
 		return NESTMIG_OK;
+	state->ram_section.id = nm_be32(head.bytes + at + 1);
 	return take_ram(state, head, at + 17, detail);
 }

@@ -14,6 +14,8 @@
 /* Element types (QEMU_VM_* of migration/savevm.h). */
 #define QEMU_VM_EOF            0x00
 #define QEMU_VM_SECTION_START  0x01
+#define QEMU_VM_SECTION_PART   0x02
+#define QEMU_VM_SECTION_END    0x03
 #define QEMU_VM_SECTION_FULL   0x04
 #define QEMU_VM_SUBSECTION     0x05
 #define QEMU_VM_VMDESCRIPTION  0x06
@@ -81,6 +83,14 @@ NESTMIG_CHECKED enum nestmig_error qemu_cpu_finish(struct nm_vcpu *vcpu,
  * is not there, or in a form that is not known, stays unknown. Errors: FORMAT, LIMIT, NOMEM. */
 NESTMIG_CHECKED enum nestmig_error
 qemu_head_parse(struct nestmig_state *state, struct qemu_span head, struct nestmig_detail *detail);
+
+/*
+ * Goes through the RAM of the stream for pages of guest memory: state->find_pages (state.h). Below
+ * 4 GiB an address in guest RAM is its place in the RAM block, whatever the guest sees there.
+ */
+NESTMIG_CHECKED enum nestmig_error qemu_find_pages(const struct nestmig_state *state,
+						   struct nm_page *pages, size_t count,
+						   struct nestmig_detail *detail);
 
 /* Reads a section header at the start of span. false if there is none. */
 bool qemu_section_header(struct qemu_span span, struct qemu_section *ret_section);

@@ -33,6 +33,9 @@ static const struct {
 
 const struct nm_bit *nm_bits_of(const char *field)
 {
+	/* Another VMCB12 of the same form. */
+	if (strncmp(field, "smm_vmcb12.", strlen("smm_vmcb12.")) == 0)
+		field += strlen("smm_");
 	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
 		if (strcmp(uses[i].field, field) == 0)
 			return uses[i].bits;

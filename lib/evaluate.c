@@ -1,56 +1,173 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Calls every predicate. The rows are written out as code, so that each predicate is inlined with its
- * inputs and kernels as constants: some ten instructions a rule, no table to read and no call.
+ * Evaluating every rule for one vCPU. The rows become straight code, by what they apply to: no row is
+ * read and no pointer followed for a rule that holds.
  */
+#include <string.h>
+
 #include "judge.h"
 #include "smram/predicates.h"
 #include "vcpu/predicates.h"
 #include "vmcb/predicates.h"
 
-/* Does nothing follow from a broken rule on this kernel, or (0) on some kernel? */
-static inline bool is_void(uint32_t kernel, bool none_before, uint32_t changed, bool none_after)
+#define ALWAYS_INLINE    static inline __attribute__((always_inline))
+
+#define EVENTS_VALID_SMM 0x8 /* KVM_VCPUEVENT_VALID_SMM */
+
+enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *v)
 {
-	if (!changed)
-		return none_before;
-	if (!kernel)
-		return none_before || none_after;
-	return kernel < changed ? none_before : none_after;
+	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
+
+	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
+		return NM_APPLIES_YES;
+	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
+		return NM_APPLIES_NO;
+	return NM_APPLIES_UNKNOWN;
 }
 
-static inline enum nestmig_holds evaluate(nm_predicate *predicate, const struct nestmig_ctx *ctx,
-					  uint8_t applies, bool has_inputs, bool none)
+/* Without its flag KVM_SET_VCPU_EVENTS leaves the SMM bit alone. */
+static enum nm_applies is_in_smm(const struct nestmig_vcpu_view *v)
 {
+	if (!(v->have & NESTMIG_HAVE(EVENTS)))
+		return NM_APPLIES_UNKNOWN;
+	return v->events.smi_smm && (v->events.flags & EVENTS_VALID_SMM) ? NM_APPLIES_YES
+									 : NM_APPLIES_NO;
+}
+
+/* Whether rules of one kind of `when` apply to this vCPU. */
+static enum nm_applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
+{
+	enum nm_applies svm = nm_is_svm(ctx->v);
+
+	if (when == NM_WHEN_ALWAYS)
+		return NM_APPLIES_YES;
+	if (when == NM_WHEN_SMM)
+		return is_in_smm(ctx->v);
+	if (ctx->no_nested)
+		return NM_APPLIES_NO;
+	if (when == NM_WHEN_NESTED)
+		return NM_APPLIES_YES;
+	if (svm == NM_APPLIES_NO || when == NM_WHEN_SVM)
+		return svm;
+	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
+		return NM_APPLIES_UNKNOWN;
+	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (when == NM_WHEN_L1))
+		return svm;
+	return NM_APPLIES_NO;
+}
+
+/* What is the same for all rules of one kind. */
+struct evaluation {
+	const struct nestmig_ctx *ctx;
+	const struct nm_order *order;
+	uint64_t have;
+	enum nm_applies applies;
+	uint64_t *broken, *unknown;
+};
+
+/* What of a row decides: constants wherever this is called. */
+struct row {
+	enum nestmig_rule rule;
+	uint64_t inputs;
+	enum nm_consequence before;
+	uint32_t changed;
+	enum nm_consequence after;
+	nm_predicate *predicate;
+};
+
+/* Does nothing follow on this kernel? If it is not known: does nothing follow on some? */
+ALWAYS_INLINE bool is_without_consequence(const struct row *row, uint32_t kernel)
+{
+	if (!row->changed)
+		return row->before == NM_CONSEQUENCE_NONE;
+	if (!kernel)
+		return row->before == NM_CONSEQUENCE_NONE || row->after == NM_CONSEQUENCE_NONE;
+	return (kernel < row->changed ? row->before : row->after) == NM_CONSEQUENCE_NONE;
+}
+
+ALWAYS_INLINE enum nestmig_holds evaluate(const struct evaluation *e, const struct row *row)
+{
+	uint32_t kernel = e->ctx->h->kernel;
+	bool none = is_without_consequence(row, kernel);
 	enum nestmig_holds holds;
 
-	if (applies == NM_APPLIES_NO || (none && ctx->h->kernel))
+	if (none && kernel)
 		return NESTMIG_HOLDS;
-	if (applies == NM_APPLIES_UNKNOWN || !has_inputs)
+	if (e->applies == NM_APPLIES_UNKNOWN || (e->have & row->inputs) != row->inputs)
 		return NESTMIG_UNKNOWN;
-	holds = predicate(ctx);
-	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
+	holds = row->predicate(e->ctx);
+	return holds == NESTMIG_BROKEN && none ? NESTMIG_UNKNOWN : holds;
 }
 
-static inline void put(unsigned rule, enum nestmig_holds holds, uint64_t *broken, uint64_t *unknown)
+/* A broken rule of which it is not known what follows is an unknown one. */
+static __attribute__((noinline, cold)) void mark(const struct evaluation *e, unsigned rule,
+						 enum nestmig_holds holds)
 {
-	if (holds != NESTMIG_HOLDS)
-		(holds == NESTMIG_BROKEN ? broken : unknown)[rule / 64] |= UINT64_C(1)
-									   << (rule % 64);
+	uint64_t bit = UINT64_C(1) << (rule % 64);
+
+	if (holds == NESTMIG_BROKEN &&
+	    !nm_is_open(nm_rule_consequence(&nm_rules[rule], e->ctx, e->order)))
+		e->broken[rule / 64] |= bit;
+	else
+		e->unknown[rule / 64] |= bit;
 }
 
-void nm_evaluate(const struct nestmig_ctx *ctx, const uint8_t applies[NM_WHENS], uint64_t *broken,
-		 uint64_t *unknown)
+ALWAYS_INLINE void judge_row(const struct evaluation *e, struct row row)
 {
-	uint64_t have = ctx->v->have | ctx->h->have;
-	uint32_t kernel = ctx->h->kernel;
+	enum nestmig_holds holds = evaluate(e, &row);
 
-#define RULE(ident, id, title, group, severity, when, inputs, may_read, fields, before, changed,   \
+	if (__builtin_expect(holds != NESTMIG_HOLDS, 0))
+		mark(e, row.rule, holds);
+}
+
+/* All rows of one kind; the others leave no code. */
+ALWAYS_INLINE void judge_when(enum nm_when when, const struct evaluation *e)
+{
+#define RULE(ident, id, title, group, severity, when_, inputs, may_read, fields, before, changed,  \
 	     after, reference, cause, remedy)                                                      \
-	put(NESTMIG_RULE_##ident,                                                                  \
-	    evaluate(rule_##ident, ctx, applies[NM_##when], (have & (inputs)) == (inputs),         \
-		     is_void(kernel, NM_CONSEQUENCE_##before == NM_CONSEQUENCE_NONE, changed,      \
-			     NM_CONSEQUENCE_##after == NM_CONSEQUENCE_NONE)),                      \
-	    broken, unknown);
+	if (when == NM_##when_)                                                                    \
+		judge_row(e, (struct row){NESTMIG_RULE_##ident, inputs, NM_CONSEQUENCE_##before,   \
+					  changed, NM_CONSEQUENCE_##after, rule_##ident});
 #include "rules.def"
 #undef RULE
+}
+
+/* Every kind of `when`. */
+#define KINDS(X)  X(ALWAYS) X(NESTED) X(SVM) X(L2) X(L1) X(SMM)
+#define ONE(name) +1
+_Static_assert(NM_WHENS == 0 KINDS(ONE), "a kind of rules would never be judged");
+#undef ONE
+
+void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
+		   uint64_t *ret_broken, uint64_t *ret_unknown)
+{
+	struct evaluation e = {.ctx = ctx,
+			       .order = order,
+			       .have = ctx->v->have | ctx->h->have,
+			       .broken = ret_broken,
+			       .unknown = ret_unknown};
+
+	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
+	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
+#define JUDGE(name)                                                                                \
+	e.applies = applies_when(NM_WHEN_##name, ctx);                                             \
+	if (e.applies != NM_APPLIES_NO)                                                            \
+		judge_when(NM_WHEN_##name, &e);
+	KINDS(JUDGE)
+#undef JUDGE
+}
+
+uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
+{
+	uint64_t have = ctx->v->have | ctx->h->have;
+	uint64_t missing = nm_rule_inputs(rule) & ~have;
+
+	if (missing)
+		return missing;
+	missing = rule->may_read & ~have;
+	if (!missing && rule->changed && !ctx->h->kernel)
+		missing = NESTMIG_HAVE(HOST_KERNEL);
+	/* All there: of memory only a part may be known, else nothing that can be given would
+	 * decide. */
+	return missing ? missing : rule->may_read & NESTMIG_HAVE(MEMORY);
 }

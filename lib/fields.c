@@ -319,6 +319,13 @@ enum nestmig_error nestmig_field(const struct nestmig_state *state, size_t vcpu,
 		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
 			       "there is no field \"%s\": `nestmig inspect --fields` lists them",
 			       name);
+	if (nm_vcpu_has(&state->vcpus[vcpu], UINT64_C(1) << field->item) &&
+	    !nm_field_present(&state->vcpus[vcpu], field))
+		return nm_fail(
+			detail, NESTMIG_ERR_NOT_FOUND,
+			"%s: there is no such field in the SMRAM of vCPU %u, a guest without "
+			"long mode",
+			name, state->vcpus[vcpu].id);
 	if (!nm_vcpu_field(&state->vcpus[vcpu], name, ret_value, ret_width, ret_offset))
 		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND, "%s: vCPU %u has no %s in this file",
 			       name, state->vcpus[vcpu].id, nm_item_name(field->item));

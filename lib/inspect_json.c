@@ -7,6 +7,7 @@
 
 #include "bits.h"
 #include "fields.h"
+#include "inspect_smram.h"
 #include "jsontext.h"
 #include "state.h"
 
@@ -21,7 +22,7 @@ static json_t *bit_names(const struct nm_bit *bits, uint64_t value)
 }
 
 /* Numbers are texts in hexadecimal: JSON readers lose 64-bit integers. */
-static json_t *field_json(const struct nm_vcpu *vcpu, const struct nm_field *field)
+json_t *nm_json_field(const struct nm_vcpu *vcpu, const struct nm_field *field)
 {
 	const struct nm_bit *bits = nm_bits_of(field->name);
 	uint64_t value = nm_field_value(vcpu, field);
@@ -52,7 +53,7 @@ static json_t *msrs_json(const struct nm_vcpu *vcpu)
 	return msrs;
 }
 
-static json_t *vcpu_json(const struct nm_vcpu *vcpu)
+static json_t *vcpu_json(const struct nestmig_state *state, const struct nm_vcpu *vcpu)
 {
 	json_t *fields = json_object(), *items = json_array();
 
@@ -63,14 +64,24 @@ static json_t *vcpu_json(const struct nm_vcpu *vcpu)
 		const struct nm_field *field = nm_field_at(i);
 
 		if (nm_field_present(vcpu, field) && field->kvm_width <= 8)
-			json_object_set_new(fields, field->name, field_json(vcpu, field));
+			json_object_set_new(fields, field->name, nm_json_field(vcpu, field));
 	}
-	return json_pack("{s:i, s:s, s:o, s:o, s:o}", "id", (int)vcpu->id, "mode",
+	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o}", "id", (int)vcpu->id, "mode",
 			 nm_vcpu_mode(vcpu), "items", items, "fields", fields, "msrs",
-			 msrs_json(vcpu));
+			 msrs_json(vcpu), "smram", nm_smram_json(state, vcpu));
 }
 
-enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state, char **ret_text)
+/* Only the SMRAM of a vCPU. */
+static json_t *vcpu_smram_json(const struct nestmig_state *state, const struct nm_vcpu *vcpu)
+{
+	return json_pack("{s:i, s:s, s:o}", "id", (int)vcpu->id, "mode", nm_vcpu_mode(vcpu),
+			 "smram", nm_smram_json(state, vcpu));
+}
+
+static enum nestmig_error document(const struct nestmig_state *state,
+				   json_t *(*of_vcpu)(const struct nestmig_state *state,
+						      const struct nm_vcpu *vcpu),
+				   char **ret_text)
 {
 	static const char *const vendors[] = {
 		[NESTMIG_VENDOR_INTEL] = "intel", [NESTMIG_VENDOR_AMD] = "amd"};
@@ -78,7 +89,7 @@ enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state, char 
 	char *text = NULL, *line = NULL;
 
 	for (size_t i = 0; i < state->vcpu_count; i++)
-		json_array_append_new(vcpus, vcpu_json(&state->vcpus[i]));
+		json_array_append_new(vcpus, of_vcpu(state, &state->vcpus[i]));
 	root = json_pack("{s:s, s:o, s:s, s:s?, s:s?, s:o}", "schema", "nestmig.inspect/1", "file",
 			 nm_json_text(state->path), "format", state->format, "vendor",
 			 vendors[state->vendor], "machine", state->machine, "vcpus", vcpus);
@@ -92,4 +103,14 @@ enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state, char 
 	free(text);
 	*ret_text = line;
 	return NESTMIG_OK;
+}
+
+enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state, char **ret_text)
+{
+	return document(state, vcpu_json, ret_text);
+}
+
+enum nestmig_error nestmig_inspect_smram_json(const struct nestmig_state *state, char **ret_text)
+{
+	return document(state, vcpu_smram_json, ret_text);
 }

@@ -5,30 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bits.h"
-#include "buf.h"
-#include "bytes.h"
-#include "fields.h"
+#include "inspect_text.h"
 #include "msrs.h"
-#include "state.h"
-
-struct text {
-	struct nm_buf buf;
-	const char *bold, *dim, *plain;
-};
+#include "smram/smram.h"
 
 static bool has(const struct nm_vcpu *vcpu, enum nestmig_item item)
 {
 	return nm_vcpu_has(vcpu, UINT64_C(1) << item);
 }
 
-static void heading(struct text *t, const char *what, const char *note)
+void nm_text_heading(struct nm_text *t, const char *what, const char *note)
 {
 	nm_buf_printf(&t->buf, "  %s%s%s%s%s\n", t->bold, what, t->plain, *note ? "  " : "", note);
 }
 
 /* A file name may hold anything: control characters become '?'. */
-static void put_foreign(struct text *t, const char *text)
+static void put_foreign(struct nm_text *t, const char *text)
 {
 	for (; *text; text++) {
 		char one[2] = {*text, 0};
@@ -39,8 +31,7 @@ static void put_foreign(struct text *t, const char *text)
 	}
 }
 
-/* The bits that are set, by name; bits without a name as one hexadecimal rest. */
-static void put_bits(struct text *t, const struct nm_bit *bits, uint64_t value)
+void nm_text_bits(struct nm_text *t, const struct nm_bit *bits, uint64_t value)
 {
 	for (; bits && bits->name; bits++) {
 		if (!(value >> bits->bit & 1))
@@ -53,9 +44,8 @@ static void put_bits(struct text *t, const struct nm_bit *bits, uint64_t value)
 		nm_buf_printf(&t->buf, " %s+0x%" PRIx64 "%s", t->dim, value, t->plain);
 }
 
-/* One field a line: name, value, bits. label is what is shown for the name. */
-static void put_field(struct text *t, const struct nm_vcpu *vcpu, const struct nm_field *field,
-		      const char *label)
+void nm_text_field(struct nm_text *t, const struct nm_vcpu *vcpu, const struct nm_field *field,
+		   const char *label)
 {
 	uint64_t value = nm_field_value(vcpu, field);
 	unsigned width = nm_field_width(vcpu, field);
@@ -64,13 +54,13 @@ static void put_field(struct text *t, const struct nm_vcpu *vcpu, const struct n
 	nm_buf_printf(&t->buf, "    %-22s 0x%0*" PRIx64, label, (int)(2 * width), value);
 	if (bits) {
 		nm_buf_puts(&t->buf, " ");
-		put_bits(t, bits, value);
+		nm_text_bits(t, bits, value);
 	}
 	nm_buf_puts(&t->buf, "\n");
 }
 
-static void put_named(struct text *t, const struct nm_vcpu *vcpu, const char *prefix,
-		      const char *const *names)
+void nm_text_named(struct nm_text *t, const struct nm_vcpu *vcpu, const char *prefix,
+		   const char *const *names)
 {
 	for (; *names; names++) {
 		const struct nm_field *field;
@@ -78,12 +68,12 @@ static void put_named(struct text *t, const struct nm_vcpu *vcpu, const char *pr
 
 		snprintf(name, sizeof(name), "%s%s", prefix, *names);
 		field = nm_field_find(name);
-		if (field && has(vcpu, field->item))
-			put_field(t, vcpu, field, *names);
+		if (field && nm_field_present(vcpu, field))
+			nm_text_field(t, vcpu, field, *names);
 	}
 }
 
-static void put_segment(struct text *t, const char *name, const struct nestmig_segment *s)
+void nm_text_segment(struct nm_text *t, const char *name, const struct nestmig_segment *s)
 {
 	nm_buf_printf(&t->buf,
 		      "    %-4s %04x      %016" PRIx64
@@ -92,27 +82,35 @@ static void put_segment(struct text *t, const char *name, const struct nestmig_s
 		      s->db, s->g, s->avl, s->unusable ? "  unusable" : "");
 }
 
-static void put_segments(struct text *t, const struct nestmig_sregs *sregs)
+void nm_text_segments_head(struct nm_text *t)
 {
-	heading(t, "segments", "");
+	nm_text_heading(t, "segments", "");
 	nm_buf_puts(&t->buf,
 		    "         selector  base              limit     type S  DPL  P  L  D/B G  "
 		    "AVL\n");
-	put_segment(t, "cs", &sregs->cs);
-	put_segment(t, "ds", &sregs->ds);
-	put_segment(t, "es", &sregs->es);
-	put_segment(t, "fs", &sregs->fs);
-	put_segment(t, "gs", &sregs->gs);
-	put_segment(t, "ss", &sregs->ss);
-	put_segment(t, "tr", &sregs->tr);
-	put_segment(t, "ldt", &sregs->ldt);
-	nm_buf_printf(&t->buf, "    gdt            %016" PRIx64 "  %08x\n", sregs->gdt.base,
-		      sregs->gdt.limit);
-	nm_buf_printf(&t->buf, "    idt            %016" PRIx64 "  %08x\n", sregs->idt.base,
-		      sregs->idt.limit);
 }
 
-static void put_registers(struct text *t, const struct nm_vcpu *vcpu)
+void nm_text_dtable(struct nm_text *t, const char *name, uint64_t base, uint32_t limit)
+{
+	nm_buf_printf(&t->buf, "    %-4s           %016" PRIx64 "  %08x\n", name, base, limit);
+}
+
+static void put_segments(struct nm_text *t, const struct nestmig_sregs *sregs)
+{
+	nm_text_segments_head(t);
+	nm_text_segment(t, "cs", &sregs->cs);
+	nm_text_segment(t, "ds", &sregs->ds);
+	nm_text_segment(t, "es", &sregs->es);
+	nm_text_segment(t, "fs", &sregs->fs);
+	nm_text_segment(t, "gs", &sregs->gs);
+	nm_text_segment(t, "ss", &sregs->ss);
+	nm_text_segment(t, "tr", &sregs->tr);
+	nm_text_segment(t, "ldt", &sregs->ldt);
+	nm_text_dtable(t, "gdt", sregs->gdt.base, sregs->gdt.limit);
+	nm_text_dtable(t, "idt", sregs->idt.base, sregs->idt.limit);
+}
+
+static void put_registers(struct nm_text *t, const struct nm_vcpu *vcpu)
 {
 	static const char *const control[] = {"cr0", "cr2",  "cr3",       "cr4",
 					      "cr8", "efer", "apic_base", NULL};
@@ -122,8 +120,8 @@ static void put_registers(struct text *t, const struct nm_vcpu *vcpu)
 	const struct nestmig_regs *r = &vcpu->view.regs;
 
 	if (has(vcpu, NESTMIG_ITEM_REGS)) {
-		heading(t, "registers", "");
-		put_named(t, vcpu, "regs.", rip);
+		nm_text_heading(t, "registers", "");
+		nm_text_named(t, vcpu, "regs.", rip);
 		nm_buf_printf(&t->buf,
 			      "    rax %016" PRIx64 "  rbx %016" PRIx64 "  rcx %016" PRIx64
 			      "  rdx %016" PRIx64 "\n"
@@ -138,18 +136,18 @@ static void put_registers(struct text *t, const struct nm_vcpu *vcpu)
 			      r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
 	}
 	if (has(vcpu, NESTMIG_ITEM_SREGS)) {
-		heading(t, "control registers", "");
-		put_named(t, vcpu, "sregs.", control);
-		put_named(t, vcpu, "sregs.", pdptrs);
+		nm_text_heading(t, "control registers", "");
+		nm_text_named(t, vcpu, "sregs.", control);
+		nm_text_named(t, vcpu, "sregs.", pdptrs);
 		put_segments(t, &vcpu->view.sregs);
 	}
 	if (has(vcpu, NESTMIG_ITEM_DEBUGREGS)) {
-		heading(t, "debug registers", "");
-		put_named(t, vcpu, "debugregs.", debug);
+		nm_text_heading(t, "debug registers", "");
+		nm_text_named(t, vcpu, "debugregs.", debug);
 	}
 }
 
-static void put_exception(struct text *t, const struct nm_vcpu *vcpu)
+static void put_exception(struct nm_text *t, const struct nm_vcpu *vcpu)
 {
 	const struct nestmig_events *e = &vcpu->view.events;
 
@@ -166,7 +164,7 @@ static void put_exception(struct text *t, const struct nm_vcpu *vcpu)
 	nm_buf_puts(&t->buf, "\n");
 }
 
-static void put_events(struct text *t, const struct nm_vcpu *vcpu)
+static void put_events(struct nm_text *t, const struct nm_vcpu *vcpu)
 {
 	const struct nestmig_events *e = &vcpu->view.events;
 	const struct {
@@ -187,7 +185,7 @@ static void put_events(struct text *t, const struct nm_vcpu *vcpu)
 
 	if (!has(vcpu, NESTMIG_ITEM_EVENTS))
 		return;
-	heading(t, "events", "");
+	nm_text_heading(t, "events", "");
 	before = t->buf.used;
 	put_exception(t, vcpu);
 	if (e->intr_injected)
@@ -200,11 +198,11 @@ static void put_events(struct text *t, const struct nm_vcpu *vcpu)
 		nm_buf_puts(&t->buf, "    none\n");
 }
 
-static void put_msrs(struct text *t, const struct nm_vcpu *vcpu)
+static void put_msrs(struct nm_text *t, const struct nm_vcpu *vcpu)
 {
 	if (!has(vcpu, NESTMIG_ITEM_MSRS))
 		return;
-	heading(t, "MSRs", "");
+	nm_text_heading(t, "MSRs", "");
 	for (size_t i = 0; i < vcpu->msr_count; i++)
 		nm_buf_printf(&t->buf, "    0x%08x %-15s 0x%016" PRIx64 "\n", vcpu->msrs[i].index,
 			      nm_msr_name(vcpu->msrs[i].index), vcpu->msrs[i].value);
@@ -222,7 +220,7 @@ static const char *format_name(uint16_t format)
 	}
 }
 
-static void put_nested(struct text *t, const struct nm_vcpu *vcpu)
+static void put_nested(struct nm_text *t, const struct nm_vcpu *vcpu)
 {
 	static const char *const svm[] = {"vmcb_pa", NULL};
 	static const char *const vmx[] = {"vmxon_pa", "vmcs12_pa", "smm_flags", "vmx_flags", NULL};
@@ -232,28 +230,27 @@ static void put_nested(struct text *t, const struct nm_vcpu *vcpu)
 		nm_buf_puts(&t->buf, "  no nested state in the file\n");
 		return;
 	}
-	heading(t, "nested_state", "");
+	nm_text_heading(t, "nested_state", "");
 	nm_buf_printf(&t->buf, "    format %s, size %u, flags 0x%04x ", format_name(nested->format),
 		      nested->size, nested->flags);
-	put_bits(t, nm_bits_of("nested_state.flags"), nested->flags);
+	nm_text_bits(t, nm_bits_of("nested_state.flags"), nested->flags);
 	nm_buf_puts(&t->buf, "\n");
 	if (nested->flags != nested->stored_flags)
 		nm_buf_printf(&t->buf,
 			      "    (the file says 0x%04x; QEMU takes GUEST_MODE and GIF_SET from "
 			      "hflags and hflags2)\n",
 			      nested->stored_flags);
-	put_named(t, vcpu, "nested_state.", nested->format == KVMNS_FORMAT_VMX ? vmx : svm);
+	nm_text_named(t, vcpu, "nested_state.", nested->format == KVMNS_FORMAT_VMX ? vmx : svm);
 }
 
-/* All fields of a page whose names start with prefix and that are not zero. */
-static void put_page(struct text *t, const struct nm_vcpu *vcpu, enum nestmig_item item,
-		     const char *prefix, const char *title, const char *note)
+void nm_text_page(struct nm_text *t, const struct nm_vcpu *vcpu, enum nestmig_item item,
+		  const char *prefix, const char *title, const char *note)
 {
 	size_t length = strlen(prefix), zero = 0;
 
 	if (!has(vcpu, item))
 		return;
-	heading(t, title, note);
+	nm_text_heading(t, title, note);
 	for (size_t i = 0; i < nm_field_count(); i++) {
 		const struct nm_field *field = nm_field_at(i);
 
@@ -261,30 +258,52 @@ static void put_page(struct text *t, const struct nm_vcpu *vcpu, enum nestmig_it
 		    field->kvm_width > 8)
 			continue;
 		if (nm_field_value(vcpu, field))
-			put_field(t, vcpu, field, field->name + length);
+			nm_text_field(t, vcpu, field, field->name + length);
 		else
 			zero++;
 	}
 	nm_buf_printf(&t->buf, "    %s%zu more fields are zero%s\n", t->dim, zero, t->plain);
 }
 
-static void put_vcpu(struct text *t, const struct nm_vcpu *vcpu)
+void nm_text_vcpu(struct nm_text *t, const struct nm_vcpu *vcpu)
 {
 	const char *mode = nm_vcpu_mode(vcpu);
 
 	nm_buf_printf(&t->buf, "%svCPU %u: %s%s%s\n", t->bold, vcpu->id, mode, t->plain,
 		      strcmp(mode, "L2") == 0 ? " (registers below are those of the nested guest)"
 					      : "");
+}
+
+/* In SMM the registers are those of the handler; what is interrupted is in SMRAM. */
+static void put_smram_hint(struct nm_text *t, const struct nm_vcpu *vcpu)
+{
+	const struct nestmig_vcpu_view *view = &vcpu->view;
+
+	if (!has(vcpu, NESTMIG_ITEM_EVENTS) || !view->events.smi_smm)
+		return;
+	nm_text_heading(t, "smram", "(what RSM will load)");
+	if (!has(vcpu, NESTMIG_ITEM_SMBASE))
+		nm_buf_puts(&t->buf, "    SMBASE is not in the file\n");
+	else
+		nm_buf_printf(&t->buf, "    at 0x%" PRIx64 ": %s\n",
+			      view->smbase + NESTMIG_SMRAM_BASE,
+			      has(vcpu, NESTMIG_ITEM_SMRAM) ? "see --smram" : "not in the file");
+}
+
+static void put_vcpu(struct nm_text *t, const struct nm_vcpu *vcpu)
+{
+	nm_text_vcpu(t, vcpu);
 	put_nested(t, vcpu);
 	put_registers(t, vcpu);
 	put_events(t, vcpu);
+	put_smram_hint(t, vcpu);
 	put_msrs(t, vcpu);
-	put_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.control.", "vmcb12 control area",
-		 "(L1's controls for L2)");
-	put_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.save.", "vmcb12 save area",
-		 "(in a KVM blob this is L1's own state, not L2's)");
-	put_page(t, vcpu, NESTMIG_ITEM_VMCS12, "vmcs12.", "vmcs12", "");
-	put_page(t, vcpu, NESTMIG_ITEM_SHADOW_VMCS12, "shadow_vmcs12.", "shadow vmcs12", "");
+	nm_text_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.control.", "vmcb12 control area",
+		     "(L1's controls for L2)");
+	nm_text_page(t, vcpu, NESTMIG_ITEM_VMCB12, "vmcb12.save.", "vmcb12 save area",
+		     "(in a KVM blob this is L1's own state, not L2's)");
+	nm_text_page(t, vcpu, NESTMIG_ITEM_VMCS12, "vmcs12.", "vmcs12", "");
+	nm_text_page(t, vcpu, NESTMIG_ITEM_SHADOW_VMCS12, "shadow_vmcs12.", "shadow vmcs12", "");
 }
 
 static const char *vendor_name(enum nestmig_vendor vendor)
@@ -296,18 +315,28 @@ static const char *vendor_name(enum nestmig_vendor vendor)
 	return names[vendor];
 }
 
-enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool colour,
-					char **ret_text)
+struct nm_text nm_text_new(bool colour)
 {
-	struct text t = {.bold = colour ? "\033[1m" : "",
-			 .dim = colour ? "\033[2m" : "",
-			 .plain = colour ? "\033[0m" : ""};
+	return (struct nm_text){.bold = colour ? "\033[1m" : "",
+				.dim = colour ? "\033[2m" : "",
+				.plain = colour ? "\033[0m" : ""};
+}
 
-	put_foreign(&t, state->path);
-	nm_buf_printf(&t.buf, ": %s, %s, %zu vCPU%s%s%s\n", state->format,
+void nm_text_state(struct nm_text *t, const struct nestmig_state *state)
+{
+	put_foreign(t, state->path);
+	nm_buf_printf(&t->buf, ": %s, %s, %zu vCPU%s%s%s\n", state->format,
 		      vendor_name(state->vendor), state->vcpu_count,
 		      state->vcpu_count == 1 ? "" : "s", state->machine ? ", machine " : "",
 		      state->machine ? state->machine : "");
+}
+
+enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool colour,
+					char **ret_text)
+{
+	struct nm_text t = nm_text_new(colour);
+
+	nm_text_state(&t, state);
 	for (size_t i = 0; i < state->vcpu_count; i++)
 		put_vcpu(&t, &state->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);

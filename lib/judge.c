@@ -153,25 +153,6 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						vmcb12_save_cr3(page), &ctx->lim);
 }
 
-#define EVENTS_VALID_SMM 0x8 /* KVM_VCPUEVENT_VALID_SMM */
-
-static enum nm_applies is_svm(const struct nestmig_vcpu_view *v)
-{
-	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
-
-	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
-		return NM_APPLIES_YES;
-	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
-		return NM_APPLIES_NO;
-	return NM_APPLIES_UNKNOWN;
-}
-
-/* Without its flag KVM_SET_VCPU_EVENTS leaves the SMM bit alone. */
-static bool is_in_smm(const struct nestmig_vcpu_view *v)
-{
-	return v->events.smi_smm && (v->events.flags & EVENTS_VALID_SMM);
-}
-
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
 		 const struct nm_order *order)
@@ -191,84 +172,13 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	ret_ctx->is_qemu = vcpu->qemu.present;
 	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
 			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
-			  is_svm(&vcpu->view) == NM_APPLIES_YES;
+			  nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
 	find_backing(ret_ctx, state, vcpu);
 	nm_find_roots(ret_ctx, state, vcpu);
-}
-
-/* ---- Evaluation ------------------------------------------------------------------------------ */
-
-/* Whether rules of one kind of `when` apply to this vCPU. */
-static enum nm_applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
-{
-	enum nm_applies svm = is_svm(ctx->v);
-
-	if (when == NM_WHEN_ALWAYS)
-		return NM_APPLIES_YES;
-	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
-		return NM_APPLIES_UNKNOWN;
-	if (when == NM_WHEN_SMM)
-		return is_in_smm(ctx->v) ? NM_APPLIES_YES : NM_APPLIES_NO;
-	if (ctx->no_nested)
-		return NM_APPLIES_NO;
-	if (when == NM_WHEN_NESTED)
-		return NM_APPLIES_YES;
-	if (svm == NM_APPLIES_NO)
-		return NM_APPLIES_NO;
-	if (when == NM_WHEN_SVM)
-		return svm;
-	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
-		return NM_APPLIES_UNKNOWN;
-	if (!(ctx->v->nested.flags & KVMNS_GUEST_MODE) == (when == NM_WHEN_L1))
-		return svm;
-	return NM_APPLIES_NO;
-}
-
-/* Is it known what follows from a broken rule? Else it becomes unknown. */
-static bool is_settled(unsigned rule, const struct nestmig_ctx *ctx, const struct nm_order *order)
-{
-	return !nm_is_open(nm_rule_consequence(&nm_rules[rule], ctx, order));
-}
-
-void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
-		   uint64_t *ret_broken, uint64_t *ret_unknown)
-{
-	uint8_t applies[NM_WHENS];
-
-	for (unsigned when = 0; when < NM_WHENS; when++)
-		applies[when] = applies_when((enum nm_when)when, ctx);
-	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
-	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
-	nm_evaluate(ctx, applies, ret_broken, ret_unknown);
-	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
-		uint64_t bit = UINT64_C(1) << (i % 64);
-
-		if (!ret_broken[i / 64])
-			i |= 63; /* nothing in this word */
-		else if ((ret_broken[i / 64] & bit) && !is_settled(i, ctx, order)) {
-			ret_broken[i / 64] &= ~bit;
-			ret_unknown[i / 64] |= bit;
-		}
-	}
-}
-
-uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
-{
-	uint64_t have = ctx->v->have | ctx->h->have;
-	uint64_t missing = nm_rule_inputs(rule) & ~have;
-
-	if (missing)
-		return missing;
-	missing = rule->may_read & ~have;
-	if (!missing && rule->changed && !ctx->h->kernel)
-		missing = NESTMIG_HAVE(HOST_KERNEL);
-	/* All there: of memory only a part may be known, else nothing that can be given would
-	 * decide. */
-	return missing ? missing : rule->may_read & NESTMIG_HAVE(MEMORY);
 }
 
 /* ---- The report ------------------------------------------------------------------------------ */
@@ -377,7 +287,7 @@ static const char *no_rules_for(const struct nestmig_vcpu_view *v)
 {
 	if (!(v->have & NESTMIG_HAVE(NESTED)))
 		return NULL;
-	return is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
+	return nm_is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
 }
 
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,
@@ -395,6 +305,8 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
 	report->no_rules_for = no_rules_for(ctx.v);
+	report->is_certain =
+		!report->no_rules_for && nm_is_certain(unknown, report->outcome, &ctx, order);
 	/* Nothing found is not the same as nothing wrong. */
 	if (report->no_rules_for)
 		report->verdict = NESTMIG_VERDICT_UNKNOWN;

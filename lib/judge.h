@@ -34,20 +34,19 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 		   const struct nm_vcpu *vcpu);
 
+/* Does something apply to a vCPU? */
+enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
+
+/* Has the vCPU SVM, by its vendor or by the format of its nested state? (evaluate.c) */
+enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *view);
+
 /*
  * Evaluates every rule: sets the bits of those that are broken and of those that could not be
- * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it.
+ * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it
+ * (evaluate.c).
  */
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);
-
-/* Whether the rules of one kind of `when` apply to a vCPU. */
-enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
-
-/* The part of it that calls the predicates: sets the bits of the rules that are broken and of those
- * that are unknown; applies has an nm_applies for each `when` (evaluate.c). */
-void nm_evaluate(const struct nestmig_ctx *ctx, const uint8_t applies[NM_WHENS], uint64_t *broken,
-		 uint64_t *unknown);
 
 /*
  * What follows on the host of the context where a rule is broken. If its kernel is not known and it
@@ -65,6 +64,10 @@ bool nm_is_open(enum nm_consequence consequence);
  * rules, ACCEPTED if there is none (predict.c). */
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order);
+
+/* Could no undecided ERROR rule, if it were broken, come before this outcome? */
+bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
+		   const struct nestmig_ctx *ctx, const struct nm_order *order);
 
 /*
  * What becomes of the vCPU before it is entered: WAITS, RUN_EAGAIN, SIPI_STARTS, INIT_RESETS,
@@ -110,6 +113,7 @@ struct nm_vcpu_report {
 	const char *mode; /* static text */
 	enum nestmig_verdict verdict;
 	enum nm_consequence outcome;
+	bool is_certain;             /* no rule that could not be judged may change the outcome */
 	bool is_not_nested;          /* no nested state of which anything could be judged */
 	const char *no_rules_for;    /* what there are no rules for yet, static text, or NULL */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */

@@ -75,7 +75,9 @@ struct nestmig_state;
  * Reads a saved state: a QEMU migration stream (full or device-only), a raw KVM dump directory or a
  * nestmig snapshot (.nms). The kind is recognised by content.
  *
- * RAM is not read, but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM.
+ * RAM is not read, but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM,
+ * and for the pages that rules read where a vCPU is in SMM or loads PDPTEs: with a QEMU stream that
+ * takes a pass over the headers of all RAM pages.
  * The object keeps the file open until it is freed.
  *
  * Errors: IO, FORMAT, TRUNCATED, CHECKSUM, UNSUPPORTED, LIMIT, NOMEM, INVALID (flags).
@@ -92,7 +94,8 @@ const char *nestmig_state_format(const struct nestmig_state *state);
 
 size_t nestmig_state_vcpu_count(const struct nestmig_state *state);
 
-/* Bytes read from the file so far: with a QEMU stream it does not depend on the size of RAM. */
+/* Bytes read from the file so far: with a QEMU stream it does not depend on the size of RAM, unless a
+ * vCPU is in SMM or rules need its PDPTEs. */
 uint64_t nestmig_state_bytes_read(const struct nestmig_state *state);
 
 /*
@@ -114,6 +117,12 @@ NESTMIG_CHECKED enum nestmig_error nestmig_inspect_text(const struct nestmig_sta
 /* The same as one JSON document in one line, schema "nestmig.inspect/1". */
 NESTMIG_CHECKED enum nestmig_error nestmig_inspect_json(const struct nestmig_state *state,
 							char **ret_text);
+
+/* The same two of the SMRAM only: what RSM will load of a vCPU in SMM, or why that is not known. */
+NESTMIG_CHECKED enum nestmig_error nestmig_inspect_smram_text(const struct nestmig_state *state,
+							      bool colour, char **ret_text);
+NESTMIG_CHECKED enum nestmig_error nestmig_inspect_smram_json(const struct nestmig_state *state,
+							      char **ret_text);
 
 /*
  * One field of one vCPU by name ("vmcb12.control.asid", "sregs.cr0", "sregs.cs.base"): its value,

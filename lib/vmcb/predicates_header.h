@@ -90,13 +90,10 @@ static inline enum nestmig_holds rule_svm_hdr_reserved_tail(const struct nestmig
 {
 	const uint8_t *tail = vmcb12_save_tail(c->v->vmcb12);
 	unsigned length = KVMNS_VMCB_SIZE - VMCB12_OFFSET_save_tail;
-	unsigned odd = length % 8;
-	uint64_t any = 0;
+	uint8_t any = 0;
 
-	for (unsigned i = 0; i < odd; i++)
+	for (unsigned i = 0; i < length; i++)
 		any |= tail[i];
-	for (unsigned i = odd; i < length; i += 8)
-		any |= nm_le64(tail + i);
 	return nm_holds(!any);
 }
 

@@ -537,6 +537,23 @@ test_round_trip() {
 	stop d
 }
 
+# A VM that is reset while it is watched runs, but not from what was saved.
+test_restore_reset() {
+	local i
+	[ -e full.nms ] || test_full
+	incoming b
+	"$nestmig" restore --host none --watch 4 --qmp b.nestmig full.nms </dev/null >out 2>err &
+	slow=$!
+	for ((i = 0; i < 100; i++)); do
+		[[ $(events b) != *RESUME* ]] || break
+	done
+	ask b system_reset >/dev/null
+	wait "$slow"
+	is "exit status" $? 1
+	grep -q 'was reset: it does not go on from what was saved' out || complain "does not say so: $(cat out err)"
+	stop b
+}
+
 test_restore_big() {
 	[ -e big.nms ] || test_killed
 	incoming a -m 256

@@ -52,6 +52,8 @@ make_inputs() {
 	done
 	cp "$here"/inputs/*.nms "$work/inputs" || return
 	cp -r "$cases/raw-dump" "$work/inputs/raw1" && rm "$work/inputs/raw1/README.md" || return
+	cp -r "$cases/smm-l2" "$work/inputs/smm" && rm "$work/inputs/smm/README.md" || return
+	zstd -qd --rm "$work/inputs/smm/mem/0.zst" || return
 	cp -r "$cases/host-amd-6.1" "$work/inputs/host" || return
 	mv "$work/inputs/host/expected.json" "$work/inputs/host.json" && rm "$work/inputs/host/expected.txt"
 }

@@ -98,6 +98,10 @@ static void read_state(const uint8_t *data, size_t size)
 		error = nm_state_add_source(state, source, &detail);
 	if (!error)
 		error = nm_nms_read(state, source, flags, &detail);
+	for (size_t i = 0; !error && i < state->vcpu_count; i++)
+		state->vcpus[i].view.events.smi_smm = 1;
+	if (!error)
+		error = nm_state_load_memory(state, &detail);
 	if (error && !detail.text[0])
 		abort();
 	nestmig_state_free(state);

@@ -8,6 +8,27 @@ build=$1 artefacts=$2 seconds=${3:-15}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# small_ram STREAM: a full stream with a section or two of RAM and a few pages. Behind the list of
+# blocks stands the first end of a section, 8 bytes and a footer with its id; the first device of a
+# q35 machine is "timer".
+small_ram() {
+	local list devices id
+	list=$(grep -obUaPm 1 '\x00{7}\x10\x7e' "$1" | head -n 1 | cut -d: -f1)
+	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' "$1" | head -n 1 | cut -d: -f1)
+	id=$(tail -c +$((list + 10)) "$1" | head -c 4 | od -An -tx1 | sed 's/ /\\x/g')
+	head -c $((list + 13)) "$1"
+	# shellcheck disable=SC2059 # the format is the bytes
+	{
+		printf "\\x02$id" # a part: the page of SMRAM where the firmware of QEMU puts it, and one of zeros
+		printf '\x00\x00\x00\x00\x00\x0a\xf0\x08\x06pc.ram' && head -c 4096 /dev/zero | tr '\0' e
+		printf '\x00\x00\x00\x00\x00\x04\x00\x22\x00'
+		printf "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x10\\x7e$id\\x03$id" # and the end
+		printf '\x00\x00\x00\x00\x00\x0a\xf0\x28' && head -c 4096 /dev/zero | tr '\0' f
+		printf "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x10\\x7e$id"
+	}
+	tail -c +$((devices + 1)) "$1"
+}
+
 # seeds NAME: genuine inputs of a target, in $work/NAME
 seeds() {
 	mkdir -p "$work/$1"
@@ -17,6 +38,7 @@ seeds() {
 		# Without most of the RAM: the reader does not look at it, and small inputs are faster.
 		for number in 1 2; do
 			{ head -c 4096 && tail -c 120000; } <"$artefacts/A/full$number.qemu" >"$work/$1/full$number"
+			small_ram "$artefacts/A/full$number.qemu" >"$work/$1/ram$number"
 		done
 		;;
 	fuzz_nms) cp "$artefacts"/A/*.nms "$work/$1" ;;

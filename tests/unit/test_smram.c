@@ -5,6 +5,7 @@
  */
 #include "smram/smram.h"
 
+#include "inspect_smram.h"
 #include "stream.h"
 
 /* An offset of KVM's source. */
@@ -298,6 +299,90 @@ START_TEST(attributes)
 }
 END_TEST
 
+/* ---- Images that KVM wrote -------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	uint64_t value;
+} genuine_values[] = {
+	{"cr0", 0x10},         {"cr3", 0x9000},      {"cr4", 0x600},        {"dr6", 0xffff0ff1},
+	{"dr7", 0x402},        {"rip", 0x1000},      {"rflags", 0x8d7},     {"rax", 0xa1},
+	{"rbx", 0xb2},         {"rcx", 0xc3},        {"rdx", 0xd4},         {"rsi", 0xe5},
+	{"rdi", 0xf6},         {"rsp", 0x17},        {"rbp", 0x28},         {"smbase", 0x30000},
+	{"gdtr.base", 0x7001}, {"gdtr.limit", 0x71}, {"idtr.base", 0x8001}, {"idtr.limit", 0x81},
+};
+
+static const struct {
+	const char *name;
+	struct nestmig_segment segment;
+} genuine_segments[] = {
+#define SEGMENT(b, lim, sel, t, d, big, system, a)                                                 \
+	{                                                                                          \
+		.base = b, .limit = lim, .selector = sel, .type = t, .present = 1, .dpl = d,       \
+		.db = big, .s = system, .avl = a                                                   \
+	}
+	{"cs", SEGMENT(0, 0xffff, 0, 11, 0, 0, 1, 1)},
+	{"ss", SEGMENT(0x1010, 0xfff1, 0x08, 3, 1, 1, 1, 0)},
+	{"ds", SEGMENT(0x2010, 0xfff2, 0x10, 3, 2, 0, 1, 1)},
+	{"es", SEGMENT(0x3010, 0xfff3, 0x18, 3, 3, 1, 1, 1)},
+	{"fs", SEGMENT(0x4010, 0xfff4, 0x20, 3, 0, 0, 1, 0)},
+	{"gs", SEGMENT(0x5010, 0xfff5, 0x28, 3, 1, 1, 1, 0)},
+	{"tr", SEGMENT(0x6010, 0xfff6, 0x30, 11, 2, 0, 0, 1)},
+	{"ldtr", SEGMENT(0x7010, 0xfff7, 0x38, 2, 3, 1, 0, 1)},
+#undef SEGMENT
+};
+
+static void check_value(const struct nm_vcpu *vcpu, const char *name, uint64_t expected)
+{
+	uint64_t value = 0;
+	char full[32];
+
+	snprintf(full, sizeof(full), "smram.%s", name);
+	ck_assert(nm_vcpu_field(vcpu, full, &value, NULL, NULL));
+	ck_assert_msg(value == expected, "%s is 0x%llx", full, (unsigned long long)value);
+}
+
+static void check_segment(const struct nm_vcpu *vcpu, const char *name,
+			  const struct nestmig_segment *expected)
+{
+	struct nestmig_segment is = nm_smram_segment(vcpu, name);
+
+	ck_assert_msg(is.base == expected->base && is.limit == expected->limit &&
+			      is.selector == expected->selector && is.type == expected->type &&
+			      is.present == expected->present && is.dpl == expected->dpl &&
+			      is.db == expected->db && is.s == expected->s && is.l == expected->l &&
+			      is.g == expected->g && is.avl == expected->avl,
+		      "%s", name);
+}
+
+START_TEST(genuine_images)
+{
+	bool is32 = _i == 0;
+	struct stream s = read_case(is32 ? "smram/kvm32" : "smram/kvm64");
+	struct nm_vcpu vcpu = {.view = {.smram = s.p}};
+	const struct nm_origin origin = {.size = s.size,
+					 .layout = is32 ? NM_LAYOUT_SMRAM32 : NM_LAYOUT_KVM};
+
+	ck_assert_uint_eq(s.size, NESTMIG_SMRAM_SIZE);
+	nm_vcpu_set_item(&vcpu, NESTMIG_ITEM_SMRAM, origin);
+	for (size_t i = 0; i < sizeof(genuine_values) / sizeof(genuine_values[0]); i++)
+		check_value(&vcpu, genuine_values[i].name, genuine_values[i].value);
+	check_value(&vcpu, "revision", is32 ? SMRAM32_REVISION : SMRAM64_REVISION);
+	for (size_t i = 0; i < sizeof(genuine_segments) / sizeof(genuine_segments[0]); i++) {
+		check_segment(&vcpu, genuine_segments[i].name, &genuine_segments[i].segment);
+	}
+	if (!is32) {
+		check_value(&vcpu, "efer", 0x1000);
+		check_value(&vcpu, "r8", 8);
+		check_value(&vcpu, "r9", 9);
+		check_value(&vcpu, "r10", 10);
+		check_value(&vcpu, "r15", 15);
+		check_value(&vcpu, "svm_guest_flag", 0);
+	}
+	stream_free(&s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("smram");
@@ -311,6 +396,7 @@ int main(void)
 	tcase_add_test(maps, names_agree);
 	tcase_add_test(maps, cpuid_decides);
 	tcase_add_loop_test(maps, attributes, 0, 8);
+	tcase_add_loop_test(maps, genuine_images, 0, 2);
 	suite_add_tcase(suite, maps);
 	return run_suite(suite);
 }

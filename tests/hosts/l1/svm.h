@@ -13,19 +13,24 @@
 /* APM volume 2, appendix C "SVM Intercept Exit Codes" */
 #define VMEXIT_CPUID    0x72
 #define VMEXIT_SHUTDOWN 0x7f
+#define VMEXIT_VMMCALL  0x81
 
 /* APM volume 2, 15.9 "Instruction Intercepts": bits of the words at 0x00c and 0x010 */
 #define INTERCEPT3_CPUID    (1u << 18)
 #define INTERCEPT3_HLT      (1u << 24)
 #define INTERCEPT3_SHUTDOWN (1u << 31)
 #define INTERCEPT4_VMRUN    (1u << 0)
+#define INTERCEPT4_VMMCALL  (1u << 1)
 
 /*
  * Segment attributes as the VMCB packs them: descriptor bits 40-47 and 52-55
  * (APM volume 2, 15.5.1 "Basic Operation", "Segment State in the VMCB").
  */
 #define ATTRIB_CODE64 0xa9b
+#define ATTRIB_CODE32 0xc9b
+#define ATTRIB_CODE16 0x09b
 #define ATTRIB_DATA   0xc93
+#define ATTRIB_DATA16 0x093
 #define ATTRIB_TSS64  0x08b
 
 struct vmcb_segment {
@@ -51,7 +56,11 @@ struct vmcb {
 	uint64_t exit_code;
 	uint64_t exit_info1;
 	uint64_t exit_info2;
-	uint8_t unused_088[0x400 - 0x088];
+	uint64_t exit_int_info;
+	uint64_t nested_ctl;
+	uint8_t unused_098[0x0b0 - 0x098];
+	uint64_t nested_cr3;
+	uint8_t unused_0b8[0x400 - 0x0b8];
 
 	struct vmcb_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
 	uint8_t unused_4a0[0x4cb - 0x4a0];
@@ -64,12 +73,15 @@ struct vmcb {
 	uint64_t rsp;
 	uint8_t unused_5e0[0x5f8 - 0x5e0];
 	uint64_t rax;
-	uint8_t unused_600[0x668 - 0x600];
+	uint8_t unused_600[0x640 - 0x600];
+	uint64_t cr2;
+	uint8_t unused_648[0x668 - 0x648];
 	uint64_t g_pat;
 	uint8_t unused_670[0x1000 - 0x670];
 } __attribute__((packed));
 
 _Static_assert(offsetof(struct vmcb, exit_code) == 0x070, "VMCB layout");
+_Static_assert(offsetof(struct vmcb, nested_cr3) == 0x0b0, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, tr) == 0x490, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, efer) == 0x4d0, "VMCB layout");

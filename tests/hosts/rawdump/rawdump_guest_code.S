@@ -1,31 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the guest executes, position-independent 64-bit code; rawdump_guest.c copies it into
- * guest memory. rax holds the address of the VMCB when L1 starts, and again after #VMEXIT.
+ * What the guest executes, position-independent; rawdump_guest.c copies it into guest memory.
  *
- * L1 reports an exit of L2 with two OUTs: the low half of the exit code, then the high one.
- * KVM 6.1 gives VMEXIT_INVALID with a high half of 0, hardware with all ones.
+ * L1 is 64-bit code; rax holds the address of the VMCB when it starts, and again after #VMEXIT. L2
+ * calls it with VMMCALL now and then: L1 says so on port 0xa0, with GIF set, and resumes L2. Any
+ * other exit it reports with six OUTs of 32 bits to ports 0x84 to 0x98: exit code, exit info 1,
+ * exit info 2, low halves first. KVM 6.1 gives VMEXIT_INVALID with a high half of 0, hardware with
+ * all ones.
  */
+#define EXIT_VMMCALL	0x81
+#define PAE_PDPT	0xe000	/* see guest_clean() */
+
 	.section .rodata
-	.globl guest_l1_code, guest_l2_code, guest_code_end
-guest_l1_code:
+	.globl guest_code, guest_code_end
+guest_code:
+	.globl guest_l1
+	.code64
+guest_l1:
 	clgi
+	andb $0xdf, PAE_PDPT
 	vmload
 	vmrun
-	movq %rax, %rbx
-	movl 0x70(%rbx), %eax
-	outl %eax, $0x84
-	movl 0x74(%rbx), %eax
-	outl %eax, $0x88
-1:	cli
+	cmpl $EXIT_VMMCALL, 0x70(%rax)
+	jne 1f
+	addq $3, 0x578(%rax)
+	stgi
+	movq %rax, %rcx
+	movl %ebx, %eax
+	outl %eax, $0xa0
+	movq %rcx, %rax
+	jmp guest_l1
+1:	leaq 0x70(%rax), %rsi
+	movl $0x84, %edx
+2:	lodsl
+	outl %eax, %dx
+	addl $4, %edx
+	cmpl $0x9c, %edx
+	jne 2b
+3:	cli
 	hlt
-	jmp 1b
+	jmp 3b
 
-guest_l2_code:
+/*
+ * L2 counts on port 0x80 and calls L1 at every fourth count. Exceptions say their vector on port
+ * 0xb4 and go on counting, without IRET: nobody has to know which of them push an error code. The
+ * same source for each width; entries for the exceptions are eight bytes apart. A guest without an
+ * L2 does the same, and says itself what L1 would say.
+ */
+	.macro counter name, width, stack, call:vararg
+	.code\width
+	.balign 16
+	.globl \name, \name\()_exceptions
+\name:
 	incl %ebx
 	movl %ebx, %eax
 	outl %eax, $0x80
-	jmp guest_l2_code
+	testb $3, %bl
+	jnz \name
+	\call
+	jmp \name
+	.balign 8
+\name\()_exceptions:
+	vector = 0
+	.rept 32
+	.balign 8
+	movb $vector, %cl
+	jmp 8f
+	vector = vector + 1
+	.endr
+8:	movzbl %cl, %eax
+	outl %eax, $0xb4
+	movl $\stack, %esp
+	jmp \name
+	.endm
+
+	counter guest_l2_64, 64, 0x18000, vmmcall
+	counter guest_l2_32, 32, 0x18000, vmmcall
+	counter guest_l2_16, 16, 0x8000, vmmcall
+	counter guest_plain, 32, 0x18000, outl %eax, $0xa0
 guest_code_end:
+
+/* The SMI handler, at SMBASE + 0x8000, in real mode with 4 GiB segments. */
+	.code16
+	.globl guest_smm, guest_smm_end
+guest_smm:
+	movl $1, %eax
+	outl %eax, $0xb0
+	rsm
+guest_smm_end:
 
 	.section .note.GNU-stack, "", @progbits

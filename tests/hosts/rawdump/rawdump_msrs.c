@@ -29,7 +29,7 @@ static struct kvm_msr_list *msr_list_new(int kvm_fd, unsigned long request, cons
  * The list names MSRs that this vCPU's CPUID does not give it, or that take back no value: one
  * MSR an ioctl, and only what KVM takes back is worth saving.
  */
-static int save_list(int fd, const struct kvm_msr_list *list, _Bool settable, const char *path)
+static int save_list(int fd, const struct kvm_msr_list *list, bool settable, const char *path)
 {
 	struct kvm_msr_entry *entries = calloc(list->nmsrs + 1, sizeof(*entries));
 	size_t count = 0;

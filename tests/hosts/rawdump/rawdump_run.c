@@ -1,135 +1,356 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Runs the vCPU and puts a name to what happens, the same words that nestmig predicts with.
+ * Runs a restored vCPU and puts a name to what happens, the same words that nestmig predicts with.
+ *
+ * "resumes" means that L2 counted, exited to L1, was entered again and counted again: L1's saved
+ * state has been used too.
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include "../l1/svm.h"
 #include "rawdump.h"
 
-/* A guest that neither counts nor fails is asleep or spinning. */
-#define SECONDS_WITHOUT_EXIT 5
+/*
+ * A guest that does not come back to userspace is asleep or spins. Its time is looked at in slices;
+ * a tick that comes late because this whole host was not running is one slice, however late it is.
+ * Between two OUTs the guest needs a few instructions and page faults, well under a millisecond. One
+ * that stays at the same place is given up soon; one that strays through memory, which may lead it
+ * back, only after the guest has had many thousand times what it needs.
+ */
+#define SLICE_MICROSECONDS   20000
+#define SLICES_ASLEEP        2
+#define SLICES_SPINNING      10
+#define SPINNING_NANOSECONDS 150000000ll
+#define STRAYING_NANOSECONDS 2000000000ll
+#define SAME_PLACE           1024
+/* Whatever the reason is, e.g. KVM itself spins: */
+#define SLICES_MAX 500
 
-static void on_alarm(int number)
+/* Exits to userspace; a guest that resumes needs seven, its SMI handler one. */
+#define MAX_OUTS 48
+
+/* What has been seen of a guest. */
+struct course {
+	struct vm *vm;
+	unsigned int counts, calls, exceptions, smis;
+	/* since the start or L1's first call */
+	bool counted, counted_then_called;
+	uint32_t report[REPORT_WORDS];
+	/* the first exception that L2 got */
+	uint32_t vector;
+	uint64_t dr6, cr2;
+	/* since the last exit to userspace */
+	unsigned int slices;
+	long long cpu_start;
+	uint64_t lowest_rip, highest_rip;
+};
+
+static void on_tick(int number)
 {
 	(void)number;
 }
 
-static void set_alarm(unsigned int seconds)
+/* KVM_RUN is to return at each tick: no SA_RESTART. */
+static void set_ticks(long microseconds)
 {
-	/* No SA_RESTART: KVM_RUN is to return. */
-	struct sigaction action = {.sa_handler = on_alarm};
+	struct sigaction action = {.sa_handler = on_tick};
+	struct itimerval timer = {
+		.it_interval.tv_usec = microseconds,
+		.it_value.tv_usec = microseconds,
+	};
 
 	sigaction(SIGALRM, &action, NULL);
-	alarm(seconds);
+	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-static uint32_t out_value(const struct kvm_run *run)
+static long long cpu_nanoseconds(void)
 {
-	uint32_t value;
+	struct timespec time;
 
-	memcpy(&value, (const uint8_t *)run + run->io.data_offset, sizeof(value));
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+bool is_out(const struct kvm_run *run, unsigned int port)
+{
+	return run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
+	       run->io.port == port;
+}
+
+int finish_instruction(const struct vm *vm)
+{
+	/* An OUT is not finished, RIP still at it, until KVM_RUN is entered again. */
+	vm->run->immediate_exit = 1;
+	if (ioctl(vm->vcpu_fd, KVM_RUN, 0) != -1 || errno != EINTR) {
+		fprintf(stderr, "rawdump: KVM does not finish an OUT\n");
+		return -1;
+	}
+	vm->run->immediate_exit = 0;
+	return 0;
+}
+
+uint32_t out_value(const struct kvm_run *run)
+{
+	uint32_t value = 0;
+	size_t size = run->io.size < sizeof(value) ? run->io.size : sizeof(value);
+
+	memcpy(&value, (const uint8_t *)run + run->io.data_offset, size);
 	return value;
 }
 
-static _Bool is_out(const struct kvm_run *run, uint16_t port)
+static void __attribute__((format(printf, 2, 3)))
+say(struct verdict *verdict, const char *format, ...)
 {
-	return run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
-	       run->io.size == 4 && run->io.port == port;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(verdict->words, sizeof(verdict->words), format, arguments);
+	va_end(arguments);
 }
 
-int run_until_l2_counts(struct vm *vm)
+static void __attribute__((format(printf, 2, 3)))
+add(struct verdict *verdict, const char *format, ...)
 {
-	struct kvm_run *run = vm->run;
+	size_t used = strlen(verdict->details);
+	va_list arguments;
 
-	for (int counted = 0; counted < 3; counted++) {
-		if (ioctl(vm->vcpu_fd, KVM_RUN, 0)) {
-			perror("rawdump: KVM_RUN");
-			return -1;
-		}
-		if (!is_out(run, PORT_L2_COUNT)) {
-			fprintf(stderr, "rawdump: L2 does not count: KVM exit %u, port 0x%x\n",
-				run->exit_reason, run->io.port);
-			return -1;
-		}
-	}
-	/* The OUT is not finished, RIP still at it, until KVM_RUN is entered again. */
-	run->immediate_exit = 1;
-	if (ioctl(vm->vcpu_fd, KVM_RUN, 0) != -1 || errno != EINTR) {
-		fprintf(stderr, "rawdump: KVM does not finish L2's OUT\n");
+	va_start(arguments, format);
+	vsnprintf(verdict->details + used, sizeof(verdict->details) - used, format, arguments);
+	va_end(arguments);
+}
+
+/* GIF after #VMEXIT, as L1 finds it. */
+static int gif(const struct vm *vm)
+{
+	union {
+		uint8_t bytes[8192];
+		struct kvm_nested_state nested;
+	} state = {.nested.size = sizeof(state)};
+
+	if (ioctl(vm->vcpu_fd, KVM_GET_NESTED_STATE, &state))
 		return -1;
-	}
-	run->immediate_exit = 0;
-	return 0;
+	return !!(state.nested.flags & KVM_STATE_NESTED_GIF_SET);
 }
 
-static void report_l1_exit(uint64_t code)
+static void report_l1_exit(const struct course *course, struct verdict *verdict)
 {
-	if ((uint32_t)code == UINT32_MAX)
-		puts("outcome svm-exit-err");
+	const struct vmcb *vmcb = (const struct vmcb *)(course->vm->memory + ADDRESS_VMCB);
+	const uint32_t *words = course->report;
+	uint64_t code = (uint64_t)words[1] << 32 | words[0];
+
+	if (words[0] == UINT32_MAX)
+		say(verdict, "svm-exit-err");
 	else if (code == VMEXIT_SHUTDOWN)
-		puts("outcome triple-fault-to-l1");
+		say(verdict, "triple-fault-to-l1");
 	else
-		printf("outcome l1-exit 0x%llx\n", (unsigned long long)code);
+		say(verdict, "l1-exit 0x%llx", (unsigned long long)code);
+	add(verdict, " code=0x%llx info1=0x%llx info2=0x%llx gif=%d", (unsigned long long)code,
+	    (unsigned long long)words[3] << 32 | words[2],
+	    (unsigned long long)words[5] << 32 | words[4], gif(course->vm));
+	/* What the exit says of L2, if L1's VMCB is where it was. */
+	add(verdict, " intinfo=0x%llx l2dr6=0x%llx l2cr2=0x%llx",
+	    (unsigned long long)vmcb->exit_int_info, (unsigned long long)vmcb->dr6,
+	    (unsigned long long)vmcb->cr2);
 }
 
-static void report_run_error(int error)
-{
-	if (error == EINTR)
-		printf("outcome no-exit %d s\n", SECONDS_WITHOUT_EXIT);
-	else
-		printf("outcome run-error %s\n", strerrorname_np(error));
-}
-
-static void report_exit(const struct kvm_run *run)
+static void report_exit(const struct kvm_run *run, struct verdict *verdict)
 {
 	switch (run->exit_reason) {
 	case KVM_EXIT_SHUTDOWN:
-		puts("outcome shutdown");
+		say(verdict, "shutdown");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		fprintf(stderr, "rawdump: KVM internal error, suberror %u\n",
-			run->internal.suberror);
-		puts("outcome internal-error");
+		say(verdict, "internal-error");
+		add(verdict, " suberror=%u", run->internal.suberror);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		fprintf(stderr, "rawdump: hardware entry failure reason 0x%llx\n",
-			(unsigned long long)run->fail_entry.hardware_entry_failure_reason);
-		puts("outcome fail-entry");
+		say(verdict, "fail-entry");
+		add(verdict, " reason=0x%llx",
+		    (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_MMIO:
+		say(verdict, "mmio");
+		add(verdict, " address=0x%llx", (unsigned long long)run->mmio.phys_addr);
 		break;
 	default:
-		printf("outcome kvm-exit %u\n", run->exit_reason);
+		say(verdict, "kvm-exit %u", run->exit_reason);
+		if (run->exit_reason == KVM_EXIT_IO)
+			add(verdict, " port=0x%x", run->io.port);
 	}
 }
 
-int run_and_report(struct vm *vm)
+static bool is_asleep(const struct vm *vm)
 {
-	struct kvm_run *run = vm->run;
-	uint32_t low = 0;
+	struct kvm_mp_state state;
 
-	set_alarm(SECONDS_WITHOUT_EXIT);
-	for (;;) {
-		if (ioctl(vm->vcpu_fd, KVM_RUN, 0)) {
-			report_run_error(errno);
-			return 0;
-		}
-		if (is_out(run, PORT_L1_EXIT_LOW)) {
-			low = out_value(run);
+	return !ioctl(vm->vcpu_fd, KVM_GET_MP_STATE, &state) &&
+	       state.mp_state != KVM_MP_STATE_RUNNABLE;
+}
+
+/* After an exit to userspace it has all the time again. */
+static void start_watch(struct course *course)
+{
+	course->slices = 0;
+	course->cpu_start = cpu_nanoseconds();
+	course->lowest_rip = UINT64_MAX;
+	course->highest_rip = 0;
+}
+
+/* A tick came: is there hope? */
+static bool has_stopped(struct course *course, struct verdict *verdict)
+{
+	long long used = cpu_nanoseconds() - course->cpu_start;
+	struct kvm_regs regs = {0};
+	const char *why = NULL;
+
+	ioctl(course->vm->vcpu_fd, KVM_GET_REGS, &regs);
+	if (regs.rip < course->lowest_rip)
+		course->lowest_rip = regs.rip;
+	if (regs.rip > course->highest_rip)
+		course->highest_rip = regs.rip;
+	course->slices++;
+	if (course->slices >= SLICES_ASLEEP && is_asleep(course->vm))
+		why = "asleep";
+	else if (course->slices >= SLICES_SPINNING && used > SPINNING_NANOSECONDS &&
+		 course->highest_rip - course->lowest_rip < SAME_PLACE)
+		why = "spinning";
+	else if (used > STRAYING_NANOSECONDS)
+		why = "straying";
+	else if (course->slices >= SLICES_MAX)
+		why = "stuck";
+	if (!why)
+		return false;
+	say(verdict, "no-exit");
+	add(verdict, " why=%s rip=0x%llx", why, (unsigned long long)regs.rip);
+	return true;
+}
+
+static void take_exception(struct course *course)
+{
+	struct kvm_debugregs debug = {0};
+	struct kvm_sregs sregs = {0};
+
+	if (course->exceptions++)
+		return;
+	course->vector = out_value(course->vm->run);
+	ioctl(course->vm->vcpu_fd, KVM_GET_DEBUGREGS, &debug);
+	ioctl(course->vm->vcpu_fd, KVM_GET_SREGS, &sregs);
+	course->dr6 = debug.dr6;
+	course->cr2 = sregs.cr2;
+}
+
+/* true: the verdict is clear */
+static bool take_out(struct course *course, struct verdict *verdict)
+{
+	const struct kvm_run *run = course->vm->run;
+	unsigned int word = (run->io.port - PORT_L1_REPORT) / 4u;
+
+	switch (run->io.port) {
+	case PORT_L2_COUNT:
+		course->counts++;
+		course->counted = true;
+		if (course->counted_then_called)
+			say(verdict, "resumes");
+		return course->counted_then_called;
+	case PORT_L1_CALL:
+		course->calls++;
+		course->counted_then_called = course->counted;
+		return false;
+	case PORT_SMM:
+		course->smis++;
+		return false;
+	case PORT_L2_EXCEPTION:
+		take_exception(course);
+		return false;
+	}
+	if (word >= REPORT_WORDS || run->io.port % 4) {
+		report_exit(run, verdict);
+		return true;
+	}
+	course->report[word] = out_value(run);
+	if (word == REPORT_WORDS - 1)
+		report_l1_exit(course, verdict);
+	return word == REPORT_WORDS - 1;
+}
+
+static void watch(struct course *course, struct verdict *verdict)
+{
+	const struct kvm_run *run = course->vm->run;
+	unsigned int outs = 0;
+
+	start_watch(course);
+	while (outs < MAX_OUTS) {
+		if (ioctl(course->vm->vcpu_fd, KVM_RUN, 0)) {
+			if (errno != EINTR) {
+				say(verdict, "run-error %s", strerrorname_np(errno));
+				return;
+			}
+			if (has_stopped(course, verdict))
+				return;
 			continue;
 		}
-		break;
+		if (run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_OUT) {
+			report_exit(run, verdict);
+			return;
+		}
+		if (take_out(course, verdict))
+			return;
+		outs++;
+		start_watch(course);
 	}
-	alarm(0);
-	if (is_out(run, PORT_L2_COUNT))
-		puts("outcome resumes");
-	else if (is_out(run, PORT_L1_EXIT_HIGH))
-		report_l1_exit((uint64_t)out_value(run) << 32 | low);
+	/* It runs, but not as its code says: L1 never hears of it, or L2 takes fault after fault. */
+	if (course->exceptions)
+		say(verdict, "l2-exception %u", course->vector);
 	else
-		report_exit(run);
-	return 0;
+		say(verdict, "no-call");
+}
+
+static void run_vm(struct vm *vm, struct verdict *verdict)
+{
+	struct course course = {.vm = vm};
+
+	set_ticks(SLICE_MICROSECONDS);
+	watch(&course, verdict);
+	set_ticks(0);
+	add(verdict, " counts=%u calls=%u smis=%u exceptions=%u", course.counts, course.calls,
+	    course.smis, course.exceptions);
+	if (course.exceptions)
+		add(verdict, " vector=%u dr6=0x%llx cr2=0x%llx", course.vector,
+		    (unsigned long long)course.dr6, (unsigned long long)course.cr2);
+}
+
+static void report_refusal(const struct refusal *refusal, struct verdict *verdict)
+{
+	if (refusal->error)
+		say(verdict, "ioctl-rejected %s %s", refusal->ioctl,
+		    strerrorname_np(refusal->error));
+	else
+		say(verdict, "ioctl-rejected %s returns %d", refusal->ioctl, refusal->returned);
+	if (refusal->msr)
+		add(verdict, " msr=0x%x", refusal->msr);
+}
+
+int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *ret_verdict)
+{
+	struct refusal refusal;
+	int result = -1;
+	struct vm vm;
+
+	*ret_verdict = (struct verdict){0};
+	image_load_memory(image, memory);
+	if (!vm_open(kvm_fd, image->meta.caps, memory, &vm))
+		result = state_restore(&vm, image, &refusal);
+	if (result == 0)
+		run_vm(&vm, ret_verdict);
+	else if (result > 0)
+		report_refusal(&refusal, ret_verdict);
+	vm_close(&vm);
+	return result < 0 ? -1 : 0;
 }

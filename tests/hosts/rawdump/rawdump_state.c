@@ -11,8 +11,6 @@
 
 #include "rawdump.h"
 
-#define MAX_STATE_FILE (1u << 20)
-
 /* What precedes the bytes of the file in the struct that the ioctl takes. */
 enum framing {
 	PLAIN,
@@ -57,13 +55,14 @@ static const struct state_file state_files[] = {
 
 #define STATE_FILES (sizeof(state_files) / sizeof(state_files[0]))
 
-static const struct state_file *find_by_ioctl(const char *set_name)
+size_t state_file_count(void)
 {
-	for (size_t i = 0; i < STATE_FILES; i++) {
-		if (!strcmp(state_files[i].set_name, set_name))
-			return &state_files[i];
-	}
-	return NULL;
+	return STATE_FILES;
+}
+
+const char *state_file_name(size_t index)
+{
+	return state_files[index].name;
 }
 
 static int save_plain(const struct vm *vm, const struct state_file *file, const char *path)
@@ -116,12 +115,17 @@ static int save_one(const struct vm *vm, const struct state_file *file, const ch
 	}
 }
 
-int state_save(const struct vm *vm, const char *dir)
+int state_save(const struct vm *vm, vm_caps caps, const char *dir)
 {
 	for (size_t i = 0; i < STATE_FILES; i++) {
-		char *path = path_new(dir, state_files[i].name);
-		int failed = path ? save_one(vm, &state_files[i], path) : -1;
+		char *path;
+		int failed;
 
+		/* There is no local APIC without one of the capabilities that make it. */
+		if (!caps && state_files[i].get == KVM_GET_LAPIC)
+			continue;
+		path = path_new(dir, state_files[i].name);
+		failed = path ? save_one(vm, &state_files[i], path) : -1;
 		free(path);
 		if (failed)
 			return -1;
@@ -129,78 +133,73 @@ int state_save(const struct vm *vm, const char *dir)
 	return 0;
 }
 
-/* The file's bytes with what must stand before them; free() it. */
-static void *argument_new(const struct state_file *file, const char *path, uint32_t *ret_count)
+static const struct state_file *find_by_ioctl(const char *set_name)
 {
-	size_t size, padded;
-	uint8_t *bytes = file_read_new(path, MAX_STATE_FILE, &size);
-	uint8_t *argument;
-
-	if (!bytes)
-		return NULL;
-	*ret_count = file->framing == COUNTED ? (uint32_t)(size / file->size) : 0;
-	if (file->framing == PLAIN ? size < file->size : size % file->size) {
-		fprintf(stderr, "rawdump: %s: %zu bytes do not fit %s\n", path, size,
-			file->set_name);
-		free(bytes);
-		return NULL;
+	for (size_t i = 0; i < STATE_FILES; i++) {
+		if (!strcmp(state_files[i].set_name, set_name))
+			return &state_files[i];
 	}
-	/* KVM reads a whole struct even where the saved one is shorter. */
-	padded = size + 16384;
-	argument = calloc(1, padded);
-	if (!argument) {
-		perror("rawdump: ioctl argument");
-	} else if (file->framing == COUNTED) {
-		memcpy(argument, ret_count, sizeof(*ret_count));
-		memcpy(argument + 8, bytes, size);
-	} else {
-		memcpy(argument, bytes, size);
-	}
-	free(bytes);
-	return argument;
+	return NULL;
 }
 
-/* 1: refused */
-static int restore_one(const struct vm *vm, const struct state_file *file, const char *path,
+/* What the ioctl takes, in place in the image; NULL if the file's length does not fit. */
+static void *argument_of(const struct state_file *file, struct part *part, uint32_t *ret_count)
+{
+	if (file->framing == PLAIN)
+		return part->size < file->size ? NULL : part->bytes;
+	if (part->size % file->size)
+		return NULL;
+	*ret_count = (uint32_t)(part->size / file->size);
+	memset(part->bytes - PART_HEADROOM, 0, PART_HEADROOM);
+	memcpy(part->bytes - PART_HEADROOM, ret_count, sizeof(*ret_count));
+	return part->bytes - PART_HEADROOM;
+}
+
+static int restore_one(const struct vm *vm, const struct state_file *file, struct part *part,
 		       struct refusal *ret_refusal)
 {
-	uint32_t count;
-	void *argument = argument_new(file, path, &count);
+	uint32_t count = 0;
+	void *argument = argument_of(file, part, &count);
 	int expected = file->set == KVM_SET_MSRS ? (int)count : 0;
 	int returned, error;
 
-	if (!argument)
+	if (!argument) {
+		fprintf(stderr, "rawdump: %s: %zu bytes do not fit %s\n", part->name, part->size,
+			file->set_name);
 		return -1;
+	}
 	returned = ioctl(vm->vcpu_fd, file->set, argument);
 	error = errno;
-	if (file->set == KVM_SET_MSRS && returned >= 0 && returned < expected)
-		fprintf(stderr, "rawdump: KVM takes no value for MSR 0x%x\n",
-			((struct kvm_msrs *)argument)->entries[returned].index);
-	free(argument);
 	if (returned == expected)
 		return 0;
-	ret_refusal->ioctl = file->set_name;
-	ret_refusal->error = returned < 0 ? error : 0;
-	ret_refusal->returned = returned;
+	*ret_refusal = (struct refusal){
+		.ioctl = file->set_name,
+		.error = returned < 0 ? error : 0,
+		.returned = returned,
+	};
+	if (file->set == KVM_SET_MSRS && returned >= 0 && returned < expected)
+		ret_refusal->msr = ((struct kvm_msrs *)argument)->entries[returned].index;
 	return 1;
 }
 
-int state_restore(const struct vm *vm, const char *dir, const char *const *order,
-		  struct refusal *ret_refusal)
+int state_restore(const struct vm *vm, struct image *image, struct refusal *ret_refusal)
 {
-	for (; *order; order++) {
-		const struct state_file *file = find_by_ioctl(*order);
-		char *path;
+	for (size_t i = 0; image->meta.order[i][0]; i++) {
+		const struct state_file *file = find_by_ioctl(image->meta.order[i]);
+		struct part *part = NULL;
+		char name[48];
 		int result;
 
-		if (!file) {
-			fprintf(stderr, "rawdump: restore_order names %s, which is not known\n",
-				*order);
+		if (file) {
+			snprintf(name, sizeof(name), "vcpu0/%s", file->name);
+			part = image_find(image, name);
+		}
+		if (!part) {
+			fprintf(stderr, "rawdump: there is nothing to give to %s\n",
+				image->meta.order[i]);
 			return -1;
 		}
-		path = path_new(dir, file->name);
-		result = path ? restore_one(vm, file, path, ret_refusal) : -1;
-		free(path);
+		result = restore_one(vm, file, part, ret_refusal);
 		if (result)
 			return result;
 	}

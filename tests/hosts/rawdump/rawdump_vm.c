@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A VM with one vCPU, as QEMU sets one up: interrupt controller in the kernel, exception payloads
+ * A VM with one vCPU. By default as QEMU sets one up: local APIC in the kernel, exception payloads
  * and triple-fault events on, so that a saved state meets the same checks in both.
  */
 #include <fcntl.h>
@@ -14,6 +14,24 @@
 #include "rawdump.h"
 
 #define MAX_CPUID_ENTRIES 256
+
+static const struct {
+	const char *name;
+	uint32_t number;
+	uint64_t argument;
+} known_caps[] = {
+	{"KVM_CAP_EXCEPTION_PAYLOAD", KVM_CAP_EXCEPTION_PAYLOAD, 1},
+	{"KVM_CAP_X86_TRIPLE_FAULT_EVENT", KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1},
+	/* with the pins of one I/O APIC in userspace */
+	{"KVM_CAP_SPLIT_IRQCHIP", KVM_CAP_SPLIT_IRQCHIP, 24},
+};
+
+#define KNOWN_CAPS (sizeof(known_caps) / sizeof(known_caps[0]))
+
+const char *vm_cap_name(unsigned int bit)
+{
+	return bit < KNOWN_CAPS ? known_caps[bit].name : NULL;
+}
 
 struct kvm_cpuid2 *supported_cpuid_new(int kvm_fd)
 {
@@ -33,39 +51,62 @@ struct kvm_cpuid2 *supported_cpuid_new(int kvm_fd)
 	return cpuid;
 }
 
-static int enable_capabilities(int vm_fd)
+int kvm_open(void)
 {
-	static const uint32_t wanted[] = {KVM_CAP_EXCEPTION_PAYLOAD,
-					  KVM_CAP_X86_TRIPLE_FAULT_EVENT};
+	int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		struct kvm_enable_cap cap = {.cap = wanted[i], .args = {1}};
+	if (kvm_fd < 0) {
+		perror("rawdump: /dev/kvm");
+		return -1;
+	}
+	if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) > 0)
+		return kvm_fd;
+	fprintf(stderr, "rawdump: /dev/kvm saves no nested state: load kvm_amd with nested=1\n");
+	close(kvm_fd);
+	return -1;
+}
 
-		if (ioctl(vm_fd, KVM_CHECK_EXTENSION, wanted[i]) <= 0)
+uint8_t *guest_memory_new(int fd)
+{
+	uint8_t *memory = mmap(NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+	if (memory != MAP_FAILED)
+		return memory;
+	perror("rawdump: guest memory");
+	return NULL;
+}
+
+static int enable_caps(int vm_fd, vm_caps caps)
+{
+	for (unsigned int bit = 0; bit < KNOWN_CAPS; bit++) {
+		struct kvm_enable_cap cap = {
+			.cap = known_caps[bit].number,
+			.args = {known_caps[bit].argument},
+		};
+
+		if (!(caps & 1u << bit) || !ioctl(vm_fd, KVM_ENABLE_CAP, &cap))
 			continue;
-		if (ioctl(vm_fd, KVM_ENABLE_CAP, &cap)) {
-			fprintf(stderr, "rawdump: KVM_ENABLE_CAP %u: %m\n", wanted[i]);
-			return -1;
-		}
+		fprintf(stderr, "rawdump: KVM_ENABLE_CAP %s: %m\n", known_caps[bit].name);
+		return -1;
 	}
 	return 0;
 }
 
-static int add_memory(struct vm *vm)
+/* The same memory twice: what a vCPU in SMM sees is an address space of its own. */
+static int add_memory(const struct vm *vm)
 {
-	struct kvm_userspace_memory_region region = {.memory_size = GUEST_MEMORY};
+	for (uint32_t address_space = 0; address_space < 2; address_space++) {
+		struct kvm_userspace_memory_region region = {
+			.slot = address_space << 16,
+			.memory_size = GUEST_MEMORY,
+			.userspace_addr = (uintptr_t)vm->memory,
+		};
 
-	vm->memory = mmap(NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
-	if (vm->memory == MAP_FAILED) {
-		perror("rawdump: guest memory");
-		vm->memory = NULL;
-		return -1;
-	}
-	region.userspace_addr = (uintptr_t)vm->memory;
-	if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region)) {
-		perror("rawdump: KVM_SET_USER_MEMORY_REGION");
-		return -1;
+		if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region)) {
+			perror("rawdump: KVM_SET_USER_MEMORY_REGION");
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -89,35 +130,17 @@ static int add_vcpu(struct vm *vm)
 	return 0;
 }
 
-int vm_open(struct vm *ret_vm)
+int vm_open(int kvm_fd, vm_caps caps, uint8_t *memory, struct vm *ret_vm)
 {
-	struct vm *vm = ret_vm;
-
-	*vm = (struct vm){.kvm_fd = -1, .vm_fd = -1, .vcpu_fd = -1};
-	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (vm->kvm_fd < 0) {
-		perror("rawdump: /dev/kvm");
-		return -1;
-	}
-	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) <= 0) {
-		fprintf(stderr, "rawdump: /dev/kvm saves no nested state: load kvm_amd with "
-				"nested=1\n");
-		return -1;
-	}
-	vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
-	if (vm->vm_fd < 0) {
+	*ret_vm = (struct vm){.kvm_fd = kvm_fd, .vm_fd = -1, .vcpu_fd = -1, .memory = memory};
+	ret_vm->vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	if (ret_vm->vm_fd < 0) {
 		perror("rawdump: KVM_CREATE_VM");
 		return -1;
 	}
-	if (enable_capabilities(vm->vm_fd))
+	if (enable_caps(ret_vm->vm_fd, caps) || add_memory(ret_vm))
 		return -1;
-	if (ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0)) {
-		perror("rawdump: KVM_CREATE_IRQCHIP");
-		return -1;
-	}
-	if (add_memory(vm))
-		return -1;
-	return add_vcpu(vm);
+	return add_vcpu(ret_vm);
 }
 
 void vm_close(struct vm *vm)
@@ -128,8 +151,4 @@ void vm_close(struct vm *vm)
 		close(vm->vcpu_fd);
 	if (vm->vm_fd >= 0)
 		close(vm->vm_fd);
-	if (vm->memory)
-		munmap(vm->memory, GUEST_MEMORY);
-	if (vm->kvm_fd >= 0)
-		close(vm->kvm_fd);
 }

@@ -50,12 +50,13 @@ make_variant() {
 }
 
 # One line a variant, "NAME OUTCOME", in the order of the names. KVM_SET_SREGS2 makes the checks of
-# KVM_SET_SREGS, and nestmig means both by the latter.
+# KVM_SET_SREGS, and nestmig means both by the latter. A vCPU that runs on without guest mode ("no-call",
+# because there is no L1 above it) resumes, too.
 observe() {
 	local dir
 	for dir in "$work"/variants/*; do
 		echo "$(basename "$dir") $("$RAWDUMP" run "$dir")"
-	done | sed 's/ outcome / /; s/SREGS2/SREGS/'
+	done | sed 's/ outcome / /; s/SREGS2/SREGS/; s/ no-call$/ resumes/'
 }
 
 foretell() {

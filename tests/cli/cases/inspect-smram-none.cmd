@@ -1,0 +1,2 @@
+# No SMRAM: not in SMM; no memory in the file; SMBASE outside of RAM; nothing known of SMM.
+nestmig inspect --smram dev1.qemu; rm smm/mem/0; nestmig inspect --smram smm; nestmig inspect --smram --json smm | jq -c .vcpus[0].smram; echo "{\"vendor\":\"amd\"}" >smm/meta.json; nestmig inspect --smram smm; nestmig inspect smm | grep -A 1 smram; rm smm/vcpu0/msrs; nestmig inspect --smram smm; rm smm/vcpu0/vcpu_events; nestmig inspect --smram smm

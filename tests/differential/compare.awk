@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# awk -f compare.awk [-v real=1] [-v wrong=FILE] [-v limit=PERCENT] RULES HOST/.../VARIANT.foretold HOST/.../VARIANT.seen ...
+#
+# Does what KVM did agree with what was foretold? RULES is what `nestmig-cases --rules` prints; .foretold is
+# described in foretell.h, a line of .seen is "NAME outcome WORD ...". With real=1 the processor is a real
+# one and must do what the manual says; else it is compared with what is foretold of TCG (peculiar.def).
+#
+# An outcome that is foretold must be what is seen. Where "resumes" is foretold, restore and entry must
+# succeed, and if nothing was changed that L2 or L1 execute with, nothing but "resumes" will do; if only L1
+# can trip, L2 must have counted. What L2 or L1 do with registers, tables or events that are not their own
+# is not foretold: they may go astray.
+# "unknown" is left open, and so is an outcome before which a rule that could not be judged may come; more than `limit` percent (5) of that is a failure, and so is a case that was not tried.
+
+BEGIN {
+	if (!limit)
+		limit = 5
+	if (wrong)
+		printf "" >wrong
+}
+
+# "npt1/cases/long.foretold" is variant "npt1/long": the host and the base state.
+function variant_of(file,   host) {
+	host = file
+	sub(/\/.*/, "", host)
+	sub(/.*\//, "", file)
+	sub(/\.[a-z]*$/, "", file)
+	return host "/" file
+}
+
+# The words after "KEY:" in a line of " | "-separated parts.
+function part(line, key,   at, rest) {
+	at = index(line, " | " key ":")
+	if (!at)
+		return ""
+	rest = substr(line, at + length(key) + 4)
+	at = index(rest, " | ")
+	if (at)
+		rest = substr(rest, 1, at - 1)
+	sub(/^ /, "", rest)
+	return rest
+}
+
+# One name for one thing: KVM_SET_SREGS2 makes the checks of KVM_SET_SREGS; only KVM_RUN runs; and
+# KVM_EXIT_UNKNOWN (0) is an internal error to QEMU.
+function normal(text) {
+	gsub(/  +/, " ", text)
+	gsub(/^ | $/, "", text)
+	sub(/SREGS2/, "SREGS", text)
+	sub(/^run-error KVM_RUN /, "run-error ", text)
+	sub(/^kvm-exit 0$/, "internal-error", text)
+	return text
+}
+
+# What is seen of a guest that runs, but not as its code says.
+function is_astray(seen) {
+	return seen ~ /^(triple-fault-to-l1|shutdown|l1-exit|l2-exception|mmio|no-exit|no-call|kvm-exit)/
+}
+
+# "resumes" is what follows in several ways (consequences.def). What fetches instructions from where there
+# is no RAM ends in an emulation failure (suberror 1).
+function has_resumed(key, follows, seen, details,   user) {
+	user = part(line[key], "user")
+	sub(/ .*/, "", user)
+	if (follows == "WAITS")
+		return seen == "no-exit" && details ~ /why=asleep/
+	if (seen == "resumes")
+		return 1
+	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows == "INIT_RESETS"))
+		return 1
+	# a later VMRUN of L1, which L2 has called
+	if (seen == "svm-exit-err" && details ~ /calls=[1-9]/ && user != "nobody")
+		return 1
+	if (follows != "ACCEPTED")
+		return is_astray(seen)
+	if (user == "nobody")
+		return 0
+	# L2 is untouched: it counts before L1 can go astray.
+	if (user == "l1" && key !~ /\/(smm|l1)-/ && details !~ /counts=[1-9]/)
+		return 0
+	return is_astray(seen)
+}
+
+# L1 gets what is foretold, but cannot say so: it was changed itself.
+function is_dumb(key, seen) {
+	return part(line[key], "user") ~ / l1s$/ && seen ~ /^(shutdown|mmio|no-exit|l1-exit)/
+}
+
+FILENAME ~ /\.rules$/ {
+	errors[$1] = 1
+	next
+}
+
+FILENAME ~ /\.foretold$/ {
+	key = variant_of(FILENAME) "/" $1
+	head = substr($0, 1, index($0, " | ") - 1)
+	verdict[key] = $2
+	foretold[key] = normal(substr(head, length($1) + length($2) + 3))
+	line[key] = $0
+	next
+}
+
+function note_rules(list, counts,   n, i, ids) {
+	n = split(list, ids, " ")
+	for (i = 1; i <= n; i++)
+		counts[ids[i]]++
+}
+
+function disagree(key, expected, seen, details,   text, kind) {
+	wrong_count++
+	text = key ": foretold \"" expected "\", seen \"" seen "\"" (details ? " (" details ")" : "") " |" substr(line[key], index(line[key], " | rules:") + 2)
+	kind = expected " -> " seen
+	kinds[kind]++
+	if (wrong)
+		print text >wrong
+	else
+		print text
+}
+
+FILENAME ~ /\.seen$/ {
+	key = variant_of(FILENAME) "/" $1
+	if (!(key in verdict))
+		next
+	tried[key] = 1
+	seen = $0
+	details = ""
+	sub(/^[^ ]* (outcome )?/, "", seen)
+	if (index(seen, " #")) {
+		details = substr(seen, index(seen, " #") + 2)
+		seen = substr(seen, 1, index(seen, " #") - 1)
+	}
+	seen = normal(seen)
+	rules = part(line[key], "rules")
+	note_rules(rules " " part(line[key], "also"), broken)
+	if (verdict[key] == "unknown" || part(line[key], "certain") == "no") {
+		open++
+		note_rules(part(line[key], "open") == "" ? "(nothing)" : part(line[key], "open"), open_rules)
+		next
+	}
+	expected = foretold[key]
+	follows = part(line[key], "follows")
+	if (!real && part(line[key], "cpu-follows") != follows) {
+		peculiar++
+		note_rules(rules, peculiar_rules)
+		expected = normal(part(line[key], "cpu"))
+		follows = part(line[key], "cpu-follows")
+		rules = ""
+	}
+	if (expected == "resumes")
+		agrees = has_resumed(key, follows, seen, details)
+	else
+		agrees = seen == expected || (expected ~ /^(svm-exit-err|triple-fault-to-l1)$/ && is_dumb(key, seen))
+	foretold_count[expected]++
+	note_rules(rules, rule_foretold)
+	if (agrees) {
+		confirmed_count[expected]++
+		note_rules(rules, rule_confirmed)
+	} else
+		disagree(key, expected, seen, details)
+}
+
+
+END {
+	for (key in verdict) {
+		all++
+		if (!(key in tried)) {
+			missing++
+			if (missing <= 5)
+				print key ": was not tried"
+		}
+	}
+	print "outcome: foretold, confirmed"
+	for (outcome in foretold_count)
+		printf "  %6d %6d  %s\n", foretold_count[outcome], confirmed_count[outcome], outcome | "sort -rn"
+	close("sort -rn")
+	print "rule that decides: foretold, confirmed"
+	for (rule in rule_foretold)
+		printf "  %6d %6d  %s\n", rule_foretold[rule], rule_confirmed[rule], rule | "sort -k3"
+	close("sort -k3")
+	if (open)
+		print "left open by:"
+	for (rule in open_rules)
+		printf "  %6d  %s\n", open_rules[rule], rule | "sort -rn"
+	close("sort -rn")
+	if (peculiar)
+		print "the emulated processor does not have (peculiar.def):"
+	for (rule in peculiar_rules)
+		printf "  %6d  %s\n", peculiar_rules[rule], rule | "sort -rn"
+	close("sort -rn")
+	for (rule in errors)
+		if (!(rule in broken))
+			never = never " " rule
+		else if (!(rule in rule_foretold) && !(rule in peculiar_rules))
+			behind = behind " " rule
+	print "never broken:" never
+	print "never the one that decides:" behind
+	if (wrong_count)
+		print "disagreements by kind:"
+	for (kind in kinds)
+		printf "  %6d  %s\n", kinds[kind], kind | "sort -rn"
+	close("sort -rn")
+	printf "%d cases, %d left open, %d peculiar to the emulated processor, %d not tried, %d disagreements\n",
+		all, open, peculiar, missing, wrong_count
+	if (open * 100 > all * limit) {
+		print "more than " limit " in a hundred are left open"
+		exit 1
+	}
+	exit wrong_count > 0 || missing > 0
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nestmig foretells of a case: it reads the changed dump as it would any other. */
+#ifndef DIFFERENTIAL_FORETELL_H
+#define DIFFERENTIAL_FORETELL_H
+
+#include <stdio.h>
+
+#include "mutate.h"
+
+struct scratch;
+
+/* A copy of the base in a directory of its own, removed by scratch_free. NULL after complaining. */
+struct scratch *scratch_new(const struct base *base);
+void scratch_free(struct scratch *scratch);
+
+/* Makes the changes of a case in the copy, and takes them back. */
+bool scratch_apply(struct scratch *scratch, const struct mutation *mutation);
+bool scratch_undo(struct scratch *scratch, const struct mutation *mutation);
+
+/*
+ * Judges the copy and writes one line:
+ *   NAME VERDICT OUTCOME [IOCTL ERRNO] | follows: ROW | cpu: OUTCOME ... | cpu-follows: ROW | certain: yes
+ *   | rules: IDS | also: IDS | open: IDS | user: WHO | changes: TEXT
+ * ROW is one of consequences.def, cpu what the emulated processor makes of it (peculiar.def), rules are those that decide the outcome,
+ * also what else is broken, open what is undecided, user who executes with what was
+ * changed ("l1s": L1, too).
+ */
+bool foretell(const struct scratch *scratch, const struct mutation *mutation, FILE *out);
+
+/* The case as the oracle reads it. */
+void mutation_print(const struct base *base, const struct mutation *mutation, FILE *out);
+
+/* Writes a whole dump with the changes of a case into a directory that is made. */
+bool mutation_materialise(const struct base *base, const struct mutation *mutation,
+			  const char *dir);
+
+#endif

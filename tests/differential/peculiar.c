@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* QEMU 7.2's TCG as a processor: target/i386/tcg/sysemu/svm_helper.c, helper_vmrun. */
+#include "peculiar.h"
+
+#include "host.h"
+#include "vmcb/vmcb12.h"
+
+#define EVENT_VALID          0x80000000u
+#define EVENT_TYPE(event)    ((event) >> 8 & 7)
+#define EVENT_TYPE_EXCEPTION 3
+#define LAST_VECTOR          31
+
+static const struct {
+	enum nestmig_rule rule;
+	const char *reason;
+} peculiar[] = {
+	{NESTMIG_RULES, NULL},
+#define PECULIAR(ident, reason) {NESTMIG_RULE_##ident, reason},
+#include "peculiar.def"
+#undef PECULIAR
+};
+
+static bool is_peculiar(enum nestmig_rule rule)
+{
+	for (size_t i = 0; i < sizeof(peculiar) / sizeof(peculiar[0]); i++)
+		if (peculiar[i].rule == rule)
+			return true;
+	return false;
+}
+
+/*
+ * TCG takes no exception 31 in event_inj, the manual does: L1's own, which is injected while a nested run is
+ * pending, or one that KVM_SET_VCPU_EVENTS brings.
+ */
+static bool injects_last_vector(const struct nestmig_vcpu_view *v)
+{
+	const struct nestmig_events *events = &v->events;
+	uint32_t event = v->vmcb12 ? vmcb12_event_inj(v->vmcb12) : 0;
+
+	if ((events->exc_injected || events->exc_pending) && events->exc_nr == LAST_VECTOR)
+		return true;
+	return (v->nested.flags & KVMNS_RUN_PENDING) && (event & EVENT_VALID) &&
+	       EVENT_TYPE(event) == EVENT_TYPE_EXCEPTION && (event & 0xff) == LAST_VECTOR;
+}
+
+enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
+				     const struct nm_vcpu_report *report)
+{
+	const struct nm_vcpu *vcpu = &state->vcpus[0];
+	uint64_t broken[NM_RULE_WORDS] = {0};
+	enum nm_consequence outcome;
+	struct nestmig_ctx ctx;
+	struct nm_order order;
+
+	for (size_t i = 0; i < report->finding_count; i++) {
+		unsigned rule = (unsigned)(report->findings[i].rule - nm_rules);
+
+		if (!is_peculiar((enum nestmig_rule)rule))
+			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
+	}
+	nm_order_parse(state->restore_order, &order);
+	nm_ctx_init(&ctx, state, vcpu, &state->host->view, &order);
+	outcome = nm_predict(broken, &ctx, &order);
+	if (nm_consequences[outcome].stage > NM_STAGE_HARDWARE_ENTRY &&
+	    injects_last_vector(&vcpu->view))
+		return NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR;
+	return outcome;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where the emulated processor is not what the manual says. */
+#ifndef DIFFERENTIAL_PECULIAR_H
+#define DIFFERENTIAL_PECULIAR_H
+
+#include "judge.h"
+#include "state.h"
+
+/* What QEMU 7.2's TCG makes of a vCPU of which `report` says what a real processor does. */
+enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
+				     const struct nm_vcpu_report *report);
+
+#endif
