@@ -56,9 +56,9 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order);
 
-/* Does this consequence still go by something that is not known? Then its outcome is not claimed:
- * nm_judge_vcpu makes a broken rule of it an unknown one. */
-bool nm_is_open(enum nm_consequence consequence);
+/* Does this consequence still go by something that is not known, or does an event come in between? Then
+ * its outcome is not claimed: nm_judge_vcpu makes a broken rule of it an unknown one. */
+bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx);
 
 /* What the destination does with a vCPU: the consequence that comes first of the broken ERROR
  * rules, ACCEPTED if there is none (predict.c). */

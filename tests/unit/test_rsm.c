@@ -84,14 +84,24 @@ END_TEST
 START_TEST(no_outcome_is_claimed)
 {
 	static const struct poke cases[][MAX_POKES] = {
-		{BAD_DR6, SHUTDOWN, LACK(SMM_VMCB12)},        {BAD_DR6, SHUTDOWN, LACK(HSAVE)},
-		{BAD_DR6, SHUTDOWN, LACK(HOST_KERNEL)},       {BAD_DR6, SHUTDOWN, BAD_L1},
-		{BAD_DR6, SHUTDOWN, LACK(HSAVE_PA)},          {BAD_DR6, LACK(CPUID)},
+		{BAD_DR6, SHUTDOWN, LACK(SMM_VMCB12)},
+		{BAD_DR6, SHUTDOWN, LACK(HSAVE)},
+		{BAD_DR6, SHUTDOWN, LACK(HOST_KERNEL)},
+		{BAD_DR6, SHUTDOWN, BAD_L1},
+		{BAD_DR6, SHUTDOWN, LACK(HSAVE_PA)},
+		{BAD_DR6, LACK(CPUID)},
 		{BAD_DR6, SHUTDOWN, HSAVE(save_cr3, NO_RAM)},
+		/* The handler or L1 gets an event first. */
+		{BAD_DR6, VIEW(events.exc_injected, 1)},
+		{BAD_DR6, FROM_L1, VIEW(events.intr_injected, 1)},
+		{BAD_DR6, VIEW(events.nmi_pending, 1), VIEW(events.nmi_masked, 0)},
+		{BAD_DR6, SHUTDOWN, VIEW(events.smi_pending, 1)},
+		{BAD_DR6, SHUTDOWN, VIEW(events.nmi_pending, 1)},
 	};
 	struct judged judged;
 	struct vm vm;
 
+	ck_assert_int_lt(_i, COUNT(cases));
 	vm_new(&vm);
 	vm_enter_smm(&vm);
 	vm_poke(&vm, cases[_i]);
@@ -158,7 +168,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tcase, outcome, 0, COUNT(rows));
-	tcase_add_loop_test(tcase, no_outcome_is_claimed, 0, 7);
+	tcase_add_loop_test(tcase, no_outcome_is_claimed, 0, 12);
 	tcase_add_test(tcase, accepted_is_a_warning);
 	tcase_add_test(tcase, smm_needs_its_flag);
 	suite_add_tcase(suite, tcase);
