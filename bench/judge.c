@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * judge STATE [PROFILE]: full judgements of the first vCPU a second on one core (context, all rules,
- * prediction), and the ratio to memcpy of the bytes judged, measured in turns in the same run. Fails if
- * a judgement allocates memory.
+ * prediction) in processor time, and the ratio to memcpy of the bytes judged, measured in turns in the same
+ * run. Fails if a judgement allocates memory.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -94,25 +94,25 @@ static enum nm_consequence judge_once(const struct nestmig_state *state,
 static double time_judging(const struct nestmig_state *state, const struct nestmig_host_view *host,
 			   const struct nm_order *order)
 {
-	double start = now();
+	double start = cpu_now();
 	unsigned sum = 0;
 
 	for (int i = 0; i < PER_TURN; i++)
 		sum += judge_once(state, host, order);
 	if (sum == 1)
 		puts("");
-	return (now() - start) / PER_TURN;
+	return (cpu_now() - start) / PER_TURN;
 }
 
 static double time_copying(const uint8_t *from, uint8_t *to, size_t size)
 {
-	double start = now();
+	double start = cpu_now();
 
 	for (int i = 0; i < PER_TURN; i++) {
 		memcpy(to, from, size);
 		__asm__ volatile("" : : "r"(to) : "memory");
 	}
-	return (now() - start) / PER_TURN;
+	return (cpu_now() - start) / PER_TURN;
 }
 
 /* Bytes in use: what libc itself allocates (strdup) does not pass the linker's wraps. */

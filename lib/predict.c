@@ -275,3 +275,22 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;
 	return at_exit == NM_CONSEQUENCE_NONE ? first : then_exit(first, at_exit);
 }
+
+bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
+		   const struct nestmig_ctx *ctx, const struct nm_order *order)
+{
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		const struct nm_rule *rule = &nm_rules[i];
+		bool is_after = ctx->h->kernel >= rule->changed;
+
+		if (!nm_rule_bit(unknown, i) || rule->severity != NM_SEVERITY_ERROR)
+			continue;
+		if (!ctx->h->kernel || !rule->changed || !is_after)
+			if (comes_first(resolve(rule->before, ctx, order), outcome, order))
+				return false;
+		if (rule->changed && (!ctx->h->kernel || is_after))
+			if (comes_first(resolve(rule->after, ctx, order), outcome, order))
+				return false;
+	}
+	return true;
+}
