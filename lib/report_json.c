@@ -93,9 +93,9 @@ static json_t *message_json(const struct nm_finding *finding)
 static json_t *finding_json(const struct nm_finding *finding)
 {
 	const struct nm_consequence_row *row = &nm_consequences[finding->consequence];
-	json_t *json = json_pack("{s:s, s:s, s:s}", "rule", finding->rule->id, "severity",
-				 nm_severity_name(finding->severity), "stage",
-				 nm_stage_name(row->stage));
+	json_t *json =
+		json_pack("{s:s, s:s, s:s}", "rule", finding->rule->id, "severity",
+			  nm_severity_name(finding->severity), "stage", nm_stage_name(row->stage));
 
 	if (!json || !nm_json_consequence(json, row) ||
 	    json_object_set_new(json, "message", message_json(finding)) ||
