@@ -106,7 +106,7 @@ static __attribute__((noinline, cold)) void mark(const struct evaluation *e, uns
 	uint64_t bit = UINT64_C(1) << (rule % 64);
 
 	if (holds == NESTMIG_BROKEN &&
-	    !nm_is_open(nm_rule_consequence(&nm_rules[rule], e->ctx, e->order)))
+	    !nm_is_open(nm_rule_consequence(&nm_rules[rule], e->ctx, e->order), e->ctx))
 		e->broken[rule / 64] |= bit;
 	else
 		e->unknown[rule / 64] |= bit;

@@ -305,6 +305,8 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
 	report->no_rules_for = no_rules_for(ctx.v);
+	report->is_certain =
+		!report->no_rules_for && nm_is_certain(unknown, report->outcome, &ctx, order);
 	/* Nothing found is not the same as nothing wrong. */
 	if (report->no_rules_for)
 		report->verdict = NESTMIG_VERDICT_UNKNOWN;

@@ -56,14 +56,18 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order);
 
-/* Does this consequence still go by something that is not known? Then its outcome is not claimed:
- * nm_judge_vcpu makes a broken rule of it an unknown one. */
-bool nm_is_open(enum nm_consequence consequence);
+/* Does this consequence still go by something that is not known, or does an event come in between? Then
+ * its outcome is not claimed: nm_judge_vcpu makes a broken rule of it an unknown one. */
+bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx);
 
 /* What the destination does with a vCPU: the consequence that comes first of the broken ERROR
  * rules, ACCEPTED if there is none (predict.c). */
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order);
+
+/* Could no undecided ERROR rule, if it were broken, come before this outcome? */
+bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
+		   const struct nestmig_ctx *ctx, const struct nm_order *order);
 
 /*
  * What becomes of the vCPU before it is entered: WAITS, RUN_EAGAIN, SIPI_STARTS, INIT_RESETS,
@@ -109,6 +113,7 @@ struct nm_vcpu_report {
 	const char *mode; /* static text */
 	enum nestmig_verdict verdict;
 	enum nm_consequence outcome;
+	bool is_certain;             /* no rule that could not be judged may change the outcome */
 	bool is_not_nested;          /* no nested state of which anything could be judged */
 	const char *no_rules_for;    /* what there are no rules for yet, static text, or NULL */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */

@@ -157,7 +157,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 	}
 }
 
-bool nm_is_open(enum nm_consequence consequence)
+/* A row that goes by something else, still as it stands in a rule. */
+static bool is_unresolved(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2 ||
@@ -165,6 +166,29 @@ bool nm_is_open(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_ROOT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
+}
+
+/*
+ * Does an event keep the handler from its RSM, or meet L1 together with L2's exit? Nothing is known of how
+ * the handler takes an exception, or of L1's way out then.
+ */
+static bool is_disturbed(const struct nestmig_ctx *ctx, const struct nm_consequence_row *row)
+{
+	const struct nestmig_events *events = &ctx->v->events;
+	bool to_l1 = !strcmp(row->outcome, "triple-fault-to-l1") ||
+		     !strcmp(row->outcome, "svm-exit-err");
+
+	if (row->stage != NM_STAGE_RSM && row->stage != NM_STAGE_RSM_ENTRY)
+		return false;
+	if (nm_reinjects(ctx) || nm_exc_pending(ctx) ||
+	    (events->nmi_pending && !events->nmi_masked))
+		return true;
+	return to_l1 && (events->nmi_pending || events->smi_pending || events->smi_latched_init);
+}
+
+bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx)
+{
+	return is_unresolved(consequence) || is_disturbed(ctx, &nm_consequences[consequence]);
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
@@ -232,4 +256,23 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 	if (first == NM_CONSEQUENCE_NONE)
 		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;
 	return at_exit == NM_CONSEQUENCE_NONE ? first : then_exit(first, at_exit);
+}
+
+bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
+		   const struct nestmig_ctx *ctx, const struct nm_order *order)
+{
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		const struct nm_rule *rule = &nm_rules[i];
+		bool is_after = ctx->h->kernel >= rule->changed;
+
+		if (!nm_rule_bit(unknown, i) || rule->severity != NM_SEVERITY_ERROR)
+			continue;
+		if (!ctx->h->kernel || !rule->changed || !is_after)
+			if (comes_first(resolve(rule->before, ctx, order), outcome, order))
+				return false;
+		if (rule->changed && (!ctx->h->kernel || is_after))
+			if (comes_first(resolve(rule->after, ctx, order), outcome, order))
+				return false;
+	}
+	return true;
 }

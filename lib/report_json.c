@@ -133,6 +133,7 @@ static json_t *vcpu_json(const struct nm_vcpu_report *vcpu)
 			 vcpu->mode, "nested", !vcpu->is_not_nested, "no_rules_for",
 			 vcpu->no_rules_for, "verdict", nestmig_verdict_name(vcpu->verdict));
 	if (!json || !nm_json_consequence(json, &nm_consequences[vcpu->outcome]) ||
+	    json_object_set_new(json, "certain", json_boolean(vcpu->is_certain)) ||
 	    json_object_set_new(json, "findings", findings_json(vcpu)) ||
 	    json_object_set(json, "unknown", unknown) ||
 	    json_object_set_new(json, "missing", nm_json_items(missing))) {

@@ -92,7 +92,7 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 	nm_buf_printf(&t->buf, "  Outcome: %s%s%s", t->bold, row->outcome, t->plain);
 	if (row->ioctl)
 		nm_buf_printf(&t->buf, " (%s: %s)", row->ioctl, row->errno_name);
-	if (vcpu->verdict == NESTMIG_VERDICT_UNKNOWN)
+	if (!vcpu->is_certain)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
 	if (vcpu->is_not_nested)

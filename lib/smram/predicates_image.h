@@ -93,6 +93,11 @@ static inline enum nestmig_holds rule_smm_int_shadow(const struct nestmig_ctx *c
 			 smram32_int_shadow(c->v->smram) <= 2);
 }
 
+static inline enum nestmig_holds rule_smm_init_latched(const struct nestmig_ctx *c)
+{
+	return nm_holds(!c->v->events.smi_latched_init);
+}
+
 static inline enum nestmig_holds rule_smm_nmi_blocked_in_smm(const struct nestmig_ctx *c)
 {
 	return nm_holds(c->v->events.nmi_masked);

@@ -81,7 +81,10 @@ static bool print_report(const struct nestmig_state *state, FILE *out)
 	fprintf(out, "%s ", nestmig_verdict_name(vcpu->verdict));
 	print_outcome(vcpu->outcome, "follows", out);
 	fprintf(out, " | cpu: ");
-	print_outcome(peculiar_outcome(state, vcpu), "cpu-follows", out);
+	print_outcome(peculiar_outcome(state, vcpu, false), "cpu-follows", out);
+	fprintf(out, " | or: ");
+	print_outcome(peculiar_outcome(state, vcpu, true), "or-follows", out);
+	fprintf(out, " | certain: %s", vcpu->is_certain ? "yes" : "no");
 	print_findings(vcpu, out);
 	nestmig_report_free(report);
 	return true;

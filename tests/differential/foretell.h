@@ -20,10 +20,11 @@ bool scratch_undo(struct scratch *scratch, const struct mutation *mutation);
 /*
  * Judges the copy and writes one line:
  *   NAME VERDICT OUTCOME [IOCTL ERRNO] | follows: ROW | cpu: OUTCOME ... | cpu-follows: ROW
- *   | rules: IDS | also: IDS | open: IDS | user: WHO | changes: TEXT
- * ROW is one of consequences.def, cpu what the emulated processor makes of it (peculiar.def), rules are those that decide the outcome,
- * also what else is broken, open what is undecided, user who executes with what was
- * changed ("l1s": L1, too).
+ *   | or: OUTCOME ... | or-follows: ROW | certain: yes | rules: IDS | also: IDS | open: IDS |
+ *   user: WHO | changes: TEXT
+ * ROW is one of consequences.def, cpu is what the emulated processor makes of it, or what comes of it if KVM
+ * loses what it may lose (peculiar.def), rules are those that decide the outcome, also what else is broken,
+ * open what is undecided, user who executes with what was changed ("l1s": L1, too).
  */
 bool foretell(const struct scratch *scratch, const struct mutation *mutation, FILE *out);
 

@@ -10,22 +10,34 @@
 #define EVENT_TYPE_EXCEPTION 3
 #define LAST_VECTOR          31
 
-static const struct {
-	enum nestmig_rule rule;
-	const char *reason;
-} peculiar[] = {
-	{NESTMIG_RULES, NULL},
-#define PECULIAR(ident, reason) {NESTMIG_RULE_##ident, reason},
+static const enum nestmig_rule peculiar[] = {
+#define PECULIAR(ident, reason) NESTMIG_RULE_##ident,
+#define RACE(ident, reason)
 #include "peculiar.def"
 #undef PECULIAR
+#undef RACE
 };
 
-static bool is_peculiar(enum nestmig_rule rule)
+static const enum nestmig_rule races[] = {
+#define PECULIAR(ident, reason)
+#define RACE(ident, reason) NESTMIG_RULE_##ident,
+#include "peculiar.def"
+#undef PECULIAR
+#undef RACE
+};
+
+static bool is_in(const enum nestmig_rule *rules, size_t count, unsigned rule)
 {
-	for (size_t i = 0; i < sizeof(peculiar) / sizeof(peculiar[0]); i++)
-		if (peculiar[i].rule == rule)
+	for (size_t i = 0; i < count; i++)
+		if (rules[i] == (enum nestmig_rule)rule)
 			return true;
 	return false;
+}
+
+static bool is_left_out(unsigned rule, bool lost)
+{
+	return is_in(peculiar, sizeof(peculiar) / sizeof(peculiar[0]), rule) ||
+	       (lost && is_in(races, sizeof(races) / sizeof(races[0]), rule));
 }
 
 /*
@@ -44,7 +56,7 @@ static bool injects_last_vector(const struct nestmig_vcpu_view *v)
 }
 
 enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
-				     const struct nm_vcpu_report *report)
+				     const struct nm_vcpu_report *report, bool lost)
 {
 	const struct nm_vcpu *vcpu = &state->vcpus[0];
 	uint64_t broken[NM_RULE_WORDS] = {0};
@@ -55,7 +67,7 @@ enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 	for (size_t i = 0; i < report->finding_count; i++) {
 		unsigned rule = (unsigned)(report->findings[i].rule - nm_rules);
 
-		if (!is_peculiar((enum nestmig_rule)rule))
+		if (!is_left_out(rule, lost))
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
 	nm_order_parse(state->restore_order, &order);

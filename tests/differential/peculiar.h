@@ -6,8 +6,9 @@
 #include "judge.h"
 #include "state.h"
 
-/* What QEMU 7.2's TCG makes of a vCPU of which `report` says what a real processor does. */
+/* What QEMU 7.2's TCG makes of a vCPU of which `report` says what a real processor does. `lost`: KVM loses
+ * what it may lose. */
 enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
-				     const struct nm_vcpu_report *report);
+				     const struct nm_vcpu_report *report, bool lost);
 
 #endif

@@ -26,6 +26,9 @@
 #define SREGS2_FLAGS     280
 #define PAGE_ADDRESS     UINT64_C(0x000ffffffffff000)
 #define SAVE_AREA        0x400
+#define SAVE_EFER        0x0d0
+#define SAVE_CR4         0x148
+#define SAVE_CR3         0x150
 
 /*
  * The first prefix that fits decides. What is not named here is nobody's: KVM or VMRUN judges it, but no
@@ -387,6 +390,16 @@ static void add_smm_paging(struct base *base)
 		add_paging(base, "l2", cr3, cr4, efer);
 }
 
+/* L1's, which is parked in the host save area. */
+static void add_hsave_paging(struct base *base, uint64_t area)
+{
+	uint64_t cr3, cr4, efer;
+
+	if (read_memory(base, area + SAVE_CR3, &cr3) && read_memory(base, area + SAVE_CR4, &cr4) &&
+	    read_memory(base, area + SAVE_EFER, &efer))
+		add_paging(base, "l1", cr3, cr4, efer);
+}
+
 static void add_smm(struct base *base)
 {
 	const struct nestmig_vcpu_view *view = &base->state->vcpus[0].view;
@@ -403,6 +416,7 @@ static void add_smm(struct base *base)
 		return;
 	add_vmcb(base, GROUP_SMM_VMCB12, "smm_vmcb12", vmcb12, 0);
 	add_vmcb(base, GROUP_HSAVE, "hsave", view->hsave_pa, SAVE_AREA);
+	add_hsave_paging(base, view->hsave_pa + SAVE_AREA);
 }
 
 /* ---- In order of groups ---------------------------------------------------------------------- */

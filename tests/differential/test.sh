@@ -11,9 +11,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bases"
 cp -r "$here/../cases/raw-dump" "$work/bases/raw"
-# An old dump that does not say what its VMM enables: then much is left open.
-jq '. + {vm_caps: ["KVM_CAP_EXCEPTION_PAYLOAD", "KVM_CAP_X86_TRIPLE_FAULT_EVENT", "KVM_CAP_SPLIT_IRQCHIP"]}' \
-	"$here/../cases/raw-dump/meta.json" >"$work/bases/raw/meta.json"
+# All that is known of a base state is known of this one: its RAM is one extent, and what its VMM enables.
+raw=$work/bases/raw
+truncate -s 256K "$raw/mem/0"
+for extent in 1000 10000; do
+	dd if="$raw/mem/$extent" of="$raw/mem/0" bs=4096 seek=$((16#$extent / 4096)) conv=notrunc status=none
+	rm "$raw/mem/$extent"
+done
+jq '.memory_complete = true | .vm_caps = ["KVM_CAP_EXCEPTION_PAYLOAD", "KVM_CAP_X86_TRIPLE_FAULT_EVENT",
+	"KVM_CAP_SPLIT_IRQCHIP"]' "$raw/meta.json" >"$work/meta.json" && mv "$work/meta.json" "$raw/meta.json"
 
 complain() {
 	echo "$*"

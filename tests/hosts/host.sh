@@ -187,12 +187,14 @@ stop_qemu() {
 
 watch_host() {
 	local deadline=$((SECONDS + BOOT_TIMEOUT)) booted=''
+	late=''
 	while kill -0 "$qemu_pid" 2>/dev/null; do
 		if [ -z "$booted" ] && [ -e "$out/booted" ]; then
 			booted=1
 			deadline=$((SECONDS + time_limit))
 		fi
 		if ((SECONDS >= deadline)); then
+			late=1
 			stop_qemu
 			break
 		fi
@@ -201,7 +203,9 @@ watch_host() {
 }
 
 report_trouble() {
-	if [ -e "$out/booted" ]; then
+	if [ -e "$out/booted" ] && [ -z "$late" ]; then
+		echo "$name: FAILED: the host ended before its job did; the console's last lines:"
+	elif [ -e "$out/booted" ]; then
 		echo "$name: FAILED: the job did not finish in $time_limit s; the console's last lines:"
 	else
 		echo "$name: FAILED: the host did not boot; the console's last lines:"

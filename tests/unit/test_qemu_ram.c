@@ -619,6 +619,7 @@ int main(void)
 	Suite *suite = suite_create("qemu_ram");
 	TCase *tcase = tcase_create("pages");
 
+	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, all_pages_of_a_genuine_stream, 0, 2);
 	tcase_add_test(tcase, a_pass_does_not_read_pages);

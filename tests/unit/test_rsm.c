@@ -57,10 +57,13 @@ static const struct {
 	{{IMAGE(cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(ACCEPTED)},
-	/* A CR3 that is there already is not looked at. */
+	/* A CR3 that is there already is not looked at, but by a processor that does not have the bits. */
 	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS)}, TO(RSM_SHUTDOWN)},
 	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS), VIEW(sregs.cr3, BEYOND_40_BITS),
 	  PAGE(save_cr3, BEYOND_40_BITS)},
+	 TO(FIRST_RUN_FAIL_ENTRY)},
+	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS), VIEW(sregs.cr3, BEYOND_40_BITS),
+	  PAGE(save_cr3, BEYOND_40_BITS), HOST(cpuid.word[NESTMIG_CPUID_80000008_EAX], 0x3030)},
 	 TO(ACCEPTED)},
 	/* The map goes by the guest's CPUID: nothing of this image is where it should be. */
 	{{CPUID(80000001_EDX, 1 << 20 | 1 << 25), BAD_DR6}, TO(RSM_LOSES_L2)},
@@ -84,14 +87,24 @@ END_TEST
 START_TEST(no_outcome_is_claimed)
 {
 	static const struct poke cases[][MAX_POKES] = {
-		{BAD_DR6, SHUTDOWN, LACK(SMM_VMCB12)},        {BAD_DR6, SHUTDOWN, LACK(HSAVE)},
-		{BAD_DR6, SHUTDOWN, LACK(HOST_KERNEL)},       {BAD_DR6, SHUTDOWN, BAD_L1},
-		{BAD_DR6, SHUTDOWN, LACK(HSAVE_PA)},          {BAD_DR6, LACK(CPUID)},
+		{BAD_DR6, SHUTDOWN, LACK(SMM_VMCB12)},
+		{BAD_DR6, SHUTDOWN, LACK(HSAVE)},
+		{BAD_DR6, SHUTDOWN, LACK(HOST_KERNEL)},
+		{BAD_DR6, SHUTDOWN, BAD_L1},
+		{BAD_DR6, SHUTDOWN, LACK(HSAVE_PA)},
+		{BAD_DR6, LACK(CPUID)},
 		{BAD_DR6, SHUTDOWN, HSAVE(save_cr3, NO_RAM)},
+		/* The handler or L1 gets an event first. */
+		{BAD_DR6, VIEW(events.exc_injected, 1)},
+		{BAD_DR6, FROM_L1, VIEW(events.intr_injected, 1)},
+		{BAD_DR6, VIEW(events.nmi_pending, 1), VIEW(events.nmi_masked, 0)},
+		{BAD_DR6, SHUTDOWN, VIEW(events.smi_pending, 1)},
+		{BAD_DR6, SHUTDOWN, VIEW(events.nmi_pending, 1)},
 	};
 	struct judged judged;
 	struct vm vm;
 
+	ck_assert_int_lt(_i, COUNT(cases));
 	vm_new(&vm);
 	vm_enter_smm(&vm);
 	vm_poke(&vm, cases[_i]);
@@ -158,7 +171,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tcase, outcome, 0, COUNT(rows));
-	tcase_add_loop_test(tcase, no_outcome_is_claimed, 0, 7);
+	tcase_add_loop_test(tcase, no_outcome_is_claimed, 0, 12);
 	tcase_add_test(tcase, accepted_is_a_warning);
 	tcase_add_test(tcase, smm_needs_its_flag);
 	suite_add_tcase(suite, tcase);

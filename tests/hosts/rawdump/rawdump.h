@@ -172,6 +172,8 @@ struct guest {
 	enum l2_mode mode;
 	bool nested_paging;
 	bool shutdown_not_intercepted;
+	/* no L2: L1 itself counts, in L2_LEGACY mode, on a processor without long mode */
+	bool plain;
 };
 
 /* Puts L1, L2, the SMI handler and the VMCB into memory and points the vCPU at L1. */

@@ -49,6 +49,8 @@
 #define PAT_RESET             0x0007040600070406ull
 #define RFLAGS_RESET          0x2u
 #define MSR_VM_HSAVE_PA       0xc0010117u
+#define CPUID_EXTENDED        0x80000001u
+#define CPUID_EXTENDED_EDX_LM (1u << 29)
 
 #define SELECTOR_CODE64       8
 #define SELECTOR_DATA         16
@@ -61,6 +63,7 @@
 
 extern const uint8_t guest_code[], guest_code_end[], guest_smm[], guest_smm_end[], guest_l1[];
 extern const uint8_t guest_l2_64[], guest_l2_32[], guest_l2_16[];
+extern const uint8_t guest_plain[], guest_plain_exceptions[];
 extern const uint8_t guest_l2_64_exceptions[], guest_l2_32_exceptions[], guest_l2_16_exceptions[];
 
 static uint32_t offset_of(const uint8_t *code)
@@ -117,12 +120,15 @@ static void fill_descriptors(uint8_t *memory)
 }
 
 /* L2's interrupt gates, in the form of its mode. */
-static void fill_idt(uint8_t *memory, enum l2_mode mode)
+static void fill_idt(uint8_t *memory, const struct guest *guest)
 {
+	const uint8_t *exceptions_32 =
+		guest->plain ? guest_plain_exceptions : guest_l2_32_exceptions;
+
 	for (uint32_t vector = 0; vector < EXCEPTIONS; vector++) {
 		uint32_t entry = vector * EXCEPTION_ENTRY, target;
 
-		switch (mode) {
+		switch (guest->mode) {
 		case L2_LONG:
 			target = ADDRESS_CODE + offset_of(guest_l2_64_exceptions) + entry;
 			put64(memory, ADDRESS_IDT + vector * 16,
@@ -135,7 +141,7 @@ static void fill_idt(uint8_t *memory, enum l2_mode mode)
 			memcpy(memory + vector * 4, &target, sizeof(target));
 			break;
 		default:
-			target = ADDRESS_CODE + offset_of(guest_l2_32_exceptions) + entry;
+			target = ADDRESS_CODE + offset_of(exceptions_32) + entry;
 			put64(memory, ADDRESS_IDT + vector * 8,
 			      (target & 0xffff) | SELECTOR_CODE32 << 16 | 0x8e00ull << 32 |
 				      (uint64_t)(target >> 16) << 48);
@@ -143,11 +149,11 @@ static void fill_idt(uint8_t *memory, enum l2_mode mode)
 	}
 }
 
-static void fill_memory(uint8_t *memory, enum l2_mode mode)
+static void fill_memory(uint8_t *memory, const struct guest *guest)
 {
 	fill_page_tables(memory);
 	fill_descriptors(memory);
-	fill_idt(memory, mode);
+	fill_idt(memory, guest);
 	memcpy(memory + ADDRESS_CODE, guest_code, (size_t)(guest_code_end - guest_code));
 	memcpy(memory + ADDRESS_SMI_HANDLER, guest_smm, (size_t)(guest_smm_end - guest_smm));
 }
@@ -248,6 +254,27 @@ static void fill_sregs(struct kvm_sregs *sregs)
 	sregs->efer = EFER_SVME | EFER_LMA_LME;
 }
 
+/* L1 without an L2 is what L2_LEGACY would be, with SVM off. */
+static void fill_plain_sregs(struct kvm_sregs *sregs)
+{
+	sregs->cs.selector = SELECTOR_CODE32;
+	sregs->cs.db = 1;
+	sregs->cs.l = 0;
+	sregs->idt.base = ADDRESS_IDT;
+	sregs->idt.limit = EXCEPTIONS * 8 - 1;
+	sregs->cr3 = ADDRESS_LEGACY_PD;
+	sregs->cr4 = CR4_OSXMMEXCPT_OSFXSR;
+	sregs->efer = 0;
+}
+
+static void remove_long_mode(struct kvm_cpuid2 *cpuid)
+{
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		if (cpuid->entries[i].function == CPUID_EXTENDED)
+			cpuid->entries[i].edx &= ~CPUID_EXTENDED_EDX_LM;
+	}
+}
+
 static int set_hsave(const struct vm *vm)
 {
 	struct one_msr msr = {
@@ -261,12 +288,13 @@ static int set_hsave(const struct vm *vm)
 	return -1;
 }
 
-static int set_registers(const struct vm *vm)
+static int set_registers(const struct vm *vm, bool plain)
 {
 	struct kvm_regs regs = {
-		.rip = ADDRESS_CODE + offset_of(guest_l1),
+		.rip = ADDRESS_CODE + offset_of(plain ? guest_plain : guest_l1),
 		.rflags = RFLAGS_RESET,
 		.rax = ADDRESS_VMCB,
+		.rsp = plain ? ADDRESS_STACK : 0,
 	};
 	struct kvm_sregs sregs;
 
@@ -275,6 +303,8 @@ static int set_registers(const struct vm *vm)
 		return -1;
 	}
 	fill_sregs(&sregs);
+	if (plain)
+		fill_plain_sregs(&sregs);
 	if (ioctl(vm->vcpu_fd, KVM_SET_SREGS, &sregs)) {
 		perror("rawdump: KVM_SET_SREGS with EFER.SVME");
 		return -1;
@@ -293,15 +323,17 @@ int guest_load(struct vm *vm, const struct guest *guest)
 
 	if (!cpuid)
 		return -1;
+	if (guest->plain)
+		remove_long_mode(cpuid);
 	set = ioctl(vm->vcpu_fd, KVM_SET_CPUID2, cpuid);
 	free(cpuid);
 	if (set) {
 		perror("rawdump: KVM_SET_CPUID2");
 		return -1;
 	}
-	fill_memory(vm->memory, guest->mode);
+	fill_memory(vm->memory, guest);
 	fill_vmcb((struct vmcb *)(vm->memory + ADDRESS_VMCB), guest);
 	if (set_hsave(vm))
 		return -1;
-	return set_registers(vm);
+	return set_registers(vm, guest->plain);
 }

@@ -44,22 +44,23 @@ guest_l1:
 /*
  * L2 counts on port 0x80 and calls L1 at every fourth count. Exceptions say their vector on port
  * 0xb4 and go on counting, without IRET: nobody has to know which of them push an error code. The
- * same source for each width; entries for the exceptions are eight bytes apart.
+ * same source for each width; entries for the exceptions are eight bytes apart. A guest without an
+ * L2 does the same, and says itself what L1 would say.
  */
-	.macro l2 width, stack
+	.macro counter name, width, stack, call:vararg
 	.code\width
 	.balign 16
-	.globl guest_l2_\width, guest_l2_\width\()_exceptions
-guest_l2_\width:
+	.globl \name, \name\()_exceptions
+\name:
 	incl %ebx
 	movl %ebx, %eax
 	outl %eax, $0x80
 	testb $3, %bl
-	jnz guest_l2_\width
-	vmmcall
-	jmp guest_l2_\width
+	jnz \name
+	\call
+	jmp \name
 	.balign 8
-guest_l2_\width\()_exceptions:
+\name\()_exceptions:
 	vector = 0
 	.rept 32
 	.balign 8
@@ -70,12 +71,13 @@ guest_l2_\width\()_exceptions:
 8:	movzbl %cl, %eax
 	outl %eax, $0xb4
 	movl $\stack, %esp
-	jmp guest_l2_\width
+	jmp \name
 	.endm
 
-	l2 64, 0x18000
-	l2 32, 0x18000
-	l2 16, 0x8000
+	counter guest_l2_64, 64, 0x18000, vmmcall
+	counter guest_l2_32, 32, 0x18000, vmmcall
+	counter guest_l2_16, 16, 0x8000, vmmcall
+	counter guest_plain, 32, 0x18000, outl %eax, $0xa0
 guest_code_end:
 
 /* The SMI handler, at SMBASE + 0x8000, in real mode with 4 GiB segments. */

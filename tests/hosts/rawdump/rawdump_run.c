@@ -20,14 +20,18 @@
 /*
  * A guest that does not come back to userspace is asleep or spins. Its time is looked at in slices;
  * a tick that comes late because this whole host was not running is one slice, however late it is.
- * Between two OUTs the guest needs a few instructions and page faults, well under a millisecond.
+ * Between two OUTs the guest needs a few instructions and page faults, well under a millisecond. One
+ * that stays at the same place is given up soon; one that strays through memory, which may lead it
+ * back, only after the guest has had many thousand times what it needs.
  */
-#define SLICE_MICROSECONDS 20000
-#define SLICES_ASLEEP      2
-#define SLICES_SPINNING    10
-#define CPU_NANOSECONDS    150000000ll
+#define SLICE_MICROSECONDS   20000
+#define SLICES_ASLEEP        2
+#define SLICES_SPINNING      10
+#define SPINNING_NANOSECONDS 150000000ll
+#define STRAYING_NANOSECONDS 2000000000ll
+#define SAME_PLACE           1024
 /* Whatever the reason is, e.g. KVM itself spins: */
-#define SLICES_MAX 250
+#define SLICES_MAX 500
 
 /* Exits to userspace; a guest that resumes needs seven, its SMI handler one. */
 #define MAX_OUTS 48
@@ -45,6 +49,7 @@ struct course {
 	/* since the last exit to userspace */
 	unsigned int slices;
 	long long cpu_start;
+	uint64_t lowest_rip, highest_rip;
 };
 
 static void on_tick(int number)
@@ -189,23 +194,39 @@ static bool is_asleep(const struct vm *vm)
 	       state.mp_state != KVM_MP_STATE_RUNNABLE;
 }
 
+/* After an exit to userspace it has all the time again. */
+static void start_watch(struct course *course)
+{
+	course->slices = 0;
+	course->cpu_start = cpu_nanoseconds();
+	course->lowest_rip = UINT64_MAX;
+	course->highest_rip = 0;
+}
+
 /* A tick came: is there hope? */
 static bool has_stopped(struct course *course, struct verdict *verdict)
 {
+	long long used = cpu_nanoseconds() - course->cpu_start;
 	struct kvm_regs regs = {0};
 	const char *why = NULL;
-	long long used = cpu_nanoseconds() - course->cpu_start;
 
+	ioctl(course->vm->vcpu_fd, KVM_GET_REGS, &regs);
+	if (regs.rip < course->lowest_rip)
+		course->lowest_rip = regs.rip;
+	if (regs.rip > course->highest_rip)
+		course->highest_rip = regs.rip;
 	course->slices++;
 	if (course->slices >= SLICES_ASLEEP && is_asleep(course->vm))
 		why = "asleep";
-	else if (course->slices >= SLICES_SPINNING && used > CPU_NANOSECONDS)
+	else if (course->slices >= SLICES_SPINNING && used > SPINNING_NANOSECONDS &&
+		 course->highest_rip - course->lowest_rip < SAME_PLACE)
 		why = "spinning";
+	else if (used > STRAYING_NANOSECONDS)
+		why = "straying";
 	else if (course->slices >= SLICES_MAX)
 		why = "stuck";
 	if (!why)
 		return false;
-	ioctl(course->vm->vcpu_fd, KVM_GET_REGS, &regs);
 	say(verdict, "no-exit");
 	add(verdict, " why=%s rip=0x%llx", why, (unsigned long long)regs.rip);
 	return true;
@@ -264,7 +285,7 @@ static void watch(struct course *course, struct verdict *verdict)
 	const struct kvm_run *run = course->vm->run;
 	unsigned int outs = 0;
 
-	course->cpu_start = cpu_nanoseconds();
+	start_watch(course);
 	while (outs < MAX_OUTS) {
 		if (ioctl(course->vm->vcpu_fd, KVM_RUN, 0)) {
 			if (errno != EINTR) {
@@ -282,8 +303,7 @@ static void watch(struct course *course, struct verdict *verdict)
 		if (take_out(course, verdict))
 			return;
 		outs++;
-		course->slices = 0;
-		course->cpu_start = cpu_nanoseconds();
+		start_watch(course);
 	}
 	/* It runs, but not as its code says: L1 never hears of it, or L2 takes fault after fault. */
 	if (course->exceptions)

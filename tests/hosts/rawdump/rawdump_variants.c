@@ -30,7 +30,7 @@ struct variant {
 
 #define VARIANT(name, mode, np, moment)                                                            \
 	{                                                                                          \
-		name, {mode, np, false}, moment, VM_CAPS_DEFAULT                                   \
+		name, {mode, np, false, false}, moment, VM_CAPS_DEFAULT                            \
 	}
 
 static const struct variant variants[] = {
@@ -57,14 +57,24 @@ static const struct variant variants[] = {
 	VARIANT("smm-l2-legacy-nonp", L2_LEGACY, false, SMM_FROM_L2),
 	VARIANT("smm-l2-pae-nonp", L2_PAE, false, SMM_FROM_L2),
 	VARIANT("smm-l2-pae-np", L2_PAE, true, SMM_FROM_L2),
+	VARIANT("smm-l2-legacy-np", L2_LEGACY, true, SMM_FROM_L2),
+	VARIANT("smm-l2-real-nonp", L2_REAL, false, SMM_FROM_L2),
+	VARIANT("smm-l2-real-np", L2_REAL, true, SMM_FROM_L2),
 	VARIANT("smm-l1-long-nonp", L2_LONG, false, SMM_FROM_L1),
 	VARIANT("smm-l1-long-np", L2_LONG, true, SMM_FROM_L1),
 	/* L1 does not intercept SHUTDOWN */
-	{"long-nonp-noshutdown", {L2_LONG, false, true}, IN_L2, VM_CAPS_DEFAULT},
-	{"long-np-noshutdown", {L2_LONG, true, true}, IN_L2, VM_CAPS_DEFAULT},
+	{"long-nonp-noshutdown", {L2_LONG, false, true, false}, IN_L2, VM_CAPS_DEFAULT},
+	{"long-np-noshutdown", {L2_LONG, true, true, false}, IN_L2, VM_CAPS_DEFAULT},
+	{"smm-l2-long-nonp-noshutdown",
+	 {L2_LONG, false, true, false},
+	 SMM_FROM_L2,
+	 VM_CAPS_DEFAULT},
 	/* a VMM that enables nothing */
-	{"long-nonp-nocaps", {L2_LONG, false, false}, IN_L2, 0},
-	{"long-np-nocaps", {L2_LONG, true, false}, IN_L2, 0},
+	{"long-nonp-nocaps", {L2_LONG, false, false, false}, IN_L2, 0},
+	{"long-np-nocaps", {L2_LONG, true, false, false}, IN_L2, 0},
+	/* no long mode in CPUID: SMRAM has KVM's 32-bit map */
+	{"plain-legacy", {L2_LEGACY, false, false, true}, IN_L1, VM_CAPS_DEFAULT},
+	{"smm-plain-legacy", {L2_LEGACY, false, false, true}, SMM_FROM_L1, VM_CAPS_DEFAULT},
 };
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))

@@ -60,6 +60,10 @@ exception_cases() {
 	pending 003-pending-ud-intercepted "l1-exit 0x46 # gif=0 exceptions=0 intinfo=0x0"
 	intercept_exceptions $((1 << ud))
 	events 0 $ud 0 1 0
+	pending 003-pending-ud-intercepted-qemu-order "l1-exit 0x46 # gif=0 exceptions=0 intinfo=0x0"
+	in_qemu_order
+	intercept_exceptions $((1 << ud))
+	events 0 $ud 0 1 0
 	pending 003-pending-gp-intercepted "l1-exit 0x4d # info1=0x18 exceptions=0"
 	intercept_exceptions $((1 << gp))
 	events 0 $gp 1 1 0x18
