@@ -67,7 +67,7 @@ function has_resumed(key, follows, seen, details,   user) {
 		return seen == "no-exit" && details ~ /why=asleep/
 	if (seen == "resumes")
 		return 1
-	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows == "INIT_RESETS" ||
+	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
 			(user == "l1" && details ~ /counts=[1-9]/)))
 		return 1
 	# a later VMRUN of L1, which L2 has called
