@@ -57,10 +57,13 @@ static const struct {
 	{{IMAGE(cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(ACCEPTED)},
-	/* A CR3 that is there already is not looked at. */
+	/* A CR3 that is there already is not looked at, but by a processor that does not have the bits. */
 	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS)}, TO(RSM_SHUTDOWN)},
 	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS), VIEW(sregs.cr3, BEYOND_40_BITS),
 	  PAGE(save_cr3, BEYOND_40_BITS)},
+	 TO(FIRST_RUN_FAIL_ENTRY)},
+	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS), VIEW(sregs.cr3, BEYOND_40_BITS),
+	  PAGE(save_cr3, BEYOND_40_BITS), HOST(cpuid.word[NESTMIG_CPUID_80000008_EAX], 0x3030)},
 	 TO(ACCEPTED)},
 	/* The map goes by the guest's CPUID: nothing of this image is where it should be. */
 	{{CPUID(80000001_EDX, 1 << 20 | 1 << 25), BAD_DR6}, TO(RSM_LOSES_L2)},
