@@ -44,21 +44,38 @@ static void print_findings(const struct nm_vcpu_report *vcpu, FILE *out)
 			fprintf(out, " %s", vcpu->undecided[i].rule->id);
 }
 
+/* Is this of what runs first: the handler in SMM, else L2 (or L1, if the vCPU is in L1)? */
+static bool is_of_first(const struct base *base, const struct place *place, enum user user)
+{
+	switch (place->group) {
+	case GROUP_SREGS:
+	case GROUP_SEGMENTS:
+	case GROUP_REGS:
+	case GROUP_DEBUG:
+	case GROUP_EVENTS:
+		return user >= USER_L2;
+	default:
+		return !base->is_smm && user >= USER_L2;
+	}
+}
+
 static void print_changes(const struct base *base, const struct mutation *mutation, FILE *out)
 {
 	static const char *const users[] = {"nobody", "l1", "l2", "fetch"};
 	enum user user = USER_NOBODY;
-	bool is_l1s = false;
+	bool is_l1s = false, is_firsts = false;
 
 	for (unsigned i = 0; i < mutation->poke_count; i++) {
 		const struct poke *poke = &mutation->pokes[i];
 		enum user here = place_user(base, poke->place, poke->before ^ poke->after);
 
 		is_l1s |= poke->place->is_l1s;
+		is_firsts |= is_of_first(base, poke->place, here);
 		if (here > user)
 			user = here;
 	}
-	fprintf(out, " | user: %s%s | changes:", users[user], is_l1s ? " l1s" : "");
+	fprintf(out, " | user: %s%s%s | changes:", users[user], is_firsts ? " first" : "",
+		is_l1s ? " l1s" : "");
 	for (unsigned i = 0; i < mutation->poke_count; i++)
 		fprintf(out, "%s %s 0x%" PRIx64 " -> 0x%" PRIx64, i ? ";" : "",
 			mutation->pokes[i].place->name, mutation->pokes[i].before,

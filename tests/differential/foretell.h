@@ -24,7 +24,8 @@ bool scratch_undo(struct scratch *scratch, const struct mutation *mutation);
  *   user: WHO | changes: TEXT
  * ROW is one of consequences.def, cpu is what the emulated processor makes of it, or what comes of it if KVM
  * loses what it may lose (peculiar.def), rules are those that decide the outcome, also what else is broken,
- * open what is undecided, user who executes with what was changed ("l1s": L1, too).
+ * open what is undecided, user who executes with what was changed ("first": what
+ * runs first; "l1s": L1, too).
  */
 bool foretell(const struct scratch *scratch, const struct mutation *mutation, FILE *out);
 

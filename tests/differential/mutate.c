@@ -21,10 +21,10 @@ struct draw {
 
 /* How often a group is the one that a case is about, where the base has it. */
 static const unsigned group_weights[GROUPS] = {
-	[GROUP_HEADER] = 7,      [GROUP_CONTROL] = 16, [GROUP_L1_SAVE] = 12,    [GROUP_SREGS] = 18,
-	[GROUP_SEGMENTS] = 7,    [GROUP_REGS] = 4,     [GROUP_EVENTS] = 15,     [GROUP_DEBUG] = 5,
-	[GROUP_MP_STATE] = 2,    [GROUP_MSRS] = 4,     [GROUP_PAGE_TABLES] = 5, [GROUP_SMRAM] = 28,
-	[GROUP_SMM_VMCB12] = 16, [GROUP_HSAVE] = 5,
+	[GROUP_HEADER] = 8,      [GROUP_CONTROL] = 16, [GROUP_L1_SAVE] = 14,    [GROUP_SREGS] = 22,
+	[GROUP_SEGMENTS] = 4,    [GROUP_REGS] = 3,     [GROUP_EVENTS] = 16,     [GROUP_DEBUG] = 5,
+	[GROUP_MP_STATE] = 3,    [GROUP_MSRS] = 4,     [GROUP_PAGE_TABLES] = 5, [GROUP_SMRAM] = 34,
+	[GROUP_SMM_VMCB12] = 18, [GROUP_HSAVE] = 7,
 };
 
 static unsigned below(struct draw *draw, unsigned count)
@@ -183,9 +183,9 @@ static void draw_in_group(struct draw *draw, unsigned group)
 	/* A case that changes nothing shows nothing: what is drawn may be what is there. */
 	for (unsigned tries = 0, count = draw->mutation->poke_count;
 	     tries < 8 && draw->mutation->poke_count == count; tries++) {
-		if (kind < 4 && draw_recipe(draw, group))
+		if (kind < 5 && draw_recipe(draw, group))
 			continue;
-		if (kind < 12 && edges)
+		if (kind < 14 && edges)
 			poke_edge(draw, &base->places[base->edges[base->edge_start[group] +
 								  below(draw, edges)]]);
 		else
@@ -232,6 +232,10 @@ static const char *const orders[][MAX_IOCTLS] = {
 	/* the nested state before the registers that it needs */
 	{"KVM_SET_CPUID2", "KVM_SET_NESTED_STATE", "KVM_SET_SREGS2", "KVM_SET_REGS",
 	 "KVM_SET_XSAVE", "KVM_SET_MSRS", "KVM_SET_VCPU_EVENTS", "KVM_SET_MP_STATE",
+	 "KVM_SET_DEBUGREGS"},
+	/* the MP state first */
+	{"KVM_SET_CPUID2", "KVM_SET_MP_STATE", "KVM_SET_SREGS2", "KVM_SET_NESTED_STATE",
+	 "KVM_SET_REGS", "KVM_SET_XSAVE", "KVM_SET_MSRS", "KVM_SET_VCPU_EVENTS",
 	 "KVM_SET_DEBUGREGS"},
 	/* events last */
 	{"KVM_SET_CPUID2", "KVM_SET_MSRS", "KVM_SET_SREGS2", "KVM_SET_REGS", "KVM_SET_XSAVE",
