@@ -204,9 +204,24 @@ static bool is_disturbed(const struct nestmig_ctx *ctx, const struct nm_conseque
 	return to_l1 && (events->nmi_pending || events->smi_pending || events->smi_latched_init);
 }
 
+/*
+ * A triple fault that ends L2 before a pending VMRUN was tried leaves nested_run_pending set in L1. As
+ * long as it is, KVM puts an NMI or SMI off (svm_nmi_allowed, svm_smi_allowed: EBUSY) and leaves the
+ * processor at once to try again: L1 never gets to its next instruction. No outcome is a word for that.
+ */
+static bool is_stuck(const struct nestmig_ctx *ctx, const struct nm_consequence_row *row)
+{
+	if (row->stage != NM_STAGE_TRIPLE_FAULT && row->stage != NM_STAGE_PAGE_TABLES)
+		return false;
+	return nm_run_pending(ctx) && (nm_nmi_pending(ctx) || nm_smi_pending(ctx)) &&
+	       !strcmp(row->outcome, "triple-fault-to-l1");
+}
+
 bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx)
 {
-	return is_unresolved(consequence) || is_disturbed(ctx, &nm_consequences[consequence]);
+	const struct nm_consequence_row *row = &nm_consequences[consequence];
+
+	return is_unresolved(consequence) || is_disturbed(ctx, row) || is_stuck(ctx, row);
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,

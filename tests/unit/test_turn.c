@@ -20,6 +20,7 @@
 #define UD_PENDING   VIEW(events.flags, 0x1d), VIEW(events.exc_pending, 1), VIEW(events.exc_nr, 6)
 #define UD_CAUGHT    PAGE(intercept_exceptions, 1 << 6)
 #define TRIPLE       VIEW(events.flags, 0x2d), VIEW(events.triple_fault, 1)
+#define TRIPLE_NMI   TRIPLE, VIEW(events.nmi_pending, 1)
 #define CAUGHT(bits) PAGE(intercept_word3, (bits) | 1U << 31)
 /* What the processor refuses. */
 #define BAD_CS       VIEW(sregs.cs.db, 1)
@@ -110,6 +111,28 @@ static const struct {
 	{{INIT, QEMU}, RUNS},
 };
 
+/* A triple fault leaves the pending VMRUN pending in L1, where an NMI or SMI then waits for ever. */
+START_TEST(no_outcome_of_an_l1_that_is_stuck)
+{
+	static const struct poke cases[][MAX_POKES] = {{RUN_PENDING, TRIPLE},
+						       {RUN_PENDING, TRIPLE_NMI}};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct judged judged;
+		struct vm vm;
+
+		vm_new(&vm);
+		vm_poke(&vm, cases[i]);
+		vm_judge(&vm, &judged);
+		ck_assert_int_eq(nm_rule_bit(judged.broken, NESTMIG_RULE_evt_tf_svm_intercept),
+				 i == 0);
+		ck_assert_int_eq(nm_rule_bit(judged.unknown, NESTMIG_RULE_evt_tf_svm_intercept),
+				 i == 1);
+		vm_free(&vm);
+	}
+}
+END_TEST
+
 START_TEST(turn)
 {
 	struct judged judged;
@@ -148,6 +171,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_test(tcase, no_outcome_of_an_l1_that_is_stuck);
 	tcase_add_loop_test(tcase, turn, 0, (int)COUNT(turns));
 	tcase_add_test(tcase, turn_of_the_unknown);
 	suite_add_tcase(suite, tcase);
