@@ -7,7 +7,9 @@
 # dumps whose L1 uses nested paging are left out.
 #
 # OUTDIR/seeds/VARIANT/NAME gets each case as a raw KVM dump with a file "expected": the outcome, with
-# ioctl and errno, that nestmig has to foretell.
+# ioctl and errno. With BUILD in the environment, what BUILD/cmd/nestmig foretells of it is compared: any
+# exit to L1 other than a failed entry or a shutdown is a vCPU that resumes, and so is one that is in L1 or
+# SMM now and whose L1 executes a VMRUN later that fails.
 set -uo pipefail
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
@@ -135,6 +137,22 @@ write_dumps() {
 		done
 }
 
+# What nestmig foretells of the dumps of VARIANT.
+foretell() {
+	local dump expected
+	for dump in "$out/seeds/$1"/*/; do
+		expected=$(<"$dump/expected")
+		"$BUILD/cmd/nestmig" validate --json "$dump" |
+			jq -r --arg expected "$expected" --arg name "$1: $(basename "$dump")" '.vcpus[0] |
+			([.outcome, .ioctl // empty, .errno // empty] | join(" ")) as $foretold |
+			(if ($expected | startswith("l1-exit")) then "resumes"
+			elif $expected == "svm-exit-err" and .mode != "L2" then "resumes"
+			else $expected end) as $due |
+			if .verdict != "unknown" and .certain and $foretold == $due then "foretold " + $name
+			else "FAILED \($name): \($expected), but nestmig foretells \(.verdict) \($foretold)" end'
+	done
+}
+
 rm -rf "$1"
 mkdir -p "$1/cases" "$1/bases"
 out=$(realpath "$1")
@@ -147,9 +165,12 @@ for file in "$out"/cases/*.cases; do
 	[ -e "$out/bases/$variant" ] || continue
 	compare "$variant"
 	write_dumps "$variant" || echo "FAILED $variant: cannot write the dumps"
+	[ -z "${BUILD:-}" ] || foretell "$variant"
 done >"$out/result"
 grep '^FAILED' "$out/result"
 passed=$(grep -c '^ok' "$out/result")
 failed=$(grep -c '^FAILED' "$out/result")
-echo "seeds: $passed cases as expected, $failed not"
+foretold=$(grep -c '^foretold' "$out/result")
+echo "seeds: $passed cases as expected, $foretold foretold, $failed not"
+[ -z "${BUILD:-}" ] || [ "$foretold" = "$passed" ] || failed=1
 [ $ran = yes ] && [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
