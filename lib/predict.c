@@ -122,6 +122,21 @@ static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
 			    NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_SHUTDOWN);
 }
 
+/* At L2's next exit CR3 comes first (nested_svm_vmexit), then the processor. */
+static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
+{
+	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || !(ctx->v->have & NESTMIG_HAVE(HSAVE)))
+		return NM_CONSEQUENCE_RSM_LOSES_L1;
+	switch (nm_parked_cr3(ctx)) {
+	case NESTMIG_BROKEN:
+		return NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN;
+	case NESTMIG_HOLDS:
+		return NM_CONSEQUENCE_NEXT_EXIT_FAIL_ENTRY;
+	default:
+		return NM_CONSEQUENCE_RSM_LOSES_L1;
+	}
+}
+
 /* What a row comes to with this vCPU and this order of ioctls. */
 static enum nm_consequence resolve(enum nm_consequence consequence, const struct nestmig_ctx *ctx,
 				   const struct nm_order *order)
@@ -152,6 +167,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 					NM_CONSEQUENCE_RSM_ROOT_SHUTDOWN);
 	case NM_CONSEQUENCE_RSM_ENTRY_REFUSED:
 		return rsm_entry_refused(ctx);
+	case NM_CONSEQUENCE_RSM_LOSES_L1:
+		return rsm_loses_l1(ctx);
 	default:
 		return consequence;
 	}
@@ -165,7 +182,8 @@ static bool is_unresolved(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_RSM_LOAD_FAILS ||
 	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_ROOT_L2 ||
-	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
+	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED ||
+	       consequence == NM_CONSEQUENCE_RSM_LOSES_L1;
 }
 
 /*

@@ -107,20 +107,46 @@ static inline enum nestmig_holds rule_smm_svm_vmcb_mapped(const struct nestmig_c
 
 /* ---- L1, parked ------------------------------------------------------------------------------ */
 
-/* All that KVM asks of L1 where it comes with the nested state; the debug registers are not parked. */
+/* Does #VMEXIT end in a triple fault: a CR3 that KVM refuses, or at which there are no page tables? */
+static inline enum nestmig_holds nm_parked_cr3(const struct nestmig_ctx *c)
+{
+	return nm_both(nm_fits(&c->lim, vmcb12_save_cr3(c->v->hsave)), nm_backed(c->mem.hsave_cr3));
+}
+
+/* Does the processor take this L1 after #VMEXIT? Without NPT KVM sets CR4.PAE itself. */
+static inline enum nestmig_holds nm_parked_entry(const struct nestmig_ctx *c)
+{
+	static nm_check *const checks[] = {rule_svm_host_cr0_high, rule_svm_host_csld};
+	static nm_check *const with_npt[] = {rule_svm_host_lme_pae};
+	enum nestmig_holds holds = nm_check_page(c, c->v->hsave, checks, NM_COUNT(checks));
+
+	if ((c->h->have & NESTMIG_HAVE(HOST_PARAMS)) && c->h->npt)
+		holds = nm_both(holds, nm_check_page(c, c->v->hsave, with_npt, NM_COUNT(with_npt)));
+	return nm_both(holds, nm_bits(vmcb12_save_efer(c->v->hsave), c->lim.efer_hw_ok,
+				      c->lim.efer_hw_bad));
+}
+
+/*
+ * What KVM asks of an L1 that comes with the nested state. What of it surely ends L1 after L2's next exit is
+ * broken; the rest, which KVM mends (CR0.PE, NW) or L1 may live with, is not known. The debug registers are
+ * not parked.
+ */
 static inline enum nestmig_holds rule_smm_svm_hsave_content(const struct nestmig_ctx *c)
 {
 	static nm_check *const checks[] = {
-		rule_svm_host_cr0_cd_nw, rule_svm_host_cr0_high,   rule_svm_host_cr0_pe,
-		rule_svm_host_cr0_pg,    rule_svm_host_cr3_legacy, rule_svm_host_cr4,
-		rule_svm_host_csld,      rule_svm_host_efer_svme,  rule_svm_host_efer_valid,
-		rule_svm_host_lme_cr3,   rule_svm_host_lme_pae,    rule_svm_host_lme_pe,
-		rule_svm_host_rflags_vm,
+		rule_svm_host_cr0_cd_nw, rule_svm_host_cr0_pe,    rule_svm_host_cr0_pg,
+		rule_svm_host_cr4,       rule_svm_host_efer_svme, rule_svm_host_efer_valid,
+		rule_svm_host_lme_pae,   rule_svm_host_lme_pe,    rule_svm_host_rflags_vm,
 	};
+	enum nestmig_holds holds;
 
 	if (nm_rsm_path(c) != NM_RSM_TO_L2 || !nm_has(c, NESTMIG_HAVE(HSAVE)))
 		return nm_without_l2(c);
-	return nm_check_page(c, c->v->hsave, checks, NM_COUNT(checks));
+	holds = nm_both(nm_parked_cr3(c), nm_parked_entry(c));
+	if (holds != NESTMIG_HOLDS)
+		return holds;
+	holds = nm_check_page(c, c->v->hsave, checks, NM_COUNT(checks));
+	return holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
 }
 
 /* Could this L1 be told of an exit of L2? Else nothing is foretold that ends with it. */
@@ -129,7 +155,6 @@ static inline int nm_parked_l1_is_sound(const struct nestmig_ctx *c)
 	const uint8_t *page = c->v->hsave;
 
 	return nm_has(c, NESTMIG_HAVE(HSAVE)) && rule_smm_svm_hsave_content(c) == NESTMIG_HOLDS &&
-	       c->mem.hsave_cr3 == NESTMIG_BACKED_YES &&
 	       nm_canonical(vmcb12_save_rip(page), vmcb12_save_cr4(page));
 }
 

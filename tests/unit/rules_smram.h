@@ -145,7 +145,7 @@ static const struct rule_case smram_cases[] = {
 	{NESTMIG_RULE_smm_svm_efer_svme, {IMAGE(efer, 0x500)}, {FROM_L1, IMAGE(efer, 0x500)}, {0}},
 	{NESTMIG_RULE_smm_svm_exitcode_sw, {PAGE(exit_code, 0x60)}, {PAGE(exit_info_1, 1)}, {0}},
 	{NESTMIG_RULE_smm_svm_hsave_content,
-	 {HSAVE(save_cr0, 0x33)},
+	 {HSAVE(save_cs_attrib, 0x69b)},
 	 {HSAVE(save_dr6, HIGH_BIT)},
 	 {0}},
 	{NESTMIG_RULE_smm_svm_hsave_mapped,

@@ -15,7 +15,7 @@
 #define BAD_DR6      IMAGE(dr6, HIGH)
 #define BAD_MSRPM    PAGE(msrpm_base_pa, NO_RAM)
 #define BAD_CS       IMAGE(cs_attributes, 0x609b)
-#define BAD_L1       HSAVE(save_cr0, 0x33)
+#define BAD_L1       HSAVE(save_cs_attrib, 0x69b)
 #define TO(row)      NM_CONSEQUENCE_##row
 
 static const struct {
@@ -57,11 +57,16 @@ static const struct {
 	{{IMAGE(cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(ACCEPTED)},
-	/* A CR3 that is there already is not looked at. */
+	/* A CR3 that is there already is not looked at, but that of the VMCB12 is. */
 	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS)}, TO(RSM_SHUTDOWN)},
-	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS), VIEW(sregs.cr3, BEYOND_40_BITS),
-	  PAGE(save_cr3, BEYOND_40_BITS)},
-	 TO(ACCEPTED)},
+	{{IMAGE(cr3, BEYOND_40_BITS), PAGE(save_cr3, BEYOND_40_BITS), SHUTDOWN},
+	 TO(RSM_TRIPLE_FAULT_TO_L1)},
+	/* L1, parked, ends at L2's next exit; but not before what is wrong with L2. */
+	{{BAD_L1}, TO(NEXT_EXIT_FAIL_ENTRY)},
+	{{HSAVE(save_cr3, BEYOND_40_BITS)}, TO(NEXT_EXIT_SHUTDOWN)},
+	{{HSAVE(save_cr3, NO_RAM), BAD_L1}, TO(NEXT_EXIT_SHUTDOWN)},
+	{{BAD_L1, BAD_MSRPM}, TO(RSM_MSRPM)},
+	{{BAD_L1, FROM_L1}, TO(ACCEPTED)},
 	/* The map goes by the guest's CPUID: nothing of this image is where it should be. */
 	{{CPUID(80000001_EDX, 1 << 20 | 1 << 25), BAD_DR6}, TO(RSM_LOSES_L2)},
 };

@@ -45,9 +45,14 @@ for variant in smm-l2-long-nonp smm-l2-long-np; do
 	poke vmcb_efer 0010
 	poke vmcb_cr4 00060000
 	poke vmcb_cr3 0010000000010000
-	# VMCB12's other checks are not made: svm_leave_smm lacks them. L2 runs with what SMRAM says.
+	# VMCB12's other checks are not made: svm_leave_smm lacks them. L2 runs with what SMRAM says, until
+	# L1's next VMRUN makes them; its CR0 is L2's by then.
 	start_case 002-vmcb12-cr0-nw-without-cd resumes
 	poke vmcb_cr0 330001a0
+	start_case 002-vmcb12-asid-0 "svm-exit-err # code=0xffffffffffffffff calls=1"
+	poke vmcb_asid 00000000
+	start_case 002-vmcb12-vmrun-not-intercepted "svm-exit-err # code=0xffffffffffffffff calls=1"
+	poke vmcb_intercept4 02
 done
 
 on smm-l1-long-nonp
