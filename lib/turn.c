@@ -129,6 +129,9 @@ bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
 
 	if (turn == NM_CONSEQUENCE_NONE || turn == NM_CONSEQUENCE_SIPI_STARTS)
 		return false;
+	/* It is the handler that the vCPU goes to which has nothing to come back to. */
+	if (turn == NM_CONSEQUENCE_ENTERS_SMM && consequence == NM_CONSEQUENCE_RSM_UNREADABLE)
+		return false;
 	if (order->rank[stage] <= order->rank[from])
 		return false;
 	/* L2's exit to L1 comes, only sooner. */

@@ -70,6 +70,9 @@ function has_resumed(key, follows, seen, details,   user) {
 	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
 			(user == "l1" && details ~ /counts=[1-9]/)))
 		return 1
+	# an SMI handler that is not where SMBASE says
+	if (seen == "internal-error" && details ~ /suberror=1 / && part(line[key], "changes") ~ /smbase .*smi_pending|smi_pending .*smbase|smram\.smbase/)
+		return 1
 	# a later VMRUN of L1, which L2 has called
 	if (seen == "svm-exit-err" && details ~ /calls=[1-9]/ && user != "nobody")
 		return 1

@@ -2,6 +2,8 @@
 /* QEMU 7.2's TCG as a processor: target/i386/tcg/sysemu/svm_helper.c, helper_vmrun. */
 #include "peculiar.h"
 
+#include <string.h>
+
 #include "host.h"
 #include "vmcb/vmcb12.h"
 
@@ -55,6 +57,31 @@ static bool injects_last_vector(const struct nestmig_vcpu_view *v)
 	       EVENT_TYPE(event) == EVENT_TYPE_EXCEPTION && (event & 0xff) == LAST_VECTOR;
 }
 
+/*
+ * Of the L2 that RSM enters, one rule says all that VMRUN does: it is left out if nothing but event_inj
+ * breaks it, and by what its rules are left out for outside SMM.
+ */
+static bool is_event_after_rsm(const struct nestmig_ctx *ctx, unsigned rule, bool lost)
+{
+	struct nestmig_vcpu_view without = *ctx->v;
+	struct nestmig_ctx calm = *ctx;
+	uint8_t page[KVMNS_VMCB_SIZE];
+	uint32_t event;
+
+	if (rule != NESTMIG_RULE_smm_nest_l2_entry_fail || !ctx->v->smm_vmcb12)
+		return false;
+	event = (uint32_t)vmcb12_event_inj(ctx->v->smm_vmcb12);
+	memcpy(page, ctx->v->smm_vmcb12, sizeof(page));
+	memset(page + VMCB12_OFFSET_event_inj, 0, sizeof(event));
+	without.smm_vmcb12 = page;
+	calm.v = &without;
+	if (nm_rules[rule].predicate(&calm) != NESTMIG_HOLDS)
+		return false;
+	if (EVENT_TYPE(event) != EVENT_TYPE_EXCEPTION)
+		return lost;
+	return (event & 0xff) == 4 || (event & 0xff) == 5;
+}
+
 enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 				     const struct nm_vcpu_report *report, bool lost)
 {
@@ -64,14 +91,14 @@ enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 	struct nestmig_ctx ctx;
 	struct nm_order order;
 
+	nm_order_parse(state->restore_order, &order);
+	nm_ctx_init(&ctx, state, vcpu, &state->host->view, &order);
 	for (size_t i = 0; i < report->finding_count; i++) {
 		unsigned rule = (unsigned)(report->findings[i].rule - nm_rules);
 
-		if (!is_left_out(rule, lost))
+		if (!is_left_out(rule, lost) && !is_event_after_rsm(&ctx, rule, lost))
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
-	nm_order_parse(state->restore_order, &order);
-	nm_ctx_init(&ctx, state, vcpu, &state->host->view, &order);
 	outcome = nm_predict(broken, &ctx, &order);
 	if (nm_consequences[outcome].stage > NM_STAGE_HARDWARE_ENTRY &&
 	    injects_last_vector(&vcpu->view))
