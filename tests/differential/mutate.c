@@ -314,6 +314,14 @@ static uint64_t value_of(const struct draw *draw, const char *name)
 	return place ? value_now(draw, place) : 0;
 }
 
+/* Attributes as in a VMCB; the 32-bit map of SMRAM has those of a descriptor, eight bits further up. */
+static unsigned attrib_of(const struct draw *draw, const char *name)
+{
+	const struct place *place = name ? find_place(draw->base, name) : NULL;
+
+	return place ? (unsigned)(value_now(draw, place) >> (place->width == 4 ? 8 : 0)) : 0;
+}
+
 /*
  * TCG of QEMU 7.2 ends itself ("invalid tss", "invalid tss type": get_ss_esp_from_tss and
  * get_rsp_from_tss) when an exception below privilege level 0 finds a TR that is not present or, outside
@@ -322,14 +330,14 @@ static uint64_t value_of(const struct draw *draw, const char *name)
 static bool has_fatal_tr(const struct draw *draw, const struct registers *set)
 {
 	unsigned dpl = set->ss_dpl ? (unsigned)value_of(draw, set->ss_dpl)
-				   : (unsigned)(value_of(draw, set->ss_attrib) >> 5 & 3);
+				   : attrib_of(draw, set->ss_attrib) >> 5 & 3;
 	unsigned type = (unsigned)value_of(draw, set->tr_type);
 	bool present = value_of(draw, set->tr_present) && !value_of(draw, set->tr_unusable);
 	bool is_long = value_of(draw, set->efer) & EFER_LMA;
 
 	if (set->tr_attrib) {
-		type = (unsigned)value_of(draw, set->tr_attrib) & 0xf;
-		present = value_of(draw, set->tr_attrib) & ATTRIB_P;
+		type = attrib_of(draw, set->tr_attrib) & 0xf;
+		present = attrib_of(draw, set->tr_attrib) & ATTRIB_P;
 	}
 	if (!(value_of(draw, set->cr0) & CR0_PE))
 		return false;

@@ -357,8 +357,11 @@ static void add_smram(struct base *base)
 		    !base_memory(base, smbase + fields[i].offset, fields[i].width, &file, &offset))
 			continue;
 		place = add_place(base, GROUP_SMRAM, fields[i].name, file, offset, fields[i].width);
-		if (place)
-			place->user = (uint8_t)fields[i].user;
+		if (!place)
+			continue;
+		place->user = (uint8_t)fields[i].user;
+		/* L1 looks for what KVM says of L2 where its VMCB was. */
+		place->is_l1s = strcmp(place->name, "smram.vmcb12_pa") == 0;
 	}
 }
 
