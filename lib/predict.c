@@ -110,11 +110,13 @@ static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
 	bool in_l2 = !ctx->no_nested && (v->have & NESTMIG_HAVE(NESTED)) &&
 		     (v->nested.flags & KVMNS_GUEST_MODE);
 	bool nested = in_l2 && vmcb12 && (vmcb12_nested_ctl(vmcb12) & VMCB12_NP_ENABLE);
+	/* In long mode a triple fault ends it; a 32-bit vCPU was also seen to spin (6.1). */
+	bool spins = in_l2 || !(v->sregs.efer & NM_EFER_LMA);
 
 	if (!nested && !(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)))
 		return in_l2 ? NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2 : NM_CONSEQUENCE_ROOT_LOST;
 	if (!nested && ctx->h->npt)
-		return in_l2 ? NM_CONSEQUENCE_ROOT_PAGE_FAULTS : NM_CONSEQUENCE_ROOT_LOST;
+		return spins ? NM_CONSEQUENCE_ROOT_PAGE_FAULTS : NM_CONSEQUENCE_ROOT_LOST;
 	if (!in_l2)
 		return NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_SHUTDOWN;
 	return by_intercept(NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2, vmcb12,

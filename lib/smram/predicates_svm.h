@@ -149,12 +149,24 @@ static inline enum nestmig_holds rule_smm_svm_hsave_content(const struct nestmig
 	return holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
 }
 
+/*
+ * With npt=0, svm_set_cr0 sets CR4 anew when paging is turned on or off, and on the way to L1 that is
+ * still L2's (6.1): the high half of the VMCB12's CR4, which RSM does not mask, reaches L1.
+ */
+static inline int nm_l2_cr4_spoils_l1(const struct nestmig_ctx *c)
+{
+	if (c->h->npt && (c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return 0;
+	return !nm_has(c, NESTMIG_HAVE(SMM_VMCB12)) || vmcb12_save_cr4(c->v->smm_vmcb12) >> 32;
+}
+
 /* Could this L1 be told of an exit of L2? Else nothing is foretold that ends with it. */
 static inline int nm_parked_l1_is_sound(const struct nestmig_ctx *c)
 {
 	const uint8_t *page = c->v->hsave;
 
-	return nm_has(c, NESTMIG_HAVE(HSAVE)) && rule_smm_svm_hsave_content(c) == NESTMIG_HOLDS &&
+	return nm_has(c, NESTMIG_HAVE(HSAVE)) && !nm_l2_cr4_spoils_l1(c) &&
+	       rule_smm_svm_hsave_content(c) == NESTMIG_HOLDS &&
 	       nm_canonical(vmcb12_save_rip(page), vmcb12_save_cr4(page));
 }
 

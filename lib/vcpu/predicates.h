@@ -91,9 +91,12 @@ static inline int nm_nmi_pending(const struct nestmig_ctx *c)
 	return c->v->events.nmi_pending && nm_has_flag(c, NM_EVENT_NMI_PENDING);
 }
 
-/* QEMU cuts its CPU_INTERRUPT_INIT, 0x400, to a byte and so never passes one on. */
+/* QEMU cuts its CPU_INTERRUPT_INIT, 0x400, to a byte and so never passes one on; without a local APIC
+ * in the kernel KVM ignores it. */
 static inline int nm_init_pending(const struct nestmig_ctx *c)
 {
+	if ((c->v->have & NESTMIG_HAVE(VM_CAPS)) && !(c->v->vm_caps & NESTMIG_VM_IRQCHIP))
+		return 0;
 	return c->v->events.smi_latched_init && nm_has_flag(c, NM_EVENT_SMM) && !c->is_qemu;
 }
 

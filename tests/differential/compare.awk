@@ -68,7 +68,7 @@ function has_resumed(key, follows, seen, details,   user) {
 	if (seen == "resumes")
 		return 1
 	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
-			(user == "l1" && details ~ /counts=[1-9]/)))
+			(part(line[key], "user") ~ /^l1| l1s$/ && details ~ /counts=[1-9]/)))
 		return 1
 	# an SMI handler that is not where SMBASE says
 	if (seen == "internal-error" && details ~ /suberror=1 / && part(line[key], "changes") ~ /smbase .*smi_pending|smi_pending .*smbase|smram\.smbase/)
@@ -103,7 +103,8 @@ function is_agreed(key, expected, follows, seen, details) {
 # What is foretold of RSM, or of the next exit to L1, waits for code to get there; with registers, tables or
 # events of that code changed it may go astray before.
 function strays_before(key, follows, seen, details) {
-	if (follows !~ /^(RSM_|NEXT_EXIT_)/ || part(line[key], "user") !~ / first/)
+	if (follows !~ /^(RSM_|NEXT_EXIT_)/ ||
+			(part(line[key], "user") !~ / first/ && part(line[key], "changes") !~ /smbase/))
 		return 0
 	if (!is_astray(seen) && !(seen == "internal-error" && details ~ /suberror=1 /))
 		return 0

@@ -53,6 +53,9 @@ static bool injects_last_vector(const struct nestmig_vcpu_view *v)
 
 	if ((events->exc_injected || events->exc_pending) && events->exc_nr == LAST_VECTOR)
 		return true;
+	/* takes the place of L1's */
+	if (events->exc_injected || events->intr_injected || events->nmi_injected)
+		return false;
 	return (v->nested.flags & KVMNS_RUN_PENDING) && (event & EVENT_VALID) &&
 	       EVENT_TYPE(event) == EVENT_TYPE_EXCEPTION && (event & 0xff) == LAST_VECTOR;
 }

@@ -57,6 +57,8 @@ static const struct {
 	{{IMAGE(cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620)}, TO(RSM_TRIPLE_FAULT_TO_L1)},
 	{{PAGE(save_cr4, HIGH | 0x620), KERNEL(6, 2)}, TO(ACCEPTED)},
+	/* With npt=0 it spoils L1's CR4, too: nothing is claimed. */
+	{{PAGE(save_cr4, HIGH | 0x620), HOST(npt, 0)}, TO(ACCEPTED)},
 	/* A CR3 that is there already is not looked at, but that of the VMCB12 is. */
 	{{FROM_L1, IMAGE(cr3, BEYOND_40_BITS)}, TO(RSM_SHUTDOWN)},
 	{{IMAGE(cr3, BEYOND_40_BITS), PAGE(save_cr3, BEYOND_40_BITS), SHUTDOWN},
