@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * poke IN.nms OUT.nms vcpuN.FIELD VALUE: a copy of a snapshot with one field of the stream inside
- * changed, to make states that are broken in exactly one way. Field names are those of
- * `nestmig inspect --fields`.
+ * poke IN OUT vcpuN.FIELD VALUE [vcpuN.FIELD VALUE]...: a copy of a snapshot with fields of the stream
+ * inside changed, to make states that are broken in exactly one way; or a copy of a QEMU stream. Field
+ * names are those of `nestmig inspect --fields`. For events.exception_pending and
+ * events.exception_payload QEMU's subsection cpu/exception_info is added, one in a stream.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,6 +24,9 @@ struct poke {
 	struct nm_nms *nms;
 	uint8_t *stream;
 	size_t size;
+	size_t info_at; /* where the subsection below goes, 0 if it is not to be added */
+	unsigned info_cpu;
+	uint8_t info[11];
 	struct nestmig_detail detail;
 };
 
@@ -58,6 +62,80 @@ static void put(uint8_t *at, uint64_t value, unsigned width, bool big)
 		at[i] = (uint8_t)(value >> 8 * (big ? width - 1 - i : i));
 }
 
+#define INFO_HEADER      "\5\22cpu/exception_info\0\0\0\1"
+#define INFO_HEADER_SIZE (sizeof(INFO_HEADER) - 1)
+
+/* A pending exception, with a payload or not: it is the first subsection behind the fixed fields. */
+static bool add_exception_info(struct poke *p, const struct nm_vcpu *vcpu, const uint64_t *payload)
+{
+	const struct nm_origin *origin = &vcpu->origin[NESTMIG_ITEM_EVENTS];
+	uint64_t at = origin->offset + origin->size;
+
+	if (!vcpu->qemu.present || origin->layout != NM_LAYOUT_QEMU || p->info_at)
+		return false;
+	if (at > p->size || p->size - at < INFO_HEADER_SIZE ||
+	    memcmp(p->stream + at, INFO_HEADER, INFO_HEADER_SIZE) == 0)
+		return false;
+	p->info_at = (size_t)at;
+	p->info_cpu = vcpu->id;
+	p->info[0] = 1;
+	p->info[2] = !!payload;
+	put(p->info + 3, payload ? *payload : 0, 8, true);
+	return true;
+}
+
+static bool insert(struct poke *p, size_t at, const void *bytes, size_t size)
+{
+	uint8_t *stream = realloc(p->stream, p->size + size);
+
+	if (!stream)
+		return false;
+	p->stream = stream;
+	memmove(stream + at + size, stream + at, p->size - at);
+	memcpy(stream + at, bytes, size);
+	p->size += size;
+	return true;
+}
+
+/* First place of text in the stream from there on, or its end. */
+static size_t find(const struct poke *p, size_t from, const char *text)
+{
+	const uint8_t *at = memmem(p->stream + from, p->size - from, text, strlen(text));
+
+	return at ? (size_t)(at - p->stream) : p->size;
+}
+
+/* The vmdesc of a full stream, at its end: type 6, length, JSON. It names the subsections in it. */
+static bool describe_exception_info(struct poke *p)
+{
+	static const char entry[] =
+		"{\"vmsd_name\": \"cpu/exception_info\", \"version\": 1, \"fields\": ["
+		"{\"name\": \"env.exception_pending\", \"type\": \"uint8\", \"size\": 1}, "
+		"{\"name\": \"env.exception_injected\", \"type\": \"uint8\", \"size\": 1}, "
+		"{\"name\": \"env.exception_has_payload\", \"type\": \"uint8\", \"size\": 1}, "
+		"{\"name\": \"env.exception_payload\", \"type\": \"uint64\", \"size\": 8}]}, ";
+	static const char list[] = "\"subsections\": [";
+	size_t json = find(p, p->info_at, "{\"page_size\""), at;
+	char device[64];
+
+	if (json == p->size)
+		return true; /* a stream of devices only has none */
+	snprintf(device, sizeof(device), "\"name\": \"cpu\", \"instance_id\": %u,", p->info_cpu);
+	at = find(p, find(p, json, device), list);
+	if (nm_be32(p->stream + json - 4) != p->size - json || at == p->size)
+		return false;
+	if (!insert(p, at + sizeof(list) - 1, entry, sizeof(entry) - 1))
+		return false;
+	put(p->stream + json - 4, p->size - json, 4, true);
+	return true;
+}
+
+static bool insert_exception_info(struct poke *p)
+{
+	return insert(p, p->info_at, p->info, sizeof(p->info)) &&
+	       insert(p, p->info_at, INFO_HEADER, INFO_HEADER_SIZE) && describe_exception_info(p);
+}
+
 static bool change(struct poke *p, const char *where, uint64_t value)
 {
 	unsigned id = 0, width = 0, shift, bits;
@@ -68,6 +146,10 @@ static bool change(struct poke *p, const char *where, uint64_t value)
 
 	if (sscanf(where, "vcpu%u.%n", &id, &used) != 1 || !used || id >= p->state->vcpu_count)
 		return false;
+	if (strcmp(where + used, "events.exception_payload") == 0)
+		return add_exception_info(p, &p->state->vcpus[id], &value);
+	if (strcmp(where + used, "events.exception_pending") == 0)
+		return value == 1 && add_exception_info(p, &p->state->vcpus[id], NULL);
 	field = nm_field_find(where + used);
 	if (!field)
 		return false;
@@ -125,20 +207,38 @@ static enum nestmig_error write_copy(struct poke *p)
 	return error;
 }
 
-static int run(struct poke *p, const char *field, const char *text)
+static int write_stream(struct poke *p)
 {
-	uint64_t value = strtoull(text, NULL, 0);
+	FILE *file = fopen(p->out, "wb");
+	bool written = file && fwrite(p->stream, 1, p->size, file) == p->size;
+
+	if (file && fclose(file))
+		written = false;
+	return written ? 0 : die(p, p->out);
+}
+
+static int run(struct poke *p, char **changes)
+{
+	struct nm_source *stream;
+	bool bare;
 
 	if (nestmig_state_read(p->in, 0, &p->state, &p->detail))
 		return die(p, p->in);
-	if (!p->state->stream || p->state->stream == p->state->sources[0])
-		return die(p, "not an .nms with a stream");
-	p->size = (size_t)nm_source_size(p->state->stream);
+	stream = p->state->stream;
+	if (!stream)
+		return die(p, "there is no stream");
+	bare = stream == p->state->sources[0];
+	p->size = (size_t)nm_source_size(stream);
 	p->stream = malloc(p->size);
-	if (!p->stream || nm_source_read(p->state->stream, 0, p->stream, p->size, &p->detail))
+	if (!p->stream || nm_source_read(stream, 0, p->stream, p->size, &p->detail))
 		return die(p, p->in);
-	if (!change(p, field, value))
-		return die(p, "no such field in the stream");
+	for (; *changes; changes += 2)
+		if (!change(p, changes[0], strtoull(changes[1], NULL, 0)))
+			return die(p, "no such field in the stream, or not to be changed");
+	if (p->info_at && !insert_exception_info(p))
+		return die(p, "the vmdesc has no place for the subsection");
+	if (bare)
+		return write_stream(p);
 	if (nm_nms_open(p->state->sources[0], 0, &p->nms, &p->detail))
 		return die(p, p->in);
 	return write_copy(p) ? die(p, p->out) : 0;
@@ -149,13 +249,13 @@ int main(int argc, char **argv)
 	struct poke p = {0};
 	int status;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: poke IN.nms OUT.nms vcpuN.FIELD VALUE\n");
+	if (argc < 5 || argc % 2 == 0) {
+		fprintf(stderr, "usage: poke IN OUT vcpuN.FIELD VALUE [vcpuN.FIELD VALUE]...\n");
 		return 2;
 	}
 	p.in = argv[1];
 	p.out = argv[2];
-	status = run(&p, argv[3], argv[4]);
+	status = run(&p, argv + 3);
 	nm_nms_free(p.nms);
 	nestmig_state_free(p.state);
 	free(p.stream);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Host A of check.sh: a guest with one vCPU, one with two, then the artefacts, then predictions about those.
+# Host A of check.sh: a guest with one vCPU, one with two, then the artefacts, then predictions about
+# those, then exceptions in the first snapshot.
 set -eu
 roles=$(dirname "$0")
 
@@ -11,3 +12,4 @@ for CPUS in 1 2; do
 done
 "$roles/artefacts.sh"
 "$roles/predictions.sh"
+CPUS=1 "$roles/exceptions.sh"
