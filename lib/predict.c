@@ -124,12 +124,23 @@ static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
 			    NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_SHUTDOWN);
 }
 
-/* At L2's next exit CR3 comes first (nested_svm_vmexit), then the processor. */
+/*
+ * At L2's next exit CR3 comes first (nested_svm_vmexit), then the processor. Without shadow paging KVM
+ * looks at the width of CR3 only: that there are no page tables is met after the processor.
+ */
 static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 {
+	bool shadows = !(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) || !ctx->h->npt;
+	enum nestmig_holds cr3, entry;
+
 	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || !(ctx->v->have & NESTMIG_HAVE(HSAVE)))
 		return NM_CONSEQUENCE_RSM_LOSES_L1;
-	switch (nm_parked_cr3(ctx)) {
+	cr3 = nm_parked_cr3(ctx);
+	entry = nm_parked_entry(ctx);
+	if (!shadows && nm_fits(&ctx->lim, vmcb12_save_cr3(ctx->v->hsave)) == NESTMIG_HOLDS &&
+	    entry != NESTMIG_HOLDS)
+		cr3 = entry == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	switch (cr3) {
 	case NESTMIG_BROKEN:
 		return NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN;
 	case NESTMIG_HOLDS:

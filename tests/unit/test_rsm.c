@@ -66,7 +66,10 @@ static const struct {
 	/* L1, parked, ends at L2's next exit; but not before what is wrong with L2. */
 	{{BAD_L1}, TO(NEXT_EXIT_FAIL_ENTRY)},
 	{{HSAVE(save_cr3, BEYOND_40_BITS)}, TO(NEXT_EXIT_SHUTDOWN)},
-	{{HSAVE(save_cr3, NO_RAM), BAD_L1}, TO(NEXT_EXIT_SHUTDOWN)},
+	{{HSAVE(save_cr3, NO_RAM), BAD_L1}, TO(NEXT_EXIT_FAIL_ENTRY)},
+	{{HSAVE(save_cr3, NO_RAM), BAD_L1, HOST(npt, 0)}, TO(NEXT_EXIT_SHUTDOWN)},
+	{{HSAVE(save_cr3, NO_RAM)}, TO(NEXT_EXIT_SHUTDOWN)},
+	{{HSAVE(save_cr3, BEYOND_40_BITS), BAD_L1}, TO(NEXT_EXIT_SHUTDOWN)},
 	{{BAD_L1, BAD_MSRPM}, TO(RSM_MSRPM)},
 	{{BAD_L1, FROM_L1}, TO(ACCEPTED)},
 	/* The map goes by the guest's CPUID: nothing of this image is where it should be. */
