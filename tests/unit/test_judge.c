@@ -113,7 +113,8 @@ START_TEST(triple_faults_go_by_intercept)
 		vm_judge(&vm, &judged);
 		ck_assert_int_eq(nm_rule_consequence(&in_l2, &judged.ctx, &vm.order),
 				 rows[i].in_l2);
-		ck_assert_int_eq(nm_is_open(rows[i].in_l2, &judged.ctx), !rows[i].has_page && rows[i].flags);
+		ck_assert_int_eq(nm_is_open(rows[i].in_l2, &judged.ctx),
+				 !rows[i].has_page && rows[i].flags);
 		vm_free(&vm);
 	}
 }
