@@ -13,9 +13,9 @@ trap 'rm -rf "$work"' EXIT
 # q35 machine is "timer".
 small_ram() {
 	local list devices id
-	list=$(grep -obUaPm 1 '\x00{7}\x10\x7e' "$1" | head -n 1 | cut -d: -f1)
-	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' "$1" | head -n 1 | cut -d: -f1)
-	id=$(tail -c +$((list + 10)) "$1" | head -c 4 | od -An -tx1 | sed 's/ /\\x/g')
+	list=$(grep -obUaPm 1 '\x00{7}\x10\x7e' "$1" | sed -n '1s/:.*//p')
+	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' "$1" | sed -n '1s/:.*//p')
+	id=$(od -An -tx1 -j $((list + 9)) -N 4 "$1" | sed 's/ /\\x/g')
 	head -c $((list + 13)) "$1"
 	# shellcheck disable=SC2059 # the format is the bytes
 	{
