@@ -46,36 +46,22 @@ static const struct nm_field fields[] = {
 #include "vcpu/fields.def"
 #undef SEGMENT
 #undef FIELD
-#define VMCB_FIELD(area, offset, width, ident, name, in_blob)                                      \
-	{"vmcb12." #area "." name,                                                                 \
-	 NESTMIG_ITEM_VMCB12,                                                                      \
-	 IN_BYTES,                                                                                 \
-	 0,                                                                                        \
-	 VMCB12_##area + (offset),                                                                 \
-	 width,                                                                                    \
-	 VMCB12_##area + (offset),                                                                 \
-	 width},
 #define VMCB12_control 0
 #define VMCB12_save    0x400
+#define IN_PAGE(full_name, item, offset, width)                                                    \
+	{full_name, NESTMIG_ITEM_##item, IN_BYTES, 0, offset, width, offset, width},
+#define VMCB_FIELD(area, offset, width, ident, name, in_blob)                                      \
+	IN_PAGE("vmcb12." #area "." name, VMCB12, VMCB12_##area + (offset), width)
 #include "vmcb/layout.def"
 #undef VMCB_FIELD
 #define VMCB_FIELD(area, offset, width, ident, name, in_blob)                                      \
-	{"smm_vmcb12." #area "." name,                                                             \
-	 NESTMIG_ITEM_SMM_VMCB12,                                                                  \
-	 IN_BYTES,                                                                                 \
-	 0,                                                                                        \
-	 VMCB12_##area + (offset),                                                                 \
-	 width,                                                                                    \
-	 VMCB12_##area + (offset),                                                                 \
-	 width},
+	IN_PAGE("smm_vmcb12." #area "." name, SMM_VMCB12, VMCB12_##area + (offset), width)
 #include "vmcb/layout.def"
 #undef VMCB_FIELD
 /* Of the host save area KVM uses what is laid out like a VMCB's save area. */
 #define VMCB_FIELD(area, offset, width, ident, name, in_blob) HSAVE_##area(offset, width, name)
 #define HSAVE_control(offset, width, name)
-#define HSAVE_save(offset, width, name)                                                            \
-	{"hsave." name, NESTMIG_ITEM_HSAVE,     IN_BYTES, 0, VMCB12_save + (offset),               \
-	 width,         VMCB12_save + (offset), width},
+#define HSAVE_save(offset, width, name) IN_PAGE("hsave." name, HSAVE, VMCB12_save + (offset), width)
 #include "vmcb/layout.def"
 #undef VMCB_FIELD
 /* As in KVM's 64-bit map; smram32_places has those of the other. */

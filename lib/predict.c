@@ -101,8 +101,16 @@ static enum nm_consequence rsm_entry_refused(const struct nestmig_ctx *ctx)
 	}
 }
 
+/* A CR3 outside guest mode that is not RAM: in long mode a triple fault ends the vCPU; one in a 32-bit
+ * mode was also seen to spin (6.1). */
+static enum nm_consequence lost_root(const struct nestmig_vcpu_view *v)
+{
+	return v->sregs.efer & NM_EFER_LMA ? NM_CONSEQUENCE_ROOT_LOST
+					   : NM_CONSEQUENCE_ROOT_PAGE_FAULTS;
+}
+
 /* A root that is not RAM is a triple fault beforehand where KVM shadows the page tables: L1's nested
- * ones always, those of a CR3 with npt=0. */
+ * ones always, those of a CR3 with npt=0. Where that is not known, both must come to the same. */
 static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
@@ -110,13 +118,13 @@ static enum nm_consequence no_root(const struct nestmig_ctx *ctx)
 	bool in_l2 = !ctx->no_nested && (v->have & NESTMIG_HAVE(NESTED)) &&
 		     (v->nested.flags & KVMNS_GUEST_MODE);
 	bool nested = in_l2 && vmcb12 && (vmcb12_nested_ctl(vmcb12) & VMCB12_NP_ENABLE);
-	/* In long mode a triple fault ends it; a 32-bit vCPU was also seen to spin (6.1). */
-	bool spins = in_l2 || !(v->sregs.efer & NM_EFER_LMA);
+	enum nm_consequence unshadowed = in_l2 ? NM_CONSEQUENCE_ROOT_PAGE_FAULTS : lost_root(v);
 
 	if (!nested && !(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)))
-		return in_l2 ? NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2 : NM_CONSEQUENCE_ROOT_LOST;
+		return unshadowed == NM_CONSEQUENCE_ROOT_LOST ? unshadowed
+							      : NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2;
 	if (!nested && ctx->h->npt)
-		return spins ? NM_CONSEQUENCE_ROOT_PAGE_FAULTS : NM_CONSEQUENCE_ROOT_LOST;
+		return unshadowed;
 	if (!in_l2)
 		return NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_SHUTDOWN;
 	return by_intercept(NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2, vmcb12,
@@ -170,6 +178,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 		return triple_fault(v, ctx->no_nested);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
+	case NM_CONSEQUENCE_ROOT_LOST:
+		return lost_root(v);
 	case NM_CONSEQUENCE_RSM_LOAD_FAILS:
 		return rsm_load_fails(ctx);
 	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:

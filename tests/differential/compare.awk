@@ -10,7 +10,8 @@
 # succeed, and if nothing was changed that L2 or L1 execute with, nothing but "resumes" will do; if only L1
 # can trip, L2 must have counted. What L2 or L1 do with registers, tables or events that are not their own
 # is not foretold: they may go astray.
-# "unknown" is left open, and so is an outcome before which a rule that could not be judged may come; more than `limit` percent (5) of that is a failure, and so is a case that was not tried.
+# "unknown" is left open, and so is an outcome before which a rule that could not be judged may come; more
+# than `limit` percent (5) of that is a failure, and so is a case that was not tried.
 
 BEGIN {
 	if (!limit)
@@ -189,6 +190,15 @@ FILENAME ~ /\.seen$/ {
 		disagree(key, expected, seen, details)
 }
 
+# The most frequent first; nothing if there are none.
+function print_counts(count, title, counts,   name) {
+	if (!count)
+		return
+	print title
+	for (name in counts)
+		printf "  %6d  %s\n", counts[name], name | "sort -rn"
+	close("sort -rn")
+}
 
 END {
 	for (key in verdict) {
@@ -207,21 +217,9 @@ END {
 	for (rule in rule_foretold)
 		printf "  %6d %6d  %s\n", rule_foretold[rule], rule_confirmed[rule], rule | "sort -k3"
 	close("sort -k3")
-	if (open)
-		print "left open by:"
-	for (rule in open_rules)
-		printf "  %6d  %s\n", open_rules[rule], rule | "sort -rn"
-	close("sort -rn")
-	if (peculiar)
-		print "the emulated processor does not have (peculiar.def):"
-	for (rule in peculiar_rules)
-		printf "  %6d  %s\n", peculiar_rules[rule], rule | "sort -rn"
-	close("sort -rn")
-	if (lost)
-		print "lost by KVM, by chance (peculiar.def):"
-	for (rule in lost_rules)
-		printf "  %6d  %s\n", lost_rules[rule], rule | "sort -rn"
-	close("sort -rn")
+	print_counts(open, "left open by:", open_rules)
+	print_counts(peculiar, "the emulated processor does not have (peculiar.def):", peculiar_rules)
+	print_counts(lost, "lost by KVM, by chance (peculiar.def):", lost_rules)
 	for (rule in errors)
 		if (!(rule in broken))
 			never = never " " rule
@@ -229,11 +227,7 @@ END {
 			behind = behind " " rule
 	print "never broken:" never
 	print "never the one that decides:" behind
-	if (wrong_count)
-		print "disagreements by kind:"
-	for (kind in kinds)
-		printf "  %6d  %s\n", kinds[kind], kind | "sort -rn"
-	close("sort -rn")
+	print_counts(wrong_count, "disagreements by kind:", kinds)
 	if (strayed)
 		print strayed " went astray before what is foretold of RSM or the next exit could come"
 	printf "%d cases, %d left open, %d peculiar to the emulated processor, %d lost by chance, %d not tried, " \

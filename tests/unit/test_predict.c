@@ -132,6 +132,51 @@ START_TEST(pdptrs_of_sregs2_are_roots)
 }
 END_TEST
 
+/* Outside guest mode: 32-bit vCPUs may also spin, so that nothing is claimed where npt is not known. */
+START_TEST(lost_root_goes_by_mode)
+{
+	static const struct poke long_mode[] = {IN_L1, NO_CR3, {0}};
+	static const struct poke legacy[] = {
+		VIEW(sregs.efer, 0x1000), VIEW(sregs.cs.l, 0), VIEW(sregs.cr4, 0), {0}};
+	static const struct poke lack[] = {LACK(HOST_PARAMS), {0}};
+	struct vm vm;
+
+	vm_new(&vm);
+	vm_poke(&vm, long_mode);
+	ck_assert_int_eq(outcome_of(&vm), NM_CONSEQUENCE_ROOT_LOST);
+	vm_poke(&vm, legacy);
+	ck_assert_int_eq(outcome_of(&vm), NM_CONSEQUENCE_ROOT_PAGE_FAULTS);
+	vm.host.kernel = NESTMIG_KERNEL(6, 6);
+	ck_assert_int_eq(outcome_of(&vm), NM_CONSEQUENCE_ROOT_PAGE_FAULTS);
+	vm.host.kernel = NESTMIG_KERNEL(6, 1);
+	vm_poke(&vm, lack);
+	ck_assert(is_unknown(&vm, NESTMIG_RULE_svm_run_l1_cr3));
+	vm_poke(&vm, (const struct poke[]){VIEW(sregs.efer, 0x1500), VIEW(sregs.cr4, 0x620), {0}});
+	ck_assert(!is_unknown(&vm, NESTMIG_RULE_svm_run_l1_cr3));
+	vm_free(&vm);
+}
+END_TEST
+
+/* An undecided rule makes an outcome uncertain only if it could come before. */
+START_TEST(certain_outcomes)
+{
+	uint64_t unknown[NM_RULE_WORDS] = {0};
+	unsigned rule = NESTMIG_RULE_svm_ctl_asid_zero;
+	struct judged judged;
+	struct vm vm;
+
+	vm_new(&vm);
+	vm_judge(&vm, &judged);
+	ck_assert(nm_is_certain(unknown, NM_CONSEQUENCE_ACCEPTED, &judged.ctx, &vm.order));
+	unknown[rule / 64] |= UINT64_C(1) << (rule % 64);
+	ck_assert(!nm_is_certain(unknown, NM_CONSEQUENCE_ACCEPTED, &judged.ctx, &vm.order));
+	ck_assert(!nm_is_certain(unknown, NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR, &judged.ctx,
+				 &vm.order));
+	ck_assert(nm_is_certain(unknown, NM_CONSEQUENCE_SET_SREGS_EINVAL, &judged.ctx, &vm.order));
+	vm_free(&vm);
+}
+END_TEST
+
 /* ---- Exits to L1 ----------------------------------------------------------------------------- */
 
 #define NO_L1_CR3 PAGE(save_cr3, NO_RAM)
@@ -290,6 +335,8 @@ int main(void)
 	tcase_add_loop_test(tcase, roots_go_by_kernel_and_tables, 0, COUNT(roots));
 	tcase_add_test(tcase, root_without_parameters_is_open);
 	tcase_add_test(tcase, pdptrs_of_sregs2_are_roots);
+	tcase_add_test(tcase, lost_root_goes_by_mode);
+	tcase_add_test(tcase, certain_outcomes);
 	tcase_add_loop_test(tcase, exits_reach_l1_or_nobody, 0, COUNT(exits));
 	tcase_add_test(tcase, lma_of_l1_goes_by_l2);
 	tcase_add_test(tcase, injected_events_replace_event_inj);
