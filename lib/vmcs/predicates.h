@@ -73,6 +73,9 @@ static inline int nm_run_pending(const struct nestmig_ctx *c)
 }
 
 #include "predicates_exec.h"
+#include "predicates_apic.h"
+#include "predicates_ept.h"
+#include "predicates_entry.h"
 #include "predicates_guest.h"
 
 #endif

@@ -116,6 +116,9 @@ static void lack(struct vm *vm, unsigned item)
 	vm->host.have &= ~(UINT64_C(1) << item);
 	if (item == NESTMIG_ITEM_HOST_KERNEL)
 		vm->host.kernel = 0;
+	/* A list of MSRs without them would say that the VMM restores none. */
+	if (item == NESTMIG_ITEM_VMX_MSRS)
+		vm->vcpu.view.have &= ~NESTMIG_HAVE(MSRS);
 	if (item == NESTMIG_ITEM_MEMORY) {
 		vm->state.memory_known = false;
 		vm->state.extent_count = 0;
