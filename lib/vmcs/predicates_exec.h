@@ -86,11 +86,6 @@ static inline enum nestmig_holds rule_vmx_vmwrite_bitmap_addr(const struct nestm
 
 /* ---- Controls that need each other ----------------------------------------------------------- */
 
-static inline enum nestmig_holds nm_implies(int a, int b)
-{
-	return nm_holds(!a || b);
-}
-
 static inline enum nestmig_holds rule_vmx_vnmi_needs_nmi_exiting(const struct nestmig_ctx *c)
 {
 	return nm_implies(vmcs12_pin(c->v->vmcs12, PIN_VNMI), vmcs12_pin(c->v->vmcs12, PIN_NMI));

@@ -35,11 +35,12 @@ struct vm {
 	struct nestmig_host_view host;
 	struct nm_order order;
 	uint8_t page[KVMNS_VMCB_SIZE];
-	uint8_t *ram; /* RAM_SIZE bytes */
+	uint8_t shadow[KVMNS_VMCS_SIZE]; /* of a VMX guest */
+	uint8_t *ram;                    /* RAM_SIZE bytes */
 };
 
 /* One change of a value. */
-enum place { PLACE_END, PLACE_PAGE, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK };
+enum place { PLACE_END, PLACE_PAGE, PLACE_SHADOW, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK };
 
 struct poke {
 	enum place place;
@@ -131,6 +132,9 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 		switch (p->place) {
 		case PLACE_PAGE:
 			put(vm->page + p->offset, p->width, p->value);
+			break;
+		case PLACE_SHADOW:
+			put(vm->shadow + p->offset, p->width, p->value);
 			break;
 		case PLACE_VIEW:
 			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);
