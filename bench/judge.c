@@ -28,7 +28,7 @@ static enum nm_consequence judge_once(const struct nestmig_state *state,
 
 	nm_ctx_init(&ctx, state, &state->vcpus[0], host, order);
 	nm_judge_vcpu(&ctx, order, broken, unknown);
-	return nm_predict(broken, host ? host->kernel : 0, order);
+	return nm_predict(broken, &ctx, order);
 }
 
 static double time_judging(const struct nestmig_state *state, const struct nestmig_host_view *host,

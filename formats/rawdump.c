@@ -26,6 +26,8 @@ struct dump {
 	struct nestmig_state *state;
 	const char *path;
 	struct nestmig_detail *detail;
+	uint32_t vm_caps; /* NESTMIG_VM_* bits */
+	bool has_vm_caps;
 };
 
 static enum nestmig_error no_memory(struct dump *dump)
@@ -130,6 +132,11 @@ static enum nestmig_error read_vcpu(struct dump *dump, uint32_t id)
 		error = read_struct(dump, vcpu, kind);
 	if (error)
 		return error;
+	if (dump->has_vm_caps) {
+		vcpu->view.vm_caps = dump->vm_caps;
+		nm_vcpu_set_item(vcpu, NESTMIG_ITEM_VM_CAPS,
+				 (struct nm_origin){.file = "meta.json", .layout = NM_LAYOUT_NONE});
+	}
 	vcpu->view.vendor = dump->state->vendor;
 	if (vcpu->view.vendor == NESTMIG_VENDOR_UNKNOWN && nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)))
 		vcpu->view.vendor = vcpu->view.nested.format == KVMNS_FORMAT_SVM
@@ -216,40 +223,98 @@ static enum nestmig_error visit_memory(struct dump *dump, const char *name)
 	error = open_part(dump, part, &extent.source);
 	if (!error && extent.source) {
 		extent.size = nm_source_size(extent.source);
-		error = in_file(dump, part, nm_state_add_extent(dump->state, extent, dump->detail));
+		extent.file = nm_state_keep(dump->state, part);
+		if (!extent.file)
+			error = no_memory(dump);
 	}
+	if (!error && extent.source)
+		error = in_file(dump, part, nm_state_add_extent(dump->state, extent, dump->detail));
 	free(part);
 	return error;
 }
 
 /* ---- meta.json ------------------------------------------------------------------------------ */
 
-/* An array of ioctl names, or one text with commas; *ret_text is left alone if there are none. */
-static enum nestmig_error restore_order(struct dump *dump, const json_t *order, char **ret_text)
+/* The names under a key, comma-separated: an array of names, or one text. *ret_text stays NULL where
+ * there is no such key. */
+static enum nestmig_error names_of(struct dump *dump, const json_t *meta, const char *key,
+				   char **ret_text)
 {
+	const json_t *names = json_object_get(meta, key);
+	bool good = json_is_string(names) || json_is_array(names);
 	struct nm_buf buf = {0};
-	bool good = !order || json_is_null(order) || json_is_string(order) || json_is_array(order);
 	char *text = NULL;
 	size_t index;
 	json_t *name;
 
-	if (json_is_string(order))
-		nm_buf_puts(&buf, json_string_value(order));
-	json_array_foreach (order, index, name) {
+	if (!names || json_is_null(names))
+		return NESTMIG_OK;
+	if (json_is_string(names))
+		nm_buf_puts(&buf, json_string_value(names));
+	json_array_foreach (names, index, name) {
 		good = good && json_is_string(name);
 		if (good)
 			nm_buf_printf(&buf, "%s%s", buf.used ? "," : "", json_string_value(name));
 	}
 	if (nm_buf_take(&buf, &text))
 		return no_memory(dump);
-	if (good && *text) {
+	if (good) {
 		*ret_text = text;
 		return NESTMIG_OK;
 	}
 	free(text);
-	return good ? NESTMIG_OK
-		    : nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
-			      "meta.json: \"restore_order\" must be an array of names or one text");
+	return nm_fail(dump->detail, NESTMIG_ERR_FORMAT,
+		       "meta.json: \"%s\" must be an array of names or one text", key);
+}
+
+/* No name at all is as good as no order. */
+static enum nestmig_error restore_order(struct dump *dump, const json_t *meta)
+{
+	char *text = NULL;
+	enum nestmig_error error = names_of(dump, meta, "restore_order", &text);
+
+	if (text && !*text) {
+		free(text);
+		text = NULL;
+	}
+	dump->state->restore_order = text;
+	return error;
+}
+
+/* The bit of a capability of the VM that rules ask about; 0 for any other. */
+static uint32_t cap_bit(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} caps[] = {
+		{"KVM_CAP_EXCEPTION_PAYLOAD", NESTMIG_VM_EXCEPTION_PAYLOAD},
+		{"KVM_CAP_X86_TRIPLE_FAULT_EVENT", NESTMIG_VM_TRIPLE_FAULT_EVENT},
+		{"KVM_CAP_IRQCHIP", NESTMIG_VM_IRQCHIP},
+		{"KVM_CAP_SPLIT_IRQCHIP", NESTMIG_VM_IRQCHIP},
+	};
+
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
+		if (strcmp(caps[i].name, name) == 0)
+			return caps[i].bit;
+	return 0;
+}
+
+/* The capabilities of the VM, which are known if the key is there: what is not named is off. */
+static enum nestmig_error vm_caps(struct dump *dump, const json_t *meta)
+{
+	enum nestmig_error error;
+	char *names = NULL, *at, *name;
+
+	error = names_of(dump, meta, "vm_caps", &names);
+	if (error || !names)
+		return error;
+	dump->has_vm_caps = true;
+	at = names;
+	while ((name = strsep(&at, ", ")))
+		dump->vm_caps |= cap_bit(name);
+	free(names);
+	return NESTMIG_OK;
 }
 
 /* Are the optional keys of the type they should have, or absent? One that is not must not look like
@@ -287,8 +352,9 @@ static enum nestmig_error take_meta(struct dump *dump, const json_t *meta)
 			       "meta.json: \"vendor\" must be \"amd\" or \"intel\"");
 	error = check_types(dump, meta);
 	if (!error)
-		error = restore_order(dump, json_object_get(meta, "restore_order"),
-				      &state->restore_order);
+		error = restore_order(dump, meta);
+	if (!error)
+		error = vm_caps(dump, meta);
 	if (error)
 		return error;
 	state->memory_known = json_is_true(json_object_get(meta, "memory_complete"));

@@ -87,6 +87,8 @@ enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 		return error;
 	error = S_ISDIR(st.st_mode) ? nm_rawdump_read(state, path, detail)
 				    : read_file(state, path, flags, detail);
+	if (!error)
+		error = nm_state_load_memory(state, detail);
 	if (error) {
 		nestmig_state_free(state);
 		return error;

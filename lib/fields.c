@@ -59,6 +59,36 @@ static const struct nm_field fields[] = {
 #define VMCB12_save    0x400
 #include "vmcb/layout.def"
 #undef VMCB_FIELD
+#define VMCB_FIELD(area, offset, width, ident, name, in_blob)                                      \
+	{"smm_vmcb12." #area "." name,                                                             \
+	 NESTMIG_ITEM_SMM_VMCB12,                                                                  \
+	 IN_BYTES,                                                                                 \
+	 0,                                                                                        \
+	 VMCB12_##area + (offset),                                                                 \
+	 width,                                                                                    \
+	 VMCB12_##area + (offset),                                                                 \
+	 width},
+#include "vmcb/layout.def"
+#undef VMCB_FIELD
+/* Of the host save area KVM uses what is laid out like a VMCB's save area. */
+#define VMCB_FIELD(area, offset, width, ident, name, in_blob) HSAVE_##area(offset, width, name)
+#define HSAVE_control(offset, width, name)
+#define HSAVE_save(offset, width, name)                                                            \
+	{"hsave." name, NESTMIG_ITEM_HSAVE,     IN_BYTES, 0, VMCB12_save + (offset),               \
+	 width,         VMCB12_save + (offset), width},
+#include "vmcb/layout.def"
+#undef VMCB_FIELD
+/* As in KVM's 64-bit map; smram32_places has those of the other. */
+#define SMRAM_FIELD(map, offset, width, ident, name, loaded) SMRAM_IN_##map(offset, width, name)
+#define SMRAM_IN_smram64(offset, width, name)                                                      \
+	{"smram." name, NESTMIG_ITEM_SMRAM, IN_BYTES, 0, (offset)-NESTMIG_SMRAM_BASE,              \
+	 width,         NO_OFFSET,          0},
+#define SMRAM_IN_smram32(offset, width, name)
+#define SMRAM_IN_intel64(offset, width, name)
+#define SMRAM_IN_intel32(offset, width, name)
+#include "smram/layout.def"
+#undef SMRAM_IN_smram64
+#undef SMRAM_IN_smram32
 #define VMCS_FIELD(offset, width, name, encoding)                                                  \
 	{"vmcs12." #name, NESTMIG_ITEM_VMCS12, IN_BYTES, 0, offset, width, offset, width},
 #include "vmcs/layout.def"
@@ -74,6 +104,20 @@ static const struct nm_field fields[] = {
 	 width},
 #include "vmcs/layout.def"
 #undef VMCS_FIELD
+};
+
+/* Where a field of SMRAM stands in KVM's 32-bit map. */
+struct smram_place {
+	const char *name;
+	uint32_t offset;
+	unsigned width;
+};
+
+static const struct smram_place smram32_places[] = {
+#define SMRAM_IN_smram64(offset, width, name)
+#define SMRAM_IN_smram32(offset, width, name) {"smram." name, (offset)-NESTMIG_SMRAM_BASE, width},
+#include "smram/layout.def"
+#undef SMRAM_FIELD
 };
 
 size_t nm_field_count(void)
@@ -141,7 +185,7 @@ static void set_member(struct nestmig_vcpu_view *view, const struct nm_field *fi
 	}
 }
 
-/* The page that a field of a VMCB12 or VMCS12 stands in, or NULL. */
+/* The bytes that a field of a VMCB12 or the like stands in, or NULL. */
 static const uint8_t *page_of(const struct nestmig_vcpu_view *view, enum nestmig_item item)
 {
 	switch (item) {
@@ -151,19 +195,15 @@ static const uint8_t *page_of(const struct nestmig_vcpu_view *view, enum nestmig
 		return view->vmcs12;
 	case NESTMIG_ITEM_SHADOW_VMCS12:
 		return view->shadow_vmcs12;
+	case NESTMIG_ITEM_SMRAM:
+		return view->smram;
+	case NESTMIG_ITEM_SMM_VMCB12:
+		return view->smm_vmcb12;
+	case NESTMIG_ITEM_HSAVE:
+		return view->hsave;
 	default:
 		return NULL;
 	}
-}
-
-uint64_t nm_field_value(const struct nm_vcpu *vcpu, const struct nm_field *field)
-{
-	const uint8_t *page;
-
-	if (field->member != IN_BYTES)
-		return get_member(&vcpu->view, field);
-	page = page_of(&vcpu->view, field->item);
-	return page ? nm_le(page + field->kvm_offset, field->kvm_width) : 0;
 }
 
 /* The headers of the formats are a union: what is not of the one in use has no bytes. */
@@ -177,23 +217,76 @@ static bool is_of_other_format(const struct nm_vcpu *vcpu, const struct nm_field
 	return svm != (vcpu->view.nested.format == KVMNS_FORMAT_SVM);
 }
 
+/* Where a field stands from the start of its item. */
+struct place {
+	int32_t offset; /* negative: nowhere */
+	unsigned width;
+	bool big;
+};
+
+static struct place place_in_smram32(const struct nm_field *field)
+{
+	for (size_t i = 0; i < sizeof(smram32_places) / sizeof(smram32_places[0]); i++)
+		if (strcmp(smram32_places[i].name, field->name) == 0)
+			return (struct place){(int32_t)smram32_places[i].offset,
+					      smram32_places[i].width, false};
+	return (struct place){.offset = NO_OFFSET};
+}
+
+static struct place place_of(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	switch (vcpu->origin[field->item].layout) {
+	case NM_LAYOUT_SMRAM32:
+		return place_in_smram32(field);
+	case NM_LAYOUT_QEMU:
+		return (struct place){field->qemu_offset, field->qemu_width, true};
+	default:
+		return (struct place){field->kvm_offset, field->kvm_width, false};
+	}
+}
+
+bool nm_field_present(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	if (!nm_vcpu_has(vcpu, UINT64_C(1) << field->item))
+		return false;
+	return field->item != NESTMIG_ITEM_SMRAM || place_of(vcpu, field).offset >= 0;
+}
+
+unsigned nm_field_width(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	if (field->member != IN_BYTES)
+		return field->member_width;
+	return field->item == NESTMIG_ITEM_SMRAM ? place_of(vcpu, field).width : field->kvm_width;
+}
+
+uint64_t nm_field_value(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	struct place place = {field->kvm_offset, field->kvm_width, false};
+	const uint8_t *page;
+
+	if (field->member != IN_BYTES)
+		return get_member(&vcpu->view, field);
+	page = page_of(&vcpu->view, field->item);
+	if (field->item == NESTMIG_ITEM_SMRAM)
+		place = place_of(vcpu, field);
+	return page && place.offset >= 0 ? nm_le(page + place.offset, place.width) : 0;
+}
+
 uint64_t nm_field_offset(const struct nm_vcpu *vcpu, const struct nm_field *field,
 			 unsigned *ret_width, bool *ret_big)
 {
 	const struct nm_origin *origin = &vcpu->origin[field->item];
-	bool big = origin->layout == NM_LAYOUT_QEMU;
-	int32_t offset = big ? field->qemu_offset : field->kvm_offset;
-	unsigned width = big ? field->qemu_width : field->kvm_width;
+	struct place place = place_of(vcpu, field);
 
 	if (!nm_vcpu_has(vcpu, UINT64_C(1) << field->item) || origin->layout == NM_LAYOUT_NONE ||
-	    offset < 0 || (uint64_t)offset + width > origin->size ||
-	    is_of_other_format(vcpu, field))
+	    origin->offset == UINT64_MAX || place.offset < 0 ||
+	    (uint64_t)place.offset + place.width > origin->size || is_of_other_format(vcpu, field))
 		return UINT64_MAX;
 	if (ret_width)
-		*ret_width = width;
+		*ret_width = place.width;
 	if (ret_big)
-		*ret_big = big;
-	return origin->offset + (uint64_t)offset;
+		*ret_big = place.big;
+	return origin->offset + (uint64_t)place.offset;
 }
 
 bool nm_vcpu_field(const struct nm_vcpu *vcpu, const char *name, uint64_t *ret_value,
@@ -201,12 +294,12 @@ bool nm_vcpu_field(const struct nm_vcpu *vcpu, const char *name, uint64_t *ret_v
 {
 	const struct nm_field *field = nm_field_find(name);
 
-	if (!field || !nm_vcpu_has(vcpu, UINT64_C(1) << field->item))
+	if (!field || !nm_field_present(vcpu, field))
 		return false;
 	if (ret_value)
 		*ret_value = nm_field_value(vcpu, field);
 	if (ret_width)
-		*ret_width = field->member == IN_BYTES ? field->kvm_width : field->member_width;
+		*ret_width = nm_field_width(vcpu, field);
 	if (ret_offset)
 		*ret_offset = nm_field_offset(vcpu, field, NULL, NULL);
 	return true;

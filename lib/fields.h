@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fields by name: one registry over lib/vcpu/fields.def, lib/vmcb/layout.def, lib/vmcs/layout.def.
- */
+/* Fields by name: one registry over lib/vcpu/fields.def and the layouts of lib/vmcb, lib/vmcs and
+ * lib/smram. */
 #ifndef NESTMIG_FIELDS_H
 #define NESTMIG_FIELDS_H
 
@@ -23,7 +23,13 @@ size_t nm_field_count(void);
 const struct nm_field *nm_field_at(size_t index);
 const struct nm_field *nm_field_find(const char *name);
 
-/* The value of a field of a vCPU whose item is present. */
+/* Has the vCPU the item of the field, and the item the field? KVM's maps of SMRAM differ. */
+bool nm_field_present(const struct nm_vcpu *vcpu, const struct nm_field *field);
+
+/* The width of the architectural field in bytes. */
+unsigned nm_field_width(const struct nm_vcpu *vcpu, const struct nm_field *field);
+
+/* The value of a field of a vCPU that is present. */
 uint64_t nm_field_value(const struct nm_vcpu *vcpu, const struct nm_field *field);
 
 /* Byte offset of a field in the file, UINT64_MAX if it has none of its own; *ret_width, if not

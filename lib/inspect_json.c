@@ -62,7 +62,7 @@ static json_t *vcpu_json(const struct nm_vcpu *vcpu)
 	for (size_t i = 0; i < nm_field_count(); i++) {
 		const struct nm_field *field = nm_field_at(i);
 
-		if (nm_vcpu_has(vcpu, UINT64_C(1) << field->item) && field->kvm_width <= 8)
+		if (nm_field_present(vcpu, field) && field->kvm_width <= 8)
 			json_object_set_new(fields, field->name, field_json(vcpu, field));
 	}
 	return json_pack("{s:i, s:s, s:o, s:o, s:o}", "id", (int)vcpu->id, "mode",

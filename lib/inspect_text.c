@@ -58,7 +58,7 @@ static void put_field(struct text *t, const struct nm_vcpu *vcpu, const struct n
 		      const char *label)
 {
 	uint64_t value = nm_field_value(vcpu, field);
-	unsigned width = field->member == UINT32_MAX ? field->kvm_width : field->member_width;
+	unsigned width = nm_field_width(vcpu, field);
 	const struct nm_bit *bits = nm_bits_of(field->name);
 
 	nm_buf_printf(&t->buf, "    %-22s 0x%0*" PRIx64, label, (int)(2 * width), value);

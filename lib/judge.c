@@ -8,13 +8,10 @@
 #include "bytes.h"
 #include "fields.h"
 #include "host.h"
+#include "smram/smram.h"
 #include "vmcb/vmcb12.h"
 
 /* ---- What predicates get --------------------------------------------------------------------- */
-
-#define CR0_PG   (UINT64_C(1) << 31)
-#define CR4_PAE  (UINT64_C(1) << 5)
-#define EFER_LMA (UINT64_C(1) << 10)
 
 /* The top of the RAM that is known: a guest that uses it has at least that physical width. */
 static uint8_t ram_bits(const struct nestmig_state *state)
@@ -37,19 +34,19 @@ static uint8_t ram_bits(const struct nestmig_state *state)
  * Can the four PDPTEs that CR3 points at be read, and has no present one a reserved bit?
  * (load_pdptrs and pdptr_rsvd_bits of KVM 6.1: bits 2:1, 8:5 and those beyond the physical width.)
  */
-static enum nestmig_backed pdptrs_ok(const struct nestmig_state *state, uint64_t cr3,
+static enum nestmig_backed pdptrs_ok(const struct nestmig_state *state,
+				     const struct nm_pdptes *pdptes, uint64_t cr3,
 				     const struct nestmig_limits *lim)
 {
 	uint64_t gpa = cr3 & ~UINT64_C(0x1f);
 	enum nestmig_backed backed = nm_state_backed(state, gpa, 32);
-	uint8_t bytes[32];
 
 	if (backed != NESTMIG_BACKED_YES)
 		return backed;
-	if (nm_state_read_memory(state, gpa, bytes, sizeof(bytes)))
+	if (!pdptes->known || pdptes->gpa != gpa)
 		return NESTMIG_BACKED_UNKNOWN;
 	for (unsigned i = 0; i < 4; i++) {
-		uint64_t pdpte = nm_le64(bytes + 8 * i);
+		uint64_t pdpte = nm_le64(pdptes->bytes + 8 * i);
 
 		if (!(pdpte & 1))
 			continue;
@@ -61,34 +58,71 @@ static enum nestmig_backed pdptrs_ok(const struct nestmig_state *state, uint64_t
 	return backed;
 }
 
-static bool uses_pdptrs(uint64_t efer, uint64_t cr0, uint64_t cr4)
+static enum nestmig_backed page_backed(const struct nestmig_state *state, uint64_t gpa)
 {
-	return !(efer & EFER_LMA) && (cr0 & CR0_PG) && (cr4 & CR4_PAE);
+	return nm_state_backed(state, gpa & VMCB12_PAGE_MASK, 4096);
+}
+
+/* In SMM: where RSM reads, and what the image that it loads leads to. */
+static void find_smm_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state,
+			     const struct nm_vcpu *vcpu)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+	uint64_t efer = 0, cr0 = 0, cr3 = 0, cr4 = 0;
+
+	if (v->have & NESTMIG_HAVE(SMBASE))
+		ctx->mem.smram = nm_state_backed_smm(state, v->smbase + NESTMIG_SMRAM_BASE,
+						     NESTMIG_SMRAM_SIZE);
+	if (!(v->have & NESTMIG_HAVE(SMRAM)))
+		return;
+	ctx->mem.smm_vmcb12 = page_backed(state, smram64_svm_guest_vmcb(v->smram));
+	if (nm_rsm_paging(v, &efer, &cr0, &cr3, &cr4) && nm_uses_pdptes(efer, cr0, cr4))
+		ctx->mem.rsm_pdptrs_ok =
+			pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_RSM], cr3, &ctx->lim);
+}
+
+/* Answers what rules ask about the live CR3. */
+static void find_cr3_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state,
+			     const struct nm_vcpu *vcpu, bool in_smm)
+{
+	const struct nestmig_sregs *sregs = &ctx->v->sregs;
+	uint64_t page = sregs->cr3 & VMCB12_PAGE_MASK;
+
+	/* All bits, also outside long mode: that is what mmu_alloc_shadow_roots (6.1) looks up. */
+	ctx->mem.cr3 = in_smm ? nm_state_backed_smm(state, page, 4096)
+			      : nm_state_backed(state, page, 4096);
+	if (nm_uses_pdptes(sregs->efer, sregs->cr0, sregs->cr4))
+		ctx->mem.l2_pdptrs_ok =
+			pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_LIVE], sregs->cr3, &ctx->lim);
 }
 
 /* Answers what rules ask about guest memory; what nobody asks about stays unknown. */
-static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state)
+static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *state,
+			 const struct nm_vcpu *vcpu)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
-	const uint8_t *page = v->vmcb12;
+	bool in_smm = (v->have & NESTMIG_HAVE(EVENTS)) && v->events.smi_smm;
 	struct nestmig_backing *mem = &ctx->mem;
+	const uint8_t *page = v->vmcb12;
 
 	if (v->have & NESTMIG_HAVE(HSAVE_PA))
-		mem->hsave = nm_state_backed(state, v->hsave_pa & VMCB12_PAGE_MASK, 4096);
+		mem->hsave = page_backed(state, v->hsave_pa);
 	if (v->have & NESTMIG_HAVE(NESTED))
-		mem->vmcb12 = nm_state_backed(state, v->nested.vmcb_pa & VMCB12_PAGE_MASK, 4096);
-	if ((v->have & NESTMIG_HAVE(SREGS)) &&
-	    uses_pdptrs(v->sregs.efer, v->sregs.cr0, v->sregs.cr4))
-		mem->l2_pdptrs_ok = pdptrs_ok(state, v->sregs.cr3, &ctx->lim);
+		mem->vmcb12 = page_backed(state, v->nested.vmcb_pa);
+	if (v->have & NESTMIG_HAVE(SREGS))
+		find_cr3_backing(ctx, state, vcpu, in_smm);
+	if (in_smm)
+		find_smm_backing(ctx, state, vcpu);
 	if (!(v->have & NESTMIG_HAVE(VMCB12)))
 		return;
 	mem->msrpm = nm_state_backed(state, vmcb12_msrpm_base_pa(page) & VMCB12_PAGE_MASK,
 				     VMCB12_MSRPM_SIZE);
 	mem->iopm = nm_state_backed(state, vmcb12_iopm_base_pa(page) & VMCB12_PAGE_MASK,
 				    VMCB12_IOPM_SIZE);
-	mem->ncr3 = nm_state_backed(state, vmcb12_nested_cr3(page) & VMCB12_PAGE_MASK, 4096);
-	if (uses_pdptrs(vmcb12_save_efer(page), vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
-		mem->host_pdptrs_ok = pdptrs_ok(state, vmcb12_save_cr3(page), &ctx->lim);
+	mem->ncr3 = page_backed(state, vmcb12_nested_cr3(page));
+	if (nm_uses_pdptes(vmcb12_save_efer(page), vmcb12_save_cr0(page), vmcb12_save_cr4(page)))
+		mem->host_pdptrs_ok = pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_L1],
+						vmcb12_save_cr3(page), &ctx->lim);
 }
 
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
@@ -106,7 +140,7 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
-	find_backing(ret_ctx, state);
+	find_backing(ret_ctx, state, vcpu);
 }
 
 /* ---- Evaluation ------------------------------------------------------------------------------ */
@@ -161,20 +195,21 @@ static enum nestmig_holds evaluate(const struct nm_rule *rule, enum applies appl
 				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	uint64_t have = ctx->v->have | ctx->h->have;
-	uint32_t kernel = ctx->h->kernel;
 	bool none = false;
 	enum nestmig_holds holds;
 
 	if (applies == APPLIES_NO)
 		return NESTMIG_HOLDS;
 	if (depends_on_kernel(rule))
-		none = nm_rule_consequence(rule, kernel, order) == NM_CONSEQUENCE_NONE;
-	if (none && kernel)
+		none = nm_rule_consequence(rule, ctx, order) == NM_CONSEQUENCE_NONE;
+	if (none && ctx->h->kernel)
 		return NESTMIG_HOLDS;
 	if (applies == APPLIES_UNKNOWN || (have & rule->inputs) != rule->inputs)
 		return NESTMIG_UNKNOWN;
 	holds = rule->predicate(ctx);
-	return none && holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
+	if (holds == NESTMIG_BROKEN && (none || nm_is_open(nm_rule_consequence(rule, ctx, order))))
+		return NESTMIG_UNKNOWN;
+	return holds;
 }
 
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
@@ -292,7 +327,7 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 		if (nm_rule_bit(broken, i)) {
 			struct nm_finding finding = {.rule = rule};
 
-			finding.consequence = nm_rule_consequence(rule, ctx->h->kernel, order);
+			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);
 			add_finding(report, &finding, order);
 			if (is_error)
@@ -326,7 +361,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->id = vcpu->id;
 	report->mode = nm_vcpu_mode(vcpu);
 	report->verdict = NESTMIG_VERDICT_OK;
-	report->outcome = nm_predict(broken, ctx.h->kernel, order);
+	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
 	report->no_rules_for = no_rules_for(ctx.v);
 	/* Nothing found is not the same as nothing wrong. */

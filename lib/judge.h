@@ -38,15 +38,20 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);
 
 /*
- * What follows on a kernel (0: not known) where a rule is broken. If the kernel is not known and it
- * matters: what comes first in the order, or NONE if it is NONE on some kernels.
+ * What follows on the host of the context where a rule is broken. If its kernel is not known and it
+ * matters: what comes first in the order, or NONE if it is NONE on some kernels. A row that goes by
+ * the order or by what L1 intercepts becomes what it is here (nm_is_open: it could not).
  */
-enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, uint32_t kernel,
+enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order);
+
+/* Does this consequence still go by something that is not known? Then its outcome is not claimed:
+ * nm_judge_vcpu makes a broken rule of it an unknown one. */
+bool nm_is_open(enum nm_consequence consequence);
 
 /* What the destination does with a vCPU: the consequence that comes first of the broken ERROR
  * rules, ACCEPTED if there is none (predict.c). */
-enum nm_consequence nm_predict(const uint64_t *broken, uint32_t kernel,
+enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order);
 
 /* The items that an undecided rule lacks: NESTMIG_HAVE bits; 0 if nothing that can be given would

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "vmcb/vmcb12.h"
+
 /* Ioctls of a restore and the stage that each is. */
 static const struct {
 	const char *name; /* after "KVM_SET_" */
@@ -62,30 +64,86 @@ void nm_order_parse(const char *restore_order, struct nm_order *ret_order)
 			ret_order->rank[stage] = next++;
 }
 
-/* Does a come before b? Of two at the same stage, the one that does not let the vCPU run. */
+/* Does a come before b? Of two at the same stage, the one that does not let the vCPU run; else the
+ * rows of one stage stand in the order in which they come. */
 static bool comes_first(enum nm_consequence a, enum nm_consequence b, const struct nm_order *order)
 {
 	const struct nm_consequence_row *row_a = &nm_consequences[a], *row_b = &nm_consequences[b];
+	bool a_runs = !strcmp(row_a->outcome, "resumes"),
+	     b_runs = !strcmp(row_b->outcome, "resumes");
 
 	if (order->rank[row_a->stage] != order->rank[row_b->stage])
 		return order->rank[row_a->stage] < order->rank[row_b->stage];
-	return strcmp(row_a->outcome, "resumes") && !strcmp(row_b->outcome, "resumes");
+	return a_runs == b_runs ? a < b : b_runs;
 }
 
-/* The SMM bit and guest mode exclude each other; which of them goes depends on who comes first. */
-static enum nm_consequence in_order(enum nm_consequence consequence, const struct nm_order *order)
+/* ---- Consequences that go by the state ------------------------------------------------------- */
+
+/* Control word 3, bit 31: L1 wants a #VMEXIT for a shutdown of L2. */
+#define INTERCEPT3_SHUTDOWN (UINT64_C(1) << 31)
+
+/* A triple fault of L2 goes to L1 if L1's VMCB12 intercepts it, else it ends the VM
+ * (nested_svm_triple_fault, 6.1 and 7.2). Where the VMCB12 is not known, it stays open. */
+static enum nm_consequence by_intercept(enum nm_consequence open, const uint8_t *vmcb12,
+					enum nm_consequence to_l1, enum nm_consequence shutdown)
 {
-	if (consequence == NM_CONSEQUENCE_SET_NESTED_STATE_SMM &&
-	    order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
-		return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
-	return consequence;
+	if (!vmcb12)
+		return open;
+	return vmcb12_intercept_word3(vmcb12) & INTERCEPT3_SHUTDOWN ? to_l1 : shutdown;
 }
 
-enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, uint32_t kernel,
+static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool no_nested)
+{
+	const uint8_t *vmcb12 = v->have & NESTMIG_HAVE(VMCB12) ? v->vmcb12 : NULL;
+
+	if (no_nested)
+		return NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN;
+	if (!(v->have & NESTMIG_HAVE(NESTED)))
+		return NM_CONSEQUENCE_TRIPLE_FAULT_L2;
+	if (!(v->nested.flags & KVMNS_GUEST_MODE))
+		return NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN;
+	return by_intercept(NM_CONSEQUENCE_TRIPLE_FAULT_L2, vmcb12,
+			    NM_CONSEQUENCE_TRIPLE_FAULT_TO_L1,
+			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
+}
+
+/* What a row comes to with this vCPU and this order of ioctls. */
+static enum nm_consequence resolve(enum nm_consequence consequence, const struct nestmig_ctx *ctx,
+				   const struct nm_order *order)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+
+	switch (consequence) {
+	case NM_CONSEQUENCE_SET_NESTED_STATE_SMM:
+		/* The SMM bit and guest mode exclude each other; which of them goes depends on who
+		 * comes first. */
+		if (order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
+			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
+		return consequence;
+	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
+		return triple_fault(v, ctx->no_nested);
+	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2:
+		return by_intercept(consequence,
+				    v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL,
+				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
+				    NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
+	default:
+		return consequence;
+	}
+}
+
+bool nm_is_open(enum nm_consequence consequence)
+{
+	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
+	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2;
+}
+
+enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order)
 {
-	enum nm_consequence before = in_order(rule->before, order);
-	enum nm_consequence after = in_order(rule->after, order);
+	enum nm_consequence before = resolve(rule->before, ctx, order);
+	enum nm_consequence after = resolve(rule->after, ctx, order);
+	uint32_t kernel = ctx->h->kernel;
 
 	if (!rule->changed)
 		return before;
@@ -96,7 +154,7 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, uint32_t ker
 	return comes_first(after, before, order) ? after : before;
 }
 
-enum nm_consequence nm_predict(const uint64_t *broken, uint32_t kernel,
+enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order)
 {
 	enum nm_consequence first = NM_CONSEQUENCE_NONE;
@@ -106,7 +164,7 @@ enum nm_consequence nm_predict(const uint64_t *broken, uint32_t kernel,
 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
-		consequence = nm_rule_consequence(&nm_rules[i], kernel, order);
+		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
 		if (comes_first(consequence, first, order))
 			first = consequence;
 	}

@@ -9,8 +9,7 @@
 #include "source.h"
 
 /* KVM_MAX_VCPUS of Linux 6.1 is 4096 at most. */
-#define MAX_VCPUS   4096
-#define MAX_EXTENTS 65536
+#define MAX_VCPUS 4096
 
 static const char *const item_names[NESTMIG_ITEM_COUNT] = {
 #define ITEM(name, text) [NESTMIG_ITEM_##name] = text,
@@ -60,6 +59,7 @@ void nestmig_state_free(struct nestmig_state *state)
 	for (size_t i = 0; i < state->vcpu_count; i++) {
 		free(state->vcpus[i].msrs);
 		free(state->vcpus[i].cpuid);
+		free(state->vcpus[i].memory);
 	}
 	free(state->vcpus);
 	/* The first source may serve the others: the last goes first. */
@@ -70,6 +70,7 @@ void nestmig_state_free(struct nestmig_state *state)
 		free(state->kept[i]);
 	free(state->kept);
 	free(state->extents);
+	free(state->pages);
 	nestmig_host_free(state->host);
 	free(state->restore_order);
 	free(state->machine);
@@ -153,85 +154,6 @@ const char *nm_state_keep(struct nestmig_state *state, const char *text)
 	if (copy)
 		state->kept[state->kept_count++] = copy;
 	return copy;
-}
-
-enum nestmig_error nm_state_add_extent(struct nestmig_state *state, struct nm_extent extent,
-				       struct nestmig_detail *detail)
-{
-	if (extent.size == 0)
-		return NESTMIG_OK;
-	if (extent.gpa + extent.size - 1 < extent.gpa)
-		return nm_fail(detail, NESTMIG_ERR_FORMAT,
-			       "guest memory at 0x%llx runs past the end of the address space",
-			       (unsigned long long)extent.gpa);
-	if (state->extent_count >= MAX_EXTENTS)
-		return nm_fail(detail, NESTMIG_ERR_LIMIT, "more than %d memory extents",
-			       MAX_EXTENTS);
-	if (!grow((void **)&state->extents, state->extent_count, sizeof(extent)))
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
-	state->extents[state->extent_count++] = extent;
-	return NESTMIG_OK;
-}
-
-static const struct nm_extent *extent_at(const struct nestmig_state *state, uint64_t gpa)
-{
-	for (size_t i = 0; i < state->extent_count; i++) {
-		const struct nm_extent *extent = &state->extents[i];
-
-		if (gpa >= extent->gpa && gpa - extent->gpa < extent->size)
-			return extent;
-	}
-	return NULL;
-}
-
-enum nestmig_backed nm_state_backed(const struct nestmig_state *state, uint64_t gpa,
-				    uint64_t length)
-{
-	/* Nothing is RAM past the end of the address space. */
-	if (length && gpa + (length - 1) < gpa)
-		return NESTMIG_BACKED_NO;
-	while (length > 0) {
-		const struct nm_extent *extent = extent_at(state, gpa);
-		uint64_t here;
-
-		if (!extent)
-			return state->memory_known ? NESTMIG_BACKED_NO : NESTMIG_BACKED_UNKNOWN;
-		here = extent->size - (gpa - extent->gpa);
-		if (here >= length)
-			break;
-		gpa += here;
-		length -= here;
-	}
-	return NESTMIG_BACKED_YES;
-}
-
-enum nestmig_error nm_state_read_memory(const struct nestmig_state *state, uint64_t gpa,
-					void *buffer, size_t length)
-{
-	uint8_t *out = buffer;
-
-	if (length && gpa + (length - 1) < gpa)
-		return NESTMIG_ERR_NOT_FOUND;
-	while (length > 0) {
-		const struct nm_extent *extent = extent_at(state, gpa);
-		uint64_t skip, here;
-		enum nestmig_error error;
-
-		if (!extent || !extent->source)
-			return NESTMIG_ERR_NOT_FOUND;
-		skip = gpa - extent->gpa;
-		here = extent->size - skip;
-		if (here > length)
-			here = length;
-		error = nm_source_read(extent->source, extent->offset + skip, out, (size_t)here,
-				       NULL);
-		if (error)
-			return error;
-		out += here;
-		gpa += here;
-		length -= (size_t)here;
-	}
-	return NESTMIG_OK;
 }
 
 void nm_vcpu_set_item(struct nm_vcpu *vcpu, enum nestmig_item item, struct nm_origin origin)

@@ -17,12 +17,14 @@ enum nm_layout {
 	NM_LAYOUT_QEMU, /* payload of section "cpu" of a QEMU stream, big-endian; offset = its start
 			 */
 	NM_LAYOUT_NONE, /* made up from several places: fields have no offset of their own */
+	NM_LAYOUT_SMRAM32, /* SMRAM of a guest without long mode: as guest memory, but KVM's other map
+			    */
 };
 
 /* Where an item came from. */
 struct nm_origin {
 	const char *file; /* name of the file below a dump directory, or NULL for the file itself */
-	uint64_t offset;  /* of the first byte of the item, in bytes */
+	uint64_t offset; /* of the first byte of the item, in bytes; UINT64_MAX: not in one place */
 	uint64_t size;
 	const uint8_t *bytes; /* the undecoded bytes, or NULL; owned by the state */
 	enum nm_layout layout;
@@ -47,6 +49,23 @@ struct nm_qemu_cpu {
 	int32_t exception_nr; /* -1: none */
 };
 
+/* The four PDPTEs that a CR3 points at. */
+struct nm_pdptes {
+	bool known;
+	uint64_t gpa;
+	uint8_t bytes[32];
+};
+
+/* Whose CR3: the live one, L1's in the save area of the VMCB12, the one that RSM loads. */
+enum nm_pdptes_of { NM_PDPTES_LIVE, NM_PDPTES_L1, NM_PDPTES_RSM, NM_PDPTES };
+
+/* What of guest memory rules and inspect read (memory.c). The items of the view point into it. */
+struct nm_vcpu_memory {
+	uint8_t smram_area[1024]; /* from SMBASE + 0xfc00; item SMRAM is the second half */
+	bool has_smram_low;       /* the first half is there, too */
+	uint8_t smm_vmcb12[KVMNS_VMCB_SIZE], hsave[KVMNS_VMCB_SIZE];
+};
+
 struct nm_vcpu {
 	uint32_t id;
 	struct nestmig_vcpu_view view;
@@ -56,15 +75,33 @@ struct nm_vcpu {
 	struct nm_cpuid_entry *cpuid; /* owned; may be empty though view.cpuid is known */
 	size_t cpuid_count;
 	struct nm_qemu_cpu qemu;
+	struct nm_vcpu_memory *memory; /* owned; NULL: nothing of it is at hand */
+	struct nm_pdptes pdptes[NM_PDPTES];
 };
 
 /* A guest-physical range that is RAM. Where its bytes can be had without reading the whole file,
  * source and offset say so. */
 struct nm_extent {
 	uint64_t gpa, size;
-	struct nm_source *source; /* NULL: backed, but the content is not at hand */
+	struct nm_source *source; /* NULL: backed, but the content is not at hand, or in `pages` */
+	uint64_t offset;
+	const char *file; /* below a dump directory, or NULL; lives as long as the state */
+	bool smm_only;    /* RAM for a vCPU in SMM, where others see something else */
+};
+
+/* A page of guest memory that was looked for in a stream. */
+struct nm_page {
+	uint64_t gpa;
+	enum nm_page_kind {
+		NM_PAGE_ABSENT, /* not found, or in a form that is not read */
+		NM_PAGE_FILL,   /* all bytes are `fill` */
+		NM_PAGE_STORED, /* 4096 bytes at `offset` of the stream */
+	} kind;
+	uint8_t fill;
 	uint64_t offset;
 };
+
+#define NM_PAGE_SIZE UINT64_C(4096)
 
 struct nestmig_state {
 	const char *format;
@@ -79,6 +116,18 @@ struct nestmig_state {
 	struct nm_extent *extents;
 	size_t extent_count;
 	bool memory_known;
+	/* Pages that were looked for, by gpa, owned. A stream has them in no order: find_pages goes
+	 * through all of its RAM for the pages of a list that is sorted by gpa, each once, and fills in
+	 * what it finds. NULL: nothing but the extents is at hand. Errors: IO, NOMEM, CHECKSUM, FORMAT
+	 * (an .nms that cannot be unpacked); a stream that is not understood is none. */
+	struct nm_page *pages;
+	size_t page_count;
+	enum nestmig_error (*find_pages)(const struct nestmig_state *state, struct nm_page *pages,
+					 size_t count, struct nestmig_detail *detail);
+	struct nm_ram_section {
+		uint64_t offset; /* in the stream, of its first record */
+		uint32_t id;
+	} ram_section;
 	/* The host that the state brings with it (a raw dump's meta.json, an .nms), or NULL. */
 	struct nestmig_host *host;
 	char *restore_order; /* ioctl names, comma-separated, or NULL for QEMU's order */
@@ -112,19 +161,6 @@ NESTMIG_CHECKED enum nestmig_error nm_state_set_machine(struct nestmig_state *st
 
 /* Keeps a copy of text as long as the state lives; NULL when out of memory. */
 const char *nm_state_keep(struct nestmig_state *state, const char *text);
-
-/* Adds an extent of RAM. Errors: LIMIT, NOMEM, FORMAT (gpa + size overflows). */
-NESTMIG_CHECKED enum nestmig_error nm_state_add_extent(struct nestmig_state *state,
-						       struct nm_extent extent,
-						       struct nestmig_detail *detail);
-
-/* Is the whole range [gpa, gpa + length) RAM? */
-enum nestmig_backed nm_state_backed(const struct nestmig_state *state, uint64_t gpa,
-				    uint64_t length);
-
-/* Reads guest memory. Errors: NOT_FOUND if the bytes are not at hand, IO. */
-NESTMIG_CHECKED enum nestmig_error nm_state_read_memory(const struct nestmig_state *state,
-							uint64_t gpa, void *buffer, size_t length);
 
 /* Marks an item as present and says where it came from. */
 void nm_vcpu_set_item(struct nm_vcpu *vcpu, enum nestmig_item item, struct nm_origin origin);
@@ -180,5 +216,52 @@ const char *nm_kvm_struct_name(enum nm_kvm_struct kind);
 
 /* Fills the words that rules read from a list of CPUID entries. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret);
+
+/* ---- Guest memory (lib/memory.c) -------------------------------------------------------------- */
+
+/* Adds an extent of RAM. Errors: LIMIT, NOMEM, FORMAT (gpa + size overflows). */
+NESTMIG_CHECKED enum nestmig_error nm_state_add_extent(struct nestmig_state *state,
+						       struct nm_extent extent,
+						       struct nestmig_detail *detail);
+
+/* Is the whole range [gpa, gpa + length) RAM? */
+enum nestmig_backed nm_state_backed(const struct nestmig_state *state, uint64_t gpa,
+				    uint64_t length);
+
+/* The same for a vCPU in SMM, which sees RAM in places where others do not. */
+enum nestmig_backed nm_state_backed_smm(const struct nestmig_state *state, uint64_t gpa,
+					uint64_t length);
+
+/* Reads guest memory. Errors: NOT_FOUND if the bytes are not at hand, IO. */
+NESTMIG_CHECKED enum nestmig_error nm_state_read_memory(const struct nestmig_state *state,
+							uint64_t gpa, void *buffer, size_t length);
+
+/*
+ * Takes from guest memory what rules read, for every vCPU: SMRAM and the VMCB that it names, the
+ * host save area, PDPTEs. To be called when all else of the state is there, and again when any of it
+ * has changed: it starts from nothing. What is not at hand stays absent, which is no error. With a
+ * QEMU stream this costs up to two passes over the headers of its RAM pages, but only if a vCPU is
+ * in SMM or PDPTEs are needed.
+ * Errors: NOMEM, and those of reading the file.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_state_load_memory(struct nestmig_state *state,
+							struct nestmig_detail *detail);
+
+/* Of that only the PDPTEs, from extents and pages that are there already: costs no allocation. */
+NESTMIG_CHECKED enum nestmig_error nm_vcpu_load_pdptes(const struct nestmig_state *state,
+						       struct nm_vcpu *vcpu);
+
+/* Gives up what nm_state_load_memory has taken; the items become absent. */
+void nm_vcpu_drop_memory(struct nm_vcpu *vcpu);
+
+/* Does paging with these registers take four PDPTEs from memory? */
+static inline bool nm_uses_pdptes(uint64_t efer, uint64_t cr0, uint64_t cr4)
+{
+	return !(efer & UINT64_C(1) << 10) && (cr0 & UINT64_C(1) << 31) && (cr4 & UINT64_C(1) << 5);
+}
+
+/* What RSM loads of these, if the image and its map are known; else false. */
+bool nm_rsm_paging(const struct nestmig_vcpu_view *view, uint64_t *ret_efer, uint64_t *ret_cr0,
+		   uint64_t *ret_cr3, uint64_t *ret_cr4);
 
 #endif

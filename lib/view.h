@@ -198,7 +198,7 @@ enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_
 /* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
 struct nestmig_backing {
 	enum nestmig_backed vmcb12, msrpm, iopm, ncr3, hsave, host_pdptrs_ok, l2_pdptrs_ok;
-	enum nestmig_backed smram, smm_vmcb12;
+	enum nestmig_backed smram, smm_vmcb12, rsm_pdptrs_ok;
 	enum nestmig_backed cr3; /* the page of the live CR3 */
 };
 

@@ -259,12 +259,16 @@ static void vm_new(struct vm *vm)
 
 static void vm_free(struct vm *vm)
 {
+	nm_vcpu_drop_memory(&vm->vcpu);
 	nm_source_free(vm->extents[0].source);
 	free(vm->ram);
 }
 
+/* Takes the PDPTEs from the guest's memory as it is now. */
 static void vm_judge(const struct vm *vm, struct judged *ret)
 {
+	if (nm_vcpu_load_pdptes(&vm->state, (struct nm_vcpu *)(uintptr_t)&vm->vcpu))
+		abort();
 	nm_ctx_init(&ret->ctx, &vm->state, &vm->vcpu, &vm->host, &vm->order);
 	nm_judge_vcpu(&ret->ctx, &vm->order, ret->broken, ret->unknown);
 }

@@ -15,7 +15,7 @@ static enum nm_consequence outcome_of(const struct vm *vm)
 	struct judged judged;
 
 	vm_judge(vm, &judged);
-	return nm_predict(judged.broken, vm->host.kernel, &vm->order);
+	return nm_predict(judged.broken, &judged.ctx, &vm->order);
 }
 
 static bool is_broken(const struct vm *vm, enum nestmig_rule rule)
@@ -61,17 +61,69 @@ START_TEST(consequences_go_by_kernel)
 		{NESTMIG_RULE_svm_hdr_smm_guest, NM_CONSEQUENCE_SMM_LEAVES_NESTED,
 		 NM_CONSEQUENCE_SMM_LEAVES_NESTED, NM_CONSEQUENCE_SMM_LEAVES_NESTED},
 	};
-	struct nm_order order;
+	struct judged judged;
+	struct vm vm;
 
-	nm_order_parse(NULL, &order);
+	vm_new(&vm);
+	vm_judge(&vm, &judged);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct nm_rule *rule = &nm_rules[rows[i].rule];
 
-		ck_assert_int_eq(nm_rule_consequence(rule, NESTMIG_KERNEL(6, 1), &order),
-				 rows[i].old);
-		ck_assert_int_eq(nm_rule_consequence(rule, NESTMIG_KERNEL(7, 1), &order),
-				 rows[i].new);
-		ck_assert_int_eq(nm_rule_consequence(rule, 0, &order), rows[i].open);
+		vm.host.kernel = NESTMIG_KERNEL(6, 1);
+		ck_assert_int_eq(nm_rule_consequence(rule, &judged.ctx, &vm.order), rows[i].old);
+		vm.host.kernel = NESTMIG_KERNEL(7, 1);
+		ck_assert_int_eq(nm_rule_consequence(rule, &judged.ctx, &vm.order), rows[i].new);
+		vm.host.kernel = 0;
+		ck_assert_int_eq(nm_rule_consequence(rule, &judged.ctx, &vm.order), rows[i].open);
+	}
+	vm_free(&vm);
+}
+END_TEST
+
+/* A triple fault of L2 goes to L1 if the VMCB12 intercepts it; where that is not known, no outcome
+ * is claimed. */
+START_TEST(triple_faults_go_by_intercept)
+{
+	static const uint32_t word3 = 1U << 31;
+	static const struct nm_rule in_l2 = {.before = NM_CONSEQUENCE_TRIPLE_FAULT_L2};
+	static const struct nm_rule by_rsm = {.before = NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2};
+	static const struct {
+		uint64_t flags, intercepts;
+		bool has_page;
+		enum nm_consequence in_l2, by_rsm;
+	} rows[] = {
+		{KVMNS_GUEST_MODE, word3, true, NM_CONSEQUENCE_TRIPLE_FAULT_TO_L1,
+		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1},
+		{KVMNS_GUEST_MODE, ~word3, true, NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN,
+		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN},
+		{KVMNS_GUEST_MODE, word3, false, NM_CONSEQUENCE_TRIPLE_FAULT_L2,
+		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2},
+		{0, word3, false, NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN,
+		 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct poke pokes[] = {PAGE(intercept_word3, rows[i].intercepts),
+					     VIEW(nested.flags, rows[i].flags),
+					     {0}};
+		struct nestmig_vcpu_view *v;
+		struct judged judged;
+		struct vm vm;
+
+		vm_new(&vm);
+		vm_poke(&vm, pokes);
+		v = &vm.vcpu.view;
+		v->smm_vmcb12 = vm.page;
+		v->have |= NESTMIG_HAVE(SMM_VMCB12);
+		if (!rows[i].has_page)
+			v->have &= ~(NESTMIG_HAVE(VMCB12) | NESTMIG_HAVE(SMM_VMCB12));
+		vm_judge(&vm, &judged);
+		ck_assert_int_eq(nm_rule_consequence(&in_l2, &judged.ctx, &vm.order),
+				 rows[i].in_l2);
+		ck_assert_int_eq(nm_rule_consequence(&by_rsm, &judged.ctx, &vm.order),
+				 rows[i].by_rsm);
+		ck_assert_int_eq(nm_is_open(rows[i].in_l2), !rows[i].has_page && rows[i].flags);
+		vm_free(&vm);
 	}
 }
 END_TEST
@@ -557,6 +609,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		consequences_go_by_kernel,
+		triple_faults_go_by_intercept,
 		kernel_not_known,
 		efer_of_l2_goes_by_kernel,
 		lmsle_of_l1_is_open,

@@ -251,6 +251,9 @@ static const struct {
 	{"{\"vendor\":\"amd\",\"kernel\":6.1}", NESTMIG_ERR_FORMAT, "kernel"},
 	{"{\"vendor\":\"amd\",\"params\":{\"nested\":1}}", NESTMIG_ERR_FORMAT, "params"},
 	{"{\"vendor\":\"amd\",\"memory_complete\":1}", NESTMIG_ERR_FORMAT, "memory_complete"},
+	{"{\"vendor\":\"amd\",\"vm_caps\":7}", NESTMIG_ERR_FORMAT, "vm_caps"},
+	{"{\"vendor\":\"amd\",\"vm_caps\":{}}", NESTMIG_ERR_FORMAT, "vm_caps"},
+	{"{\"vendor\":\"amd\",\"vm_caps\":[\"KVM_CAP_IRQCHIP\",1]}", NESTMIG_ERR_FORMAT, "vm_caps"},
 	{"{\"vendor\":\"amd\"} x", NESTMIG_ERR_FORMAT, "meta.json"},
 	{"{\"vendor\":\"amd\\u0000\"}", NESTMIG_ERR_FORMAT, "meta.json"},
 	{"{\"vendor\":\"\xff\"}", NESTMIG_ERR_FORMAT, "meta.json"},
@@ -303,6 +306,42 @@ START_TEST(the_restore_order_is_an_array_or_a_text)
 		ck_assert_str_eq(state->restore_order, orders[_i].order);
 	else
 		ck_assert_ptr_null(state->restore_order);
+}
+END_TEST
+
+static const struct {
+	const char *json; /* the value of "vm_caps", NULL: no such key */
+	bool known;
+	uint32_t caps;
+} vm_caps[] = {
+	{NULL, false, 0},
+	{"null", false, 0},
+	{"[]", true, 0},
+	{"\"\"", true, 0},
+	{"[\"KVM_CAP_EXCEPTION_PAYLOAD\"]", true, NESTMIG_VM_EXCEPTION_PAYLOAD},
+	{"[\"KVM_CAP_X86_TRIPLE_FAULT_EVENT\"]", true, NESTMIG_VM_TRIPLE_FAULT_EVENT},
+	{"[\"KVM_CAP_IRQCHIP\"]", true, NESTMIG_VM_IRQCHIP},
+	{"[\"KVM_CAP_SPLIT_IRQCHIP\"]", true, NESTMIG_VM_IRQCHIP},
+	{"[\"KVM_CAP_NO_SUCH_THING\"]", true, 0},
+	{"[\"KVM_CAP_IRQCHIP\",\"\",\"KVM_CAP_EXCEPTION_PAYLOAD\"]", true,
+	 NESTMIG_VM_IRQCHIP | NESTMIG_VM_EXCEPTION_PAYLOAD},
+	{"\"KVM_CAP_IRQCHIP, KVM_CAP_X86_TRIPLE_FAULT_EVENT\"", true,
+	 NESTMIG_VM_IRQCHIP | NESTMIG_VM_TRIPLE_FAULT_EVENT},
+};
+
+/* What is not named is off if the key is there, and unknown if not. */
+START_TEST(the_capabilities_of_the_vm)
+{
+	const struct nestmig_vcpu_view *view;
+	char text[200];
+
+	snprintf(text, sizeof(text), "{\"vendor\":\"amd\"%s%s}",
+		 vm_caps[_i].json ? ",\"vm_caps\":" : "", vm_caps[_i].json ? vm_caps[_i].json : "");
+	write_text("meta.json", text);
+	state = must_read_dir();
+	view = &state->vcpus[0].view;
+	ck_assert_int_eq(!!(view->have & NESTMIG_HAVE(VM_CAPS)), vm_caps[_i].known);
+	ck_assert_uint_eq(view->vm_caps, vm_caps[_i].caps);
 }
 END_TEST
 
@@ -505,6 +544,8 @@ int main(void)
 	tcase_add_loop_test(tcase, a_broken_meta_is_refused, 0, sizeof(metas) / sizeof(metas[0]));
 	tcase_add_test(tcase, no_meta_is_no_dump);
 	tcase_add_test(tcase, deep_json_is_refused);
+	tcase_add_loop_test(tcase, the_capabilities_of_the_vm, 0,
+			    sizeof(vm_caps) / sizeof(vm_caps[0]));
 	tcase_add_loop_test(tcase, the_restore_order_is_an_array_or_a_text, 0,
 			    sizeof(orders) / sizeof(orders[0]));
 	tcase_add_loop_test(tcase, an_order_without_names_is_none, 0,

@@ -161,7 +161,7 @@ START_TEST(rule_holds)
 	ck_assert_msg(!nm_rule_bit(judged.unknown, one->rule), "%s is unknown", rule->id);
 	/* And not because it does not apply. */
 	ck_assert_int_eq(rule->predicate(&judged.ctx), NESTMIG_HOLDS);
-	ck_assert_int_ne(nm_rule_consequence(rule, vm.host.kernel, &vm.order), NM_CONSEQUENCE_NONE);
+	ck_assert_int_ne(nm_rule_consequence(rule, &judged.ctx, &vm.order), NM_CONSEQUENCE_NONE);
 	ck_assert(rule->when != NM_WHEN_L2 || (vm.vcpu.view.nested.flags & KVMNS_GUEST_MODE));
 	vm_free(&vm);
 }
