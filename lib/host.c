@@ -342,6 +342,12 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 		view->have |= NESTMIG_HAVE(HOST_PARAMS);
 }
 
+static void fill_vmx(const struct nestmig_host *host, struct nestmig_vmx_msrs *vmx)
+{
+	for (size_t i = 0; i < host->msr_count; i++)
+		nm_vmx_msr_put(vmx, host->msrs[i].index, host->msrs[i].value);
+}
+
 void nm_host_finish(struct nestmig_host *host)
 {
 	struct nestmig_host_view view = {.vendor = host->view.vendor};
@@ -366,6 +372,7 @@ void nm_host_finish(struct nestmig_host *host)
 	}
 	if (host->msr_count)
 		view.have |= NESTMIG_HAVE(HOST_MSRS);
+	fill_vmx(host, &view.vmx);
 	host->view = view;
 }
 

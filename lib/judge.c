@@ -11,6 +11,30 @@
 #include "smram/smram.h"
 #include "vmcb/vmcb12.h"
 
+/* ---- Which vCPU ------------------------------------------------------------------------------ */
+
+enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
+
+static enum applies is_svm(const struct nestmig_vcpu_view *v)
+{
+	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
+
+	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
+		return APPLIES_YES;
+	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
+		return APPLIES_NO;
+	return APPLIES_UNKNOWN;
+}
+
+static enum applies is_vmx(const struct nestmig_vcpu_view *v)
+{
+	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
+
+	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format != KVMNS_FORMAT_VMX))
+		return v->vendor == NESTMIG_VENDOR_INTEL ? APPLIES_YES : APPLIES_NO;
+	return v->vendor == NESTMIG_VENDOR_INTEL || has_nested ? APPLIES_YES : APPLIES_UNKNOWN;
+}
+
 /* ---- What predicates get --------------------------------------------------------------------- */
 
 /* The top of the RAM that is known: a guest that uses it has at least that physical width. */
@@ -141,21 +165,32 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
 	find_backing(ret_ctx, state, vcpu);
+	if (is_vmx(ret_ctx->v) == APPLIES_NO)
+		return;
+	ret_ctx->vmx_msrs_late =
+		state->restore_order && order->rank[NM_STAGE_SET_MSRS] > nested_rank;
+	nm_vmx_limits(ret_ctx->v, ret_ctx->h, ret_ctx->vmx_msrs_late, &ret_ctx->vmx);
+	nm_vmx_backing(state, ret_ctx->v, &ret_ctx->vmx_mem);
 }
 
 /* ---- Evaluation ------------------------------------------------------------------------------ */
 
-enum applies { APPLIES_NO, APPLIES_YES, APPLIES_UNKNOWN };
-
-static enum applies is_svm(const struct nestmig_vcpu_view *v)
+/* Rules on VMX state: L2 runs, L1 runs and has a current VMCS12 (vmx_has_valid_vmcs12), or either. */
+static enum applies applies_vmx(enum nm_when when, const struct nestmig_ctx *ctx)
 {
-	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
+	const struct nestmig_nested *nested = &ctx->v->nested;
+	enum applies vmx = ctx->no_nested ? APPLIES_NO : is_vmx(ctx->v);
+	bool in_l2 = nested->flags & KVMNS_GUEST_MODE;
+	bool has_vmcs12 = nested->vmxon_pa != UINT64_MAX &&
+			  (nested->vmcs12_pa != UINT64_MAX || (nested->flags & KVMNS_EVMCS));
 
-	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format == KVMNS_FORMAT_SVM))
-		return APPLIES_YES;
-	if (v->vendor == NESTMIG_VENDOR_INTEL || has_nested)
-		return APPLIES_NO;
-	return APPLIES_UNKNOWN;
+	if (when == NM_WHEN_VMX || vmx == APPLIES_NO)
+		return vmx;
+	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
+		return APPLIES_UNKNOWN;
+	if (in_l2)
+		return when == NM_WHEN_VMX_L1 ? APPLIES_NO : vmx;
+	return when == NM_WHEN_VMX_L2 || !has_vmcs12 ? APPLIES_NO : vmx;
 }
 
 /* Whether rules of one kind of `when` apply to this vCPU. */
@@ -165,6 +200,8 @@ static enum applies applies_when(enum nm_when when, const struct nestmig_ctx *ct
 
 	if (when == NM_WHEN_ALWAYS)
 		return APPLIES_YES;
+	if (when >= NM_WHEN_VMX && when <= NM_WHEN_VMCS12)
+		return applies_vmx(when, ctx);
 	if (when == NM_WHEN_SMM && !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
 		return APPLIES_UNKNOWN;
 	if (when == NM_WHEN_SMM)
@@ -216,12 +253,16 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown)
 {
 	enum applies applies[NM_WHENS];
+	unsigned count = NESTMIG_RULES;
 
 	for (unsigned when = 0; when < NM_WHENS; when++)
 		applies[when] = applies_when((enum nm_when)when, ctx);
+	/* The rules on VMX state come last. */
+	if (applies[NM_WHEN_VMX] == APPLIES_NO)
+		count = NM_RULES_BEFORE_VMX;
 	memset(ret_broken, 0, NM_RULE_WORDS * sizeof(*ret_broken));
 	memset(ret_unknown, 0, NM_RULE_WORDS * sizeof(*ret_unknown));
-	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		enum nestmig_holds holds =
 			evaluate(&nm_rules[i], applies[nm_rules[i].when], ctx, order);
 
@@ -286,8 +327,8 @@ static bool finding_before(const struct nm_finding *a, const struct nm_finding *
 	uint8_t rank_a = order->rank[nm_consequences[a->consequence].stage];
 	uint8_t rank_b = order->rank[nm_consequences[b->consequence].stage];
 
-	if (a->rule->severity != b->rule->severity)
-		return a->rule->severity < b->rule->severity;
+	if (a->severity != b->severity)
+		return a->severity < b->severity;
 	return rank_a < rank_b;
 }
 
@@ -316,7 +357,8 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
-		bool is_error = rule->severity == NM_SEVERITY_ERROR;
+		enum nm_severity severity = nm_rule_severity(rule, ctx);
+		bool is_error = severity == NM_SEVERITY_ERROR;
 
 		if (nm_rule_bit(unknown, i)) {
 			report->undecided[report->undecided_count++] = (struct nm_undecided){
@@ -325,7 +367,7 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 				report->verdict = NESTMIG_VERDICT_UNKNOWN;
 		}
 		if (nm_rule_bit(broken, i)) {
-			struct nm_finding finding = {.rule = rule};
+			struct nm_finding finding = {.rule = rule, .severity = severity};
 
 			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);

@@ -22,6 +22,12 @@ void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
 void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
 	       struct nestmig_limits *ret_limits);
 
+/* What a VMCS12 may hold and what of guest memory it points at (vmx.c). */
+void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
+		   bool msrs_late, struct nestmig_vmx_limits *ret_limits);
+void nm_vmx_backing(const struct nestmig_state *state, const struct nestmig_vcpu_view *vcpu,
+		    struct nestmig_vmx_backing *ret_backing);
+
 /*
  * Fills all that a predicate gets; the context points into vcpu and host and dies with them. host
  * may be NULL.
@@ -44,6 +50,9 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
  */
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order);
+
+/* How bad it is for this vCPU that a rule is broken: what L1 alone will meet is no error. */
+enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx);
 
 /* Does this consequence still go by something that is not known? Then its outcome is not claimed:
  * nm_judge_vcpu makes a broken rule of it an unknown one. */
@@ -74,6 +83,7 @@ struct nm_shown_field {
 
 struct nm_finding {
 	const struct nm_rule *rule;
+	enum nm_severity severity; /* for this vCPU */
 	enum nm_consequence consequence;
 	struct nm_shown_field fields[NM_FINDING_FIELDS];
 	size_t field_count;

@@ -102,18 +102,70 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 		return NM_CONSEQUENCE_TRIPLE_FAULT_L2;
 	if (!(v->nested.flags & KVMNS_GUEST_MODE))
 		return NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN;
+	/* A VMX guest's triple fault always goes to L1 (nested_vmx_triple_fault). */
+	if (v->nested.format == KVMNS_FORMAT_VMX)
+		return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1;
 	return by_intercept(NM_CONSEQUENCE_TRIPLE_FAULT_L2, vmcb12,
 			    NM_CONSEQUENCE_TRIPLE_FAULT_TO_L1,
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
+/* The Linux that tells a failed L2 from a bug with an entry pending (KVM_EXIT_INTERNAL_ERROR from
+ * vcpu_pre_run), and the first that does not emulate L2 (cd0e615c49e5). */
+#define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
+#define NO_EMULATION_SINCE NESTMIG_KERNEL(5, 16)
+
+/* Of L2's state that needs emulation: __vmx_handle_exit, vmx_vcpu_pre_run. */
+static enum nm_consequence emulation(const struct nestmig_ctx *ctx)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (!kernel)
+		return NM_CONSEQUENCE_EMULATION_REQUIRED;
+	if (kernel < NO_EMULATION_SINCE)
+		return NM_CONSEQUENCE_EMULATION;
+	if (!(ctx->v->nested.flags & KVMNS_RUN_PENDING))
+		return NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
+	return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
+				     : NM_CONSEQUENCE_EMULATION_INTERNAL_ERROR;
+}
+
+/* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
+static enum nm_consequence at_next_entry(enum nm_consequence consequence)
+{
+	switch (consequence) {
+	case NM_CONSEQUENCE_VMX_CONTROLS:
+	case NM_CONSEQUENCE_LATE_VMFAIL_7:
+		return NM_CONSEQUENCE_NEXT_VMFAIL_7;
+	case NM_CONSEQUENCE_VMX_HOST_STATE:
+		return NM_CONSEQUENCE_NEXT_VMFAIL_8;
+	case NM_CONSEQUENCE_VMX_GUEST_STATE:
+	case NM_CONSEQUENCE_SET_NESTED_STATE_2:
+	case NM_CONSEQUENCE_VMENTRY_EXIT_33:
+	case NM_CONSEQUENCE_EMULATION_REQUIRED:
+	case NM_CONSEQUENCE_FIRST_RUN_PDPTRS:
+		return NM_CONSEQUENCE_NEXT_EXIT_33;
+	case NM_CONSEQUENCE_VMENTRY_EXIT_34:
+		return NM_CONSEQUENCE_NEXT_EXIT_34;
+	case NM_CONSEQUENCE_FIRST_RUN_INTERNAL_ERROR:
+		return NM_CONSEQUENCE_NEXT_INTERNAL_ERROR;
+	default:
+		return consequence;
+	}
+}
+
 /* What a row comes to with this vCPU and this order of ioctls. */
-static enum nm_consequence resolve(enum nm_consequence consequence, const struct nestmig_ctx *ctx,
-				   const struct nm_order *order)
+static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when when,
+				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 
+	if (when == NM_WHEN_VMX_L1 ||
+	    (when == NM_WHEN_VMCS12 && !(v->nested.flags & KVMNS_GUEST_MODE)))
+		return at_next_entry(consequence);
 	switch (consequence) {
+	case NM_CONSEQUENCE_EMULATION_REQUIRED:
+		return emulation(ctx);
 	case NM_CONSEQUENCE_SET_NESTED_STATE_SMM:
 		/* The SMM bit and guest mode exclude each other; which of them goes depends on who
 		 * comes first. */
@@ -135,14 +187,24 @@ static enum nm_consequence resolve(enum nm_consequence consequence, const struct
 bool nm_is_open(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
-	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2;
+	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
+	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED;
+}
+
+enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
+{
+	/* L1 may still change its VMCS before it enters L2. */
+	if (rule->when == NM_WHEN_VMCS12 && rule->severity == NM_SEVERITY_ERROR &&
+	    !(ctx->v->nested.flags & KVMNS_GUEST_MODE))
+		return NM_SEVERITY_WARNING;
+	return rule->severity;
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order)
 {
-	enum nm_consequence before = resolve(rule->before, ctx, order);
-	enum nm_consequence after = resolve(rule->after, ctx, order);
+	enum nm_consequence before = resolve(rule->before, rule->when, ctx, order);
+	enum nm_consequence after = resolve(rule->after, rule->when, ctx, order);
 	uint32_t kernel = ctx->h->kernel;
 
 	if (!rule->changed)
@@ -162,7 +224,8 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		enum nm_consequence consequence;
 
-		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
+		if (!nm_rule_bit(broken, i) ||
+		    nm_rule_severity(&nm_rules[i], ctx) != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
 		if (comes_first(consequence, first, order))

@@ -56,6 +56,10 @@ const char *nm_item_hint(enum nestmig_item item)
 		[NESTMIG_ITEM_CPUID] =
 			"the guest's CPUID; QEMU streams carry none, raw dumps and .nms "
 			"files do",
+		[NESTMIG_ITEM_VMCS12] = "the VMCS12 after the header of the nested state",
+		[NESTMIG_ITEM_VMX_MSRS] =
+			"MSRs 0x480 to 0x491 of the vCPU; QEMU streams carry none",
+		[NESTMIG_ITEM_HOST_MSRS] = "the destination's feature MSRs; give --host",
 		[NESTMIG_ITEM_MEMORY] = "the guest's memory; device-only streams carry none",
 		[NESTMIG_ITEM_HOST_KERNEL] = "the destination's kernel; give --host",
 		[NESTMIG_ITEM_HOST_PARAMS] = "the destination's module parameters; give --host",

@@ -16,8 +16,13 @@ bool nm_json_consequence(json_t *object, const struct nm_consequence_row *row)
 		return false;
 	if (!row->ioctl)
 		return true;
-	return !json_object_set_new(object, "ioctl", json_string(row->ioctl)) &&
-	       !json_object_set_new(object, "errno", json_string(row->errno_name));
+	if (json_object_set_new(object, "ioctl", json_string(row->ioctl)))
+		return false;
+	/* A number is what the ioctl returns. */
+	if (row->errno_name[0] >= '0' && row->errno_name[0] <= '9')
+		return !json_object_set_new(object, "returns",
+					    json_integer(row->errno_name[0] - '0'));
+	return !json_object_set_new(object, "errno", json_string(row->errno_name));
 }
 
 json_t *nm_json_items(uint64_t items)
@@ -93,9 +98,9 @@ static json_t *message_json(const struct nm_finding *finding)
 static json_t *finding_json(const struct nm_finding *finding)
 {
 	const struct nm_consequence_row *row = &nm_consequences[finding->consequence];
-	json_t *json = json_pack("{s:s, s:s, s:s}", "rule", finding->rule->id, "severity",
-				 nm_severity_name(finding->rule->severity), "stage",
-				 nm_stage_name(row->stage));
+	json_t *json =
+		json_pack("{s:s, s:s, s:s}", "rule", finding->rule->id, "severity",
+			  nm_severity_name(finding->severity), "stage", nm_stage_name(row->stage));
 
 	if (!json || !nm_json_consequence(json, row) ||
 	    json_object_set_new(json, "message", message_json(finding)) ||

@@ -76,8 +76,8 @@ static void put_finding(struct text *t, const struct nm_finding *finding)
 {
 	const struct nm_rule *rule = finding->rule;
 
-	nm_buf_printf(&t->buf, "  %s%s%s %s%s%s\n", severity_colour(t, rule->severity),
-		      nm_severity_name(rule->severity), t->plain, t->bold, rule->id, t->plain);
+	nm_buf_printf(&t->buf, "  %s%s%s %s%s%s\n", severity_colour(t, finding->severity),
+		      nm_severity_name(finding->severity), t->plain, t->bold, rule->id, t->plain);
 	nm_buf_printf(&t->buf, "      Does not hold: %s.\n", rule->title);
 	for (size_t i = 0; i < finding->field_count; i++)
 		put_field(t, &finding->fields[i]);

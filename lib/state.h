@@ -214,6 +214,18 @@ void nm_encode_kvm(const struct nm_vcpu *vcpu, enum nm_kvm_struct kind, uint8_t 
 /* The file name of a KVM struct in a raw dump ("nested_state", "sregs2", ...). */
 const char *nm_kvm_struct_name(enum nm_kvm_struct kind);
 
+/* Puts an MSR among the VMX capability MSRs, if it is one; else does nothing. */
+static inline bool nm_vmx_msr_put(struct nestmig_vmx_msrs *vmx, uint32_t index, uint64_t value)
+{
+	uint32_t n = index - NESTMIG_VMX_MSR_FIRST;
+
+	if (index < NESTMIG_VMX_MSR_FIRST || n >= NESTMIG_VMX_MSRS)
+		return false;
+	vmx->value[n] = value;
+	vmx->have |= UINT32_C(1) << n;
+	return true;
+}
+
 /* Fills the words that rules read from a list of CPUID entries. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret);
 

@@ -132,6 +132,15 @@ struct nestmig_cpuid {
 	uint32_t word[NESTMIG_CPUID_WORDS];
 };
 
+/* The VMX capability MSRs, IA32_VMX_BASIC to IA32_VMX_VMFUNC, by index - NESTMIG_VMX_MSR_FIRST. */
+#define NESTMIG_VMX_MSR_FIRST 0x480
+#define NESTMIG_VMX_MSRS      18
+
+struct nestmig_vmx_msrs {
+	uint32_t have; /* bit n: value n is known */
+	uint64_t value[NESTMIG_VMX_MSRS];
+};
+
 /* One vCPU, as rules see it. */
 struct nestmig_vcpu_view {
 	uint64_t have; /* NESTMIG_HAVE bits of vCPU items */
@@ -151,6 +160,7 @@ struct nestmig_vcpu_view {
 	const uint8_t *hsave;      /* 4096 bytes or NULL */
 	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
 	struct nestmig_cpuid cpuid;
+	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
 };
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
@@ -175,6 +185,7 @@ struct nestmig_host_view {
 	uint8_t vgif, vls;
 	uint8_t has_nested_state; /* KVM_CAP_NESTED_STATE answered more than 0 */
 	struct nestmig_cpuid cpuid;
+	struct nestmig_vmx_msrs vmx; /* all that KVM can give a guest */
 };
 
 #define NESTMIG_KERNEL(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
@@ -192,6 +203,21 @@ struct nestmig_limits {
 	uint8_t phys_bits_min, phys_bits_max;
 };
 
+/* Bits that must be 1 and bits that must be 0, as far as they are known: a bit of `maybe_one` or
+ * `maybe_zero` may have to be, which depends on an input that is missing. */
+struct nestmig_bits {
+	uint64_t one, maybe_one, zero, maybe_zero;
+};
+
+/* What L1 may put into a VMCS12: by the VMX capability MSRs of the guest if it brings them, else, as
+ * far as that goes, by those of the host. */
+struct nestmig_vmx_limits {
+	struct nestmig_bits pin, proc, proc2, exit, entry, vmfunc, cr0, cr4;
+	struct nestmig_vmx_msrs msrs; /* only those that are known for certain */
+	/* Bits of IA32_VMX_EPT_VPID_CAP and IA32_VMX_MISC: surely offered, surely not. */
+	uint64_t ept_yes, ept_no, misc_yes, misc_no;
+};
+
 /* What is known of a range of guest-physical addresses. */
 enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
 
@@ -202,15 +228,25 @@ struct nestmig_backing {
 	enum nestmig_backed cr3; /* the page of the live CR3 */
 };
 
+/* The same of what a VMCS12 points at. */
+struct nestmig_vmx_backing {
+	enum nestmig_backed io_bitmap_a, io_bitmap_b, msr_bitmap, vapic, apic_access, posted;
+	enum nestmig_backed vmread_bitmap, vmwrite_bitmap, pml, ept_root, eptp_list, vmcs12, link;
+	enum nestmig_backed entry_load, exit_load, exit_store; /* the whole of each MSR area */
+};
+
 /* All that a predicate gets. */
 struct nestmig_ctx {
 	const struct nestmig_vcpu_view *v;
 	const struct nestmig_host_view *h;
 	struct nestmig_limits lim;
 	struct nestmig_backing mem;
-	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
-	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
+	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */
+	struct nestmig_vmx_backing vmx_mem;
+	uint8_t vmx_msrs_late; /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
+	uint8_t sregs_first;   /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_first;  /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t no_nested;     /* the file says that this vCPU has no nested state at all */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };

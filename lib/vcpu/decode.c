@@ -141,6 +141,8 @@ static void msr_item(struct nm_vcpu *vcpu, const struct nm_msr *msr, struct nm_o
 	} else if (msr->index == MSR_VM_HSAVE_PA) {
 		vcpu->view.hsave_pa = msr->value;
 		nm_vcpu_set_item(vcpu, NESTMIG_ITEM_HSAVE_PA, origin);
+	} else if (nm_vmx_msr_put(&vcpu->view.vmx, msr->index, msr->value)) {
+		nm_vcpu_set_item(vcpu, NESTMIG_ITEM_VMX_MSRS, origin);
 	}
 }
 

@@ -11,6 +11,9 @@
 #include "rules_events.h"
 #include "rules_smram.h"
 #include "rules_state.h"
+#include "rules_vmx_ctl.h"
+#include "rules_vmx_guest.h"
+#include "rules_vmx_vm.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -21,7 +24,17 @@ static const struct {
 	{control_cases, COUNT(control_cases)}, {event_cases, COUNT(event_cases)},
 	{smram_cases, COUNT(smram_cases)},     {header_cases, COUNT(header_cases)},
 	{host_cases, COUNT(host_cases)},       {l2_cases, COUNT(l2_cases)},
+	{vmx_ctl_cases, COUNT(vmx_ctl_cases)}, {vmx_guest_cases, COUNT(vmx_guest_cases)},
 };
+
+/* The healthy guest that a rule is about. */
+static void vm_for(struct vm *vm, unsigned rule)
+{
+	if (rule < NM_RULES_BEFORE_VMX)
+		vm_new(vm);
+	else
+		vmx_vm_new(vm);
+}
 
 static bool is_not_judged(const char *id)
 {
@@ -124,7 +137,7 @@ START_TEST(rule_breaks)
 	struct judged judged;
 	struct vm vm;
 
-	vm_new(&vm);
+	vm_for(&vm, one->rule);
 	vm_poke(&vm, one->breaks);
 	vm_judge(&vm, &judged);
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
@@ -132,7 +145,8 @@ START_TEST(rule_breaks)
 
 		if (i == one->rule)
 			ck_assert_msg(broken, "%s is not broken", nm_rules[i].id);
-		else if (nm_rules[i].severity == NM_SEVERITY_ERROR && !is_related(one, i))
+		else if (nm_rule_severity(&nm_rules[i], &judged.ctx) == NM_SEVERITY_ERROR &&
+			 !is_related(one, i))
 			ck_assert_msg(!broken, "%s also breaks %s", nm_rules[one->rule].id,
 				      nm_rules[i].id);
 		ck_assert_msg(!nm_rule_bit(judged.unknown, i), "%s: %s is unknown",
@@ -154,7 +168,7 @@ START_TEST(rule_holds)
 	struct judged judged;
 	struct vm vm;
 
-	vm_new(&vm);
+	vm_for(&vm, one->rule);
 	vm_poke(&vm, one->holds);
 	vm_judge(&vm, &judged);
 	ck_assert_msg(!nm_rule_bit(judged.broken, one->rule), "%s is broken", rule->id);
@@ -162,7 +176,8 @@ START_TEST(rule_holds)
 	/* And not because it does not apply. */
 	ck_assert_int_eq(rule->predicate(&judged.ctx), NESTMIG_HOLDS);
 	ck_assert_int_ne(nm_rule_consequence(rule, &judged.ctx, &vm.order), NM_CONSEQUENCE_NONE);
-	ck_assert(rule->when != NM_WHEN_L2 || (vm.vcpu.view.nested.flags & KVMNS_GUEST_MODE));
+	ck_assert((rule->when != NM_WHEN_L2 && rule->when != NM_WHEN_VMX_L2) ||
+		  (vm.vcpu.view.nested.flags & KVMNS_GUEST_MODE));
 	vm_free(&vm);
 }
 END_TEST
@@ -182,7 +197,7 @@ START_TEST(rule_lacks_inputs)
 
 		if (!is_input && !(rule->may_read >> item & 1))
 			continue;
-		vm_new(&vm);
+		vm_for(&vm, one->rule);
 		vm_poke(&vm, is_input ? one->holds : one->breaks);
 		vm_poke(&vm, lack);
 		vm_judge(&vm, &judged);
@@ -219,6 +234,64 @@ START_TEST(healthy_guest_is_ok)
 		}
 		vm_free(&vm);
 	}
+}
+END_TEST
+
+static void check_is_ok(const struct judged *judged)
+{
+	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
+		ck_assert_msg(!nm_rule_bit(judged->broken, i), "%s", nm_rules[i].id);
+		ck_assert_msg(!nm_rule_bit(judged->unknown, i), "%s", nm_rules[i].id);
+	}
+}
+
+/* With and without unrestricted guest, with L1 running, with a VM entry pending. */
+START_TEST(healthy_vmx_guest_is_ok)
+{
+	static const struct poke variants[][2] = {
+		{{0}}, {URG, {0}}, {VMX_IN_L1, {0}}, {VMX_PENDING, {0}}};
+	static const uint32_t kernels[] = {NESTMIG_KERNEL(6, 1), NESTMIG_KERNEL(6, 12),
+					   NESTMIG_KERNEL(7, 2)};
+
+	for (size_t k = 0; k < COUNT(kernels); k++) {
+		for (size_t i = 0; i < COUNT(variants); i++) {
+			struct judged judged;
+			struct vm vm;
+
+			vmx_vm_new(&vm);
+			vm.host.kernel = kernels[k];
+			vm_poke(&vm, variants[i]);
+			vm_judge(&vm, &judged);
+			check_is_ok(&judged);
+			vm_free(&vm);
+		}
+	}
+}
+END_TEST
+
+/* What L1 will meet at its next VM entry is a warning, and no outcome. */
+START_TEST(vmcs12_of_a_running_l1_is_no_error)
+{
+	static const struct poke pokes[] = {VMX_IN_L1, PIN(0), {0}};
+	const struct nm_rule *rule = &nm_rules[NESTMIG_RULE_vmx_pin_allowed0];
+	struct judged judged;
+	struct vm vm;
+
+	vmx_vm_new(&vm);
+	vm_poke(&vm, pokes);
+	vm_judge(&vm, &judged);
+	ck_assert(nm_rule_bit(judged.broken, NESTMIG_RULE_vmx_pin_allowed0));
+	ck_assert_int_eq(nm_rule_severity(rule, &judged.ctx), NM_SEVERITY_WARNING);
+	ck_assert_int_eq(nm_rule_consequence(rule, &judged.ctx, &vm.order),
+			 NM_CONSEQUENCE_NEXT_VMFAIL_7);
+	ck_assert_int_eq(nm_predict(judged.broken, &judged.ctx, &vm.order),
+			 NM_CONSEQUENCE_ACCEPTED);
+	vm.vcpu.view.nested.flags = KVMNS_GUEST_MODE;
+	vm_judge(&vm, &judged);
+	ck_assert_int_eq(nm_rule_severity(rule, &judged.ctx), NM_SEVERITY_ERROR);
+	ck_assert_int_eq(nm_predict(judged.broken, &judged.ctx, &vm.order),
+			 NM_CONSEQUENCE_VMX_CONTROLS);
+	vm_free(&vm);
 }
 END_TEST
 
@@ -267,6 +340,8 @@ int main(void)
 	tcase_add_test(table, catalogue_is_covered);
 	tcase_add_test(table, rows_are_complete);
 	tcase_add_test(table, healthy_guest_is_ok);
+	tcase_add_test(table, healthy_vmx_guest_is_ok);
+	tcase_add_test(table, vmcs12_of_a_running_l1_is_no_error);
 	tcase_add_test(table, nothing_known_is_unknown);
 	tcase_add_test(table, no_nested_state_in_a_stream_is_ok);
 	suite_add_tcase(suite, table);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Predicates of the VMX rules, and the few questions they share. As those of the SVM rules
+ * (lib/vmcb/predicates.h): plain C without libc, called only where the row's `when` applies and its
+ * inputs are there.
+ */
+#ifndef NESTMIG_VMCS_PREDICATES_H
+#define NESTMIG_VMCS_PREDICATES_H
+
+#include "../vmcb/predicates.h"
+#include "vmcs12.h"
+
+/* Are all bits 1 that must be? */
+static inline enum nestmig_holds nm_ones(const struct nestmig_bits *bits, uint64_t value)
+{
+	if (bits->one & ~value)
+		return NESTMIG_BROKEN;
+	return bits->maybe_one & ~value ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
+}
+
+/* Are all bits 0 that must be? */
+static inline enum nestmig_holds nm_zeros(const struct nestmig_bits *bits, uint64_t value)
+{
+	if (bits->zero & value)
+		return NESTMIG_BROKEN;
+	return bits->maybe_zero & value ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
+}
+
+/* Is a bit of a capability MSR set: lim.ept_yes and ept_no, or misc_yes and misc_no. */
+static inline enum nestmig_holds nm_offered(uint64_t yes, uint64_t no, unsigned bit)
+{
+	if (yes >> bit & 1)
+		return NESTMIG_HOLDS;
+	return no >> bit & 1 ? NESTMIG_BROKEN : NESTMIG_UNKNOWN;
+}
+
+/* The value of a capability MSR of the vCPU, if it is known for certain. */
+static inline int nm_vmx_msr(const struct nestmig_ctx *c, enum vmx_msr msr, uint64_t *ret_value)
+{
+	*ret_value = c->vmx.msrs.value[msr];
+	return c->vmx.msrs.have >> msr & 1;
+}
+
+/* A page address as VMX wants it: 4-KiB aligned and below the physical width (page_address_valid). */
+static inline enum nestmig_holds nm_page_valid(const struct nestmig_ctx *c, uint64_t address)
+{
+	return address & 0xfff ? NESTMIG_BROKEN : nm_fits(&c->lim, address);
+}
+
+/* Each byte of a PAT is a memory type: 0, 1, 4, 5, 6 or 7 (kvm_pat_valid). */
+static inline int nm_pat_valid(uint64_t pat)
+{
+	int valid = 1;
+
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned type = pat >> 8 * i & 0xff;
+
+		valid &= type < 8 && (0xf3 >> type & 1);
+	}
+	return valid;
+}
+
+/* Does L1 run, with a current VMCS12? */
+static inline int nm_in_l1(const struct nestmig_ctx *c)
+{
+	return !(c->v->nested.flags & KVMNS_GUEST_MODE);
+}
+
+/* Is a VM entry pending (VMLAUNCH or VMRESUME done, L2 not yet entered)? */
+static inline int nm_run_pending(const struct nestmig_ctx *c)
+{
+	return !!(c->v->nested.flags & KVMNS_RUN_PENDING);
+}
+
+#include "predicates_exec.h"
+#include "predicates_guest.h"
+
+#endif
