@@ -116,6 +116,8 @@ enum nestmig_cpuid_word {
 	NESTMIG_CPUID_7_0_ECX,
 	NESTMIG_CPUID_7_0_EDX,
 	NESTMIG_CPUID_7_1_EAX,
+	NESTMIG_CPUID_A_EAX,
+	NESTMIG_CPUID_A_EDX,
 	NESTMIG_CPUID_D_1_EAX,
 	NESTMIG_CPUID_80000001_ECX,
 	NESTMIG_CPUID_80000001_EDX,
@@ -141,6 +143,12 @@ struct nestmig_vmx_msrs {
 	uint64_t value[NESTMIG_VMX_MSRS];
 };
 
+/* MSRs that KVM_SET_MSRS makes canonical or refuses: bits of msrs_listed. */
+#define NESTMIG_LISTED_SYSENTER_ESP 0x1
+#define NESTMIG_LISTED_SYSENTER_EIP 0x2
+#define NESTMIG_LISTED_FS_BASE      0x4
+#define NESTMIG_LISTED_GS_BASE      0x8
+
 /* One vCPU, as rules see it. */
 struct nestmig_vcpu_view {
 	uint64_t have; /* NESTMIG_HAVE bits of vCPU items */
@@ -161,6 +169,8 @@ struct nestmig_vcpu_view {
 	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
 	struct nestmig_cpuid cpuid;
 	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
+	uint32_t msrs_listed;        /* which of these the list has: NESTMIG_LISTED_* */
+	uint32_t link_header;        /* the first 4 bytes of the page at the VMCS link pointer */
 };
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
@@ -182,6 +192,7 @@ struct nestmig_host_view {
 	uint8_t npt;     /* kvm_amd npt */
 	uint8_t ept;     /* kvm_intel ept */
 	uint8_t unrestricted_guest;
+	uint8_t no_emulation; /* kvm_intel emulate_invalid_guest_state is said to be N */
 	uint8_t vgif, vls;
 	uint8_t has_nested_state; /* KVM_CAP_NESTED_STATE answered more than 0 */
 	struct nestmig_cpuid cpuid;
@@ -246,6 +257,8 @@ struct nestmig_ctx {
 	uint8_t vmx_msrs_late; /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
 	uint8_t sregs_first;   /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
 	uint8_t events_first;  /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t regs_first;    /* KVM_SET_REGS comes before KVM_SET_NESTED_STATE */
+	uint8_t msrs_first;    /* KVM_SET_MSRS comes before KVM_SET_NESTED_STATE */
 	uint8_t no_nested;     /* the file says that this vCPU has no nested state at all */
 };
 

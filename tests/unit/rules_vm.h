@@ -35,11 +35,12 @@ struct vm {
 	struct nestmig_host_view host;
 	struct nm_order order;
 	uint8_t page[KVMNS_VMCB_SIZE];
-	uint8_t *ram; /* RAM_SIZE bytes */
+	uint8_t *ram;                                 /* RAM_SIZE bytes */
+	void (*become)(struct vm *vm, unsigned kind); /* another kind of guest */
 };
 
 /* One change of a value. */
-enum place { PLACE_END, PLACE_PAGE, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK };
+enum place { PLACE_END, PLACE_PAGE, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK, PLACE_BECOME };
 
 struct poke {
 	enum place place;
@@ -140,6 +141,9 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 			break;
 		case PLACE_LACK:
 			lack(vm, (unsigned)p->offset);
+			break;
+		case PLACE_BECOME:
+			vm->become(vm, (unsigned)p->offset);
 			break;
 		case PLACE_END:
 			break;

@@ -13,6 +13,7 @@
 #include "rules_state.h"
 #include "rules_vmx_ctl.h"
 #include "rules_vmx_guest.h"
+#include "rules_vmx_guest_seg.h"
 #include "rules_vmx_vm.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -21,10 +22,15 @@ static const struct {
 	const struct rule_case *cases;
 	size_t count;
 } tables[] = {
-	{control_cases, COUNT(control_cases)}, {event_cases, COUNT(event_cases)},
-	{smram_cases, COUNT(smram_cases)},     {header_cases, COUNT(header_cases)},
-	{host_cases, COUNT(host_cases)},       {l2_cases, COUNT(l2_cases)},
-	{vmx_ctl_cases, COUNT(vmx_ctl_cases)}, {vmx_guest_cases, COUNT(vmx_guest_cases)},
+	{control_cases, COUNT(control_cases)},
+	{event_cases, COUNT(event_cases)},
+	{smram_cases, COUNT(smram_cases)},
+	{header_cases, COUNT(header_cases)},
+	{host_cases, COUNT(host_cases)},
+	{l2_cases, COUNT(l2_cases)},
+	{vmx_ctl_cases, COUNT(vmx_ctl_cases)},
+	{vmx_guest_cases, COUNT(vmx_guest_cases)},
+	{vmx_guest_seg_cases, COUNT(vmx_guest_seg_cases)},
 };
 
 /* The healthy guest that a rule is about. */
