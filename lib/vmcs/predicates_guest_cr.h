@@ -108,16 +108,22 @@ static inline enum nestmig_holds rule_vmx_guest_dr7_high(const struct nestmig_ct
 			!(vmcs12_guest_dr7(page) & NM_HIGH_HALF));
 }
 
+/* Does the destination's KVM report a feature of its processor? */
+static inline enum nestmig_holds nm_host_bit(const struct nestmig_ctx *c,
+					     enum nestmig_cpuid_word word, unsigned bit)
+{
+	const struct nestmig_cpuid *cpuid = &c->h->cpuid;
+
+	if (!(c->h->have & NESTMIG_HAVE(HOST_CPUID)) || !(cpuid->have >> word & 1))
+		return NESTMIG_UNKNOWN;
+	return nm_holds(cpuid->word[word] >> bit & 1);
+}
+
 /* A feature that both the guest and the processor of the host must have. */
 static inline enum nestmig_holds nm_guest_and_host(const struct nestmig_ctx *c,
 						   enum nestmig_cpuid_word word, unsigned bit)
 {
-	const struct nestmig_cpuid *cpuid = &c->h->cpuid;
-	enum nestmig_holds guest = nm_cpuid_bit(c, word, bit), host = NESTMIG_UNKNOWN;
-
-	if ((c->h->have & NESTMIG_HAVE(HOST_CPUID)) && (cpuid->have >> word & 1))
-		host = nm_holds(cpuid->word[word] >> bit & 1);
-	return nm_both(guest, host);
+	return nm_both(nm_cpuid_bit(c, word, bit), nm_host_bit(c, word, bit));
 }
 
 static inline void nm_allow(enum nestmig_holds allowed, uint64_t bits, uint64_t *ok, uint64_t *bad)
@@ -153,7 +159,7 @@ static inline enum nestmig_holds rule_vmx_guest_debugctl(const struct nestmig_ct
 
 /* ---- MSRs ------------------------------------------------------------------------------------ */
 
-/* KVM_SET_MSRS writes these three into L2's VMCS, and makes the addresses canonical. */
+/* KVM_SET_MSRS writes them into L2's VMCS, too, and makes them canonical. */
 static inline enum nestmig_holds nm_sysenter(const struct nestmig_ctx *c, uint64_t value,
 					     uint32_t listed)
 {
@@ -272,4 +278,76 @@ static inline enum nestmig_holds rule_vmx_guest_bndcfgs_reserved(const struct ne
 
 	return nm_holds(!vmcs12_entry(page, ENTRY_LOAD_BNDCFGS) ||
 			!(vmcs12_guest_bndcfgs(page) & 0xffc));
+}
+
+/* ---- CET, which KVM offers L1 from 6.18 ------------------------------------------------------ */
+
+#define NM_S_CET_SHSTK    UINT64_C(0x3)
+#define NM_S_CET_RESERVED UINT64_C(0x3c0)
+#define NM_S_CET_IBT      (~(NM_S_CET_SHSTK | NM_S_CET_RESERVED))
+#define NM_S_CET_SUPPRESS (UINT64_C(3) << 10) /* and TRACKER */
+#define NM_S_CET_BITMAP   (~UINT64_C(0xfff))
+
+static inline int nm_cet_loaded(const struct nestmig_ctx *c)
+{
+	return vmcs12_entry(c->v->vmcs12, ENTRY_LOAD_CET);
+}
+
+static inline enum nestmig_holds rule_vmx_guest_s_cet_high(const struct nestmig_ctx *c)
+{
+	if (!nm_cet_loaded(c) || !nm_vmx_entry(c))
+		return NESTMIG_HOLDS;
+	return nm_cpu_canonical(c, vmcs12_guest_s_cet(c->v->vmcs12) & NM_S_CET_BITMAP);
+}
+
+static inline enum nestmig_holds rule_vmx_guest_s_cet_reserved(const struct nestmig_ctx *c)
+{
+	uint64_t ok = 0, bad = NM_S_CET_RESERVED;
+
+	if (!nm_cet_loaded(c))
+		return NESTMIG_HOLDS;
+	nm_allow(nm_guest_and_host(c, NESTMIG_CPUID_7_0_ECX, 7), NM_S_CET_SHSTK, &ok, &bad);
+	nm_allow(nm_guest_and_host(c, NESTMIG_CPUID_7_0_EDX, 20), NM_S_CET_IBT, &ok, &bad);
+	return nm_bits(vmcs12_guest_s_cet(c->v->vmcs12), ok, bad);
+}
+
+static inline enum nestmig_holds rule_vmx_guest_s_cet_suppress(const struct nestmig_ctx *c)
+{
+	return nm_holds(!nm_cet_loaded(c) ||
+			(~vmcs12_guest_s_cet(c->v->vmcs12) & NM_S_CET_SUPPRESS));
+}
+
+static inline enum nestmig_holds rule_vmx_guest_ssp_align(const struct nestmig_ctx *c)
+{
+	return nm_holds(!nm_cet_loaded(c) || !(vmcs12_guest_ssp(c->v->vmcs12) & 3));
+}
+
+static inline enum nestmig_holds rule_vmx_guest_ssp_high(const struct nestmig_ctx *c)
+{
+	struct nm_seg cs;
+	int ia32e = 0;
+
+	if (!nm_cet_loaded(c) || !nm_vmx_entry(c) ||
+	    !(vmcs12_guest_ssp(c->v->vmcs12) & NM_HIGH_HALF))
+		return NESTMIG_HOLDS;
+	if (!nm_guest_ia32e(c, &ia32e) || !nm_guest_seg(c, NM_CS, &cs))
+		return NESTMIG_UNKNOWN;
+	return nm_holds(ia32e && (cs.ar & AR_L));
+}
+
+/* Between the two widths it goes by more than the processor. */
+static inline enum nestmig_holds rule_vmx_guest_ssp_linear(const struct nestmig_ctx *c)
+{
+	uint64_t ssp = vmcs12_guest_ssp(c->v->vmcs12);
+
+	if (!nm_cet_loaded(c) || nm_same_from(ssp, 48))
+		return NESTMIG_HOLDS;
+	return nm_same_from(ssp, 57) ? NESTMIG_UNKNOWN : NESTMIG_BROKEN;
+}
+
+static inline enum nestmig_holds rule_vmx_guest_ssp_table(const struct nestmig_ctx *c)
+{
+	if (!nm_cet_loaded(c))
+		return NESTMIG_HOLDS;
+	return nm_cpu_canonical(c, vmcs12_guest_ssp_tbl(c->v->vmcs12));
 }

@@ -191,8 +191,7 @@ static inline enum nestmig_holds rule_vmx_guest_intr_enclave(const struct nestmi
 
 	if (nm_not_all(c, NM_ENCLAVE) == NESTMIG_HOLDS)
 		return NESTMIG_HOLDS;
-	/* The processor's SGX counts; a guest with it runs on one that has it. */
-	sgx = nm_guest_and_host(c, NESTMIG_CPUID_7_0_EBX, 2);
+	sgx = nm_host_bit(c, NESTMIG_CPUID_7_0_EBX, 2);
 	return nm_both(sgx, nm_not_all(c, NM_ENCLAVE | NM_BLOCKING_MOV_SS));
 }
 
@@ -300,8 +299,8 @@ static inline enum nestmig_holds rule_vmx_guest_pdbg_reserved(const struct nestm
 		return NESTMIG_BROKEN;
 	if (!(nm_pdbg(c) & NM_PDBG_BUS_LOCK))
 		return NESTMIG_HOLDS;
-	return nm_guest_and_host(c, NESTMIG_CPUID_7_0_ECX, 24) == NESTMIG_HOLDS ? NESTMIG_HOLDS
-										: NESTMIG_UNKNOWN;
+	return nm_host_bit(c, NESTMIG_CPUID_7_0_ECX, 24) == NESTMIG_HOLDS ? NESTMIG_HOLDS
+									  : NESTMIG_UNKNOWN;
 }
 
 static inline enum nestmig_holds rule_vmx_guest_pdbg_rtm_bits(const struct nestmig_ctx *c)
@@ -311,12 +310,11 @@ static inline enum nestmig_holds rule_vmx_guest_pdbg_rtm_bits(const struct nestm
 	return nm_holds(!(nm_pdbg(c) & NM_PDBG_RTM) || others == NM_PDBG_ENABLED);
 }
 
-/* The processor's RTM counts; a guest with it runs on one that has it. */
 static inline enum nestmig_holds rule_vmx_guest_pdbg_rtm_cpu(const struct nestmig_ctx *c)
 {
 	if (!(nm_pdbg(c) & NM_PDBG_RTM))
 		return NESTMIG_HOLDS;
-	return nm_guest_and_host(c, NESTMIG_CPUID_7_0_EBX, 11);
+	return nm_host_bit(c, NESTMIG_CPUID_7_0_EBX, 11);
 }
 
 static inline enum nestmig_holds rule_vmx_guest_pdbg_rtm_movss(const struct nestmig_ctx *c)

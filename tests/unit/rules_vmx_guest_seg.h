@@ -3,13 +3,7 @@
 #ifndef NESTMIG_RULES_VMX_GUEST_SEG_H
 #define NESTMIG_RULES_VMX_GUEST_SEG_H
 
-#include "rules_vmx_vm.h"
-
-#define HIGH_BASE      UINT64_C(0x100000000)
-#define BEYOND_48_BITS UINT64_C(0x800000000000)
-
-/* A destination with 5-level paging. */
-#define LA57 HOST(cpuid.word[NESTMIG_CPUID_7_0_ECX], 1U << 16)
+#include "rules_vmx_guest.h"
 
 static const struct rule_case vmx_guest_seg_cases[] = {
 	{NESTMIG_RULE_vmx_guest_cs_ar_reserved,
