@@ -111,26 +111,29 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
-/* The Linux that tells a failed L2 from a bug with an entry pending (KVM_EXIT_INTERNAL_ERROR from
- * vcpu_pre_run), and the first that does not emulate L2 (cd0e615c49e5). */
-#define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
+/*
+ * First kernels that do not emulate L2 (cd0e615c49e5), that give up a VM with an entry pending (KVM_BUG_ON),
+ * and that tell so from a bug in vcpu_pre_run instead (64c947a1cf35).
+ */
 #define NO_EMULATION_SINCE NESTMIG_KERNEL(5, 16)
+#define BUG_SINCE          NESTMIG_KERNEL(5, 15)
+#define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
 
 /* Of L2's state that needs emulation: __vmx_handle_exit, vmx_vcpu_pre_run. */
 static enum nm_consequence emulation(const struct nestmig_ctx *ctx)
 {
+	const struct nestmig_events *events = &ctx->v->events;
 	uint32_t kernel = ctx->h->kernel;
 
 	if (!kernel || !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
 		return NM_CONSEQUENCE_EMULATION_REQUIRED;
-	if (kernel < NO_EMULATION_SINCE)
-		return NM_CONSEQUENCE_EMULATION;
-	if (ctx->v->events.exc_injected || nm_exception_pending(&ctx->v->events))
+	if (kernel >= NO_EMULATION_SINCE && (events->exc_injected || nm_exception_pending(events)))
 		return NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION;
-	if (!(ctx->v->nested.flags & KVMNS_RUN_PENDING))
-		return NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
-	return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
-				     : NM_CONSEQUENCE_EMULATION_INTERNAL_ERROR;
+	if (nm_run_pending(ctx) && kernel >= BUG_SINCE)
+		return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
+					     : NM_CONSEQUENCE_EMULATION_INTERNAL_ERROR;
+	return kernel < NO_EMULATION_SINCE ? NM_CONSEQUENCE_EMULATION
+					   : NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
 }
 
 /* Of a segment register that the SDM does not allow: what KVM itself finds invalid it does not enter. */
