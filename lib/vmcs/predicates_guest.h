@@ -27,26 +27,27 @@
  *   pending debug exceptions,	the VMCS12
  *   SYSENTER_CS, link pointer
  *   activity state		checked in the VMCS12, never loaded: L2 is entered as active
- *   PDPTEs			see nm_pdpte_source
+ *   PDPTEs			see nm_pdptr and nm_reads_pdptes
  *
  * What nested_vmx_check_guest_state looks at it always takes from the VMCS12; what the processor and
  * vmx_guest_state_valid look at is what the list says. Where L1 runs, its next VM entry takes all of it
  * from the VMCS12.
  */
 
-#define NM_RFLAGS_TF       (UINT64_C(1) << 8)
-#define NM_RFLAGS_IF       (UINT64_C(1) << 9)
-#define NM_CR4_PCIDE       (UINT64_C(1) << 17)
-#define NM_SHADOW_MOV_SS   1 /* events.interrupt.shadow (uapi asm/kvm.h) */
-#define NM_SHADOW_STI      2
-#define NM_EVENTS_SHADOW   0x4 /* KVM_VCPUEVENT_VALID_SHADOW */
-#define NM_EVENTS_PAYLOAD  0x10
-#define NM_BLOCKING_STI    (UINT64_C(1) << 0) /* interruptibility state */
-#define NM_BLOCKING_MOV_SS (UINT64_C(1) << 1)
-#define NM_BLOCKING_SMI    (UINT64_C(1) << 2)
-#define NM_BLOCKING_NMI    (UINT64_C(1) << 3)
-#define NM_ENCLAVE         (UINT64_C(1) << 4)
-#define NM_BLOCKING        (NM_BLOCKING_STI | NM_BLOCKING_MOV_SS)
+#define NM_RFLAGS_TF           (UINT64_C(1) << 8)
+#define NM_RFLAGS_IF           (UINT64_C(1) << 9)
+#define NM_CR4_PCIDE           (UINT64_C(1) << 17)
+#define NM_SHADOW_MOV_SS       1 /* events.interrupt.shadow (uapi asm/kvm.h) */
+#define NM_SHADOW_STI          2
+#define NM_EVENTS_SHADOW       0x4 /* KVM_VCPUEVENT_VALID_SHADOW */
+#define NM_EVENTS_PAYLOAD      0x10
+#define NM_EVENTS_TRIPLE_FAULT 0x20
+#define NM_BLOCKING_STI        (UINT64_C(1) << 0) /* interruptibility state */
+#define NM_BLOCKING_MOV_SS     (UINT64_C(1) << 1)
+#define NM_BLOCKING_SMI        (UINT64_C(1) << 2)
+#define NM_BLOCKING_NMI        (UINT64_C(1) << 3)
+#define NM_ENCLAVE             (UINT64_C(1) << 4)
+#define NM_BLOCKING            (NM_BLOCKING_STI | NM_BLOCKING_MOV_SS)
 
 /* ---- Where a register comes from ------------------------------------------------------------- */
 

@@ -99,7 +99,7 @@ static inline int nm_guest_seg(const struct nestmig_ctx *c, enum nm_sreg reg, st
 		.selector = nm_le16(page + VMCS12_OFFSET_guest_es_selector + 2 * (unsigned)reg),
 	};
 	if (reg == NM_TR && nm_enters_long_mode(c))
-		ret->ar |= 0xb;
+		ret->ar = (ret->ar & ~0xfU) | 0xb;
 	return !nm_leaves_real_mode(c);
 }
 

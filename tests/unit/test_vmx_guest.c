@@ -178,6 +178,16 @@ static const struct outcome_case {
 	{NULL,
 	 {VMCS_BAD_SS, VIEW(events.exc_injected, 1)},
 	 NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION},
+	{NULL,
+	 {VMCS_BAD_SS, VIEW(events.flags, 0x2d), VIEW(events.triple_fault, 1)},
+	 NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION},
+	{NULL,
+	 {VMCS_BAD_SS, VIEW(events.flags, 0x1d), VIEW(events.exc_pending, 1)},
+	 NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION},
+	/* KVM_SET_REGS drops it. */
+	{"KVM_SET_SREGS,KVM_SET_NESTED_STATE,KVM_SET_VCPU_EVENTS,KVM_SET_REGS",
+	 {VMCS_BAD_SS, VIEW(events.flags, 0x1d), VIEW(events.exc_pending, 1)},
+	 NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT},
 	/* Unrestricted guest, or a KVM that does not judge: the processor's word. */
 	{NULL, {URG, VMCS_BAD_SS}, NM_CONSEQUENCE_ACCEPTED},
 	{NULL, {URG, VMCS(guest_tr_selector, 0x1c)}, NM_CONSEQUENCE_VMENTRY_EXIT_33},
