@@ -359,9 +359,13 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
-		enum nm_severity severity = nm_rule_severity(rule, ctx);
-		bool is_error = severity == NM_SEVERITY_ERROR;
+		enum nm_severity severity;
+		bool is_error;
 
+		if (!nm_rule_bit(unknown, i) && !nm_rule_bit(broken, i))
+			continue;
+		severity = nm_rule_severity(rule, ctx, order);
+		is_error = severity == NM_SEVERITY_ERROR;
 		if (nm_rule_bit(unknown, i)) {
 			report->undecided[report->undecided_count++] = (struct nm_undecided){
 				.rule = rule, .missing = nm_rule_missing(rule, ctx)};

@@ -51,8 +51,9 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order);
 
-/* How bad it is for this vCPU that a rule is broken: what L1 alone will meet is no error. */
-enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx);
+/* How bad it is for this vCPU that a rule is broken: what only L1's next VM entry meets is no error. */
+enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
+				  const struct nm_order *order);
 
 /* Does this consequence still go by something that is not known? Then its outcome is not claimed:
  * nm_judge_vcpu makes a broken rule of it an unknown one. */

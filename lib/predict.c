@@ -180,8 +180,13 @@ static enum nm_consequence at_next_entry(enum nm_consequence consequence)
 		return NM_CONSEQUENCE_NEXT_EXIT_34;
 	case NM_CONSEQUENCE_FIRST_RUN_INTERNAL_ERROR:
 		return NM_CONSEQUENCE_NEXT_INTERNAL_ERROR;
-	default:
+	case NM_CONSEQUENCE_NONE:
+	case NM_CONSEQUENCE_ACCEPTED:
 		return consequence;
+	default:
+		return nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY
+			       ? consequence
+			       : NM_CONSEQUENCE_NEXT_L2;
 	}
 }
 
@@ -225,15 +230,6 @@ bool nm_is_open(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_VMX_SEGMENT;
 }
 
-enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
-{
-	/* L1 may still change its VMCS before it enters L2. */
-	if (rule->when == NM_WHEN_VMCS12 && rule->severity == NM_SEVERITY_ERROR &&
-	    !(ctx->v->nested.flags & KVMNS_GUEST_MODE))
-		return NM_SEVERITY_WARNING;
-	return rule->severity;
-}
-
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order)
 {
@@ -250,6 +246,18 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct
 	return comes_first(after, before, order) ? after : before;
 }
 
+enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
+				  const struct nm_order *order)
+{
+	enum nm_consequence consequence = nm_rule_consequence(rule, ctx, order);
+
+	/* Until its next VM entry L1 may still change what is wrong. */
+	if (rule->severity == NM_SEVERITY_ERROR &&
+	    nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY)
+		return NM_SEVERITY_WARNING;
+	return rule->severity;
+}
+
 enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx *ctx,
 			       const struct nm_order *order)
 {
@@ -259,7 +267,7 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		enum nm_consequence consequence;
 
 		if (!nm_rule_bit(broken, i) ||
-		    nm_rule_severity(&nm_rules[i], ctx) != NM_SEVERITY_ERROR)
+		    nm_rule_severity(&nm_rules[i], ctx, order) != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
 		if (comes_first(consequence, first, order))

@@ -293,6 +293,7 @@ void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct n
 		[NESTMIG_CPUID_A_EAX] = WORD(0xa, 0, eax),
 		[NESTMIG_CPUID_A_EDX] = WORD(0xa, 0, edx),
 		[NESTMIG_CPUID_D_1_EAX] = WORD(0xd, 1, eax),
+		[NESTMIG_CPUID_40000001_EAX] = WORD(0x40000001, 0, eax),
 		[NESTMIG_CPUID_80000001_ECX] = WORD(0x80000001, 0, ecx),
 		[NESTMIG_CPUID_80000001_EDX] = WORD(0x80000001, 0, edx),
 		[NESTMIG_CPUID_80000008_EAX] = WORD(0x80000008, 0, eax),

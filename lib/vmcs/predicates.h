@@ -60,6 +60,35 @@ static inline int nm_pat_valid(uint64_t pat)
 	return valid;
 }
 
+/* The counters that a CPUID leaf 0xa offers, as bits of IA32_PERF_GLOBAL_CTRL (intel_pmu_refresh). */
+static inline uint64_t nm_counters(const struct nestmig_cpuid *cpuid)
+{
+	uint32_t eax = cpuid->word[NESTMIG_CPUID_A_EAX], edx = cpuid->word[NESTMIG_CPUID_A_EDX];
+	unsigned version = eax & 0xff, general = eax >> 8 & 0xff, fixed = edx & 0x1f;
+
+	if (!version)
+		return 0;
+	if (version == 1)
+		fixed = 0;
+	return (general < 32 ? (UINT64_C(1) << general) - 1 : 0xffffffff) |
+	       ((UINT64_C(1) << fixed) - 1) << 32;
+}
+
+/* Does IA32_PERF_GLOBAL_CTRL name only counters that guest and host have (kvm_valid_perf_global_ctrl)?
+ */
+static inline enum nestmig_holds nm_pgc_valid(const struct nestmig_ctx *c, uint64_t value)
+{
+	int guest = c->v->have & NESTMIG_HAVE(CPUID) ? 1 : 0;
+	int host = c->h->have & NESTMIG_HAVE(HOST_CPUID) ? 1 : 0;
+
+	if (!value)
+		return NESTMIG_HOLDS;
+	if ((guest && (value & ~nm_counters(&c->v->cpuid))) ||
+	    (host && (value & ~nm_counters(&c->h->cpuid))))
+		return NESTMIG_BROKEN;
+	return guest && host ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+}
+
 /* Does L1 run, with a current VMCS12? */
 static inline int nm_in_l1(const struct nestmig_ctx *c)
 {
@@ -72,7 +101,18 @@ static inline int nm_run_pending(const struct nestmig_ctx *c)
 	return !!(c->v->nested.flags & KVMNS_RUN_PENDING);
 }
 
+/* A condition that counts only where another is fulfilled. */
+static inline enum nestmig_holds nm_implies(int a, int b)
+{
+	return nm_holds(!a || b);
+}
+
 #include "predicates_exec.h"
+#include "predicates_apic.h"
+#include "predicates_ept.h"
+#include "predicates_entry.h"
+#include "predicates_header.h"
+#include "predicates_host.h"
 #include "predicates_guest.h"
 
 #endif

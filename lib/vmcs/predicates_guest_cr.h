@@ -190,36 +190,13 @@ static inline enum nestmig_holds rule_vmx_guest_pat(const struct nestmig_ctx *c)
 			nm_pat_valid(vmcs12_guest_ia32_pat(page)));
 }
 
-/* The counters that a CPUID announces: general ones from bit 0, fixed ones from bit 32. */
-static inline uint64_t nm_counters(const struct nestmig_cpuid *cpuid)
-{
-	unsigned general = cpuid->word[NESTMIG_CPUID_A_EAX] >> 8 & 0xff;
-	unsigned fixed = cpuid->word[NESTMIG_CPUID_A_EDX] & 0x1f;
-
-	return (general < 32 ? (UINT64_C(1) << general) - 1 : UINT64_C(0xffffffff)) |
-	       ((UINT64_C(1) << fixed) - 1) << 32;
-}
-
-static inline int nm_knows_counters(const struct nestmig_cpuid *cpuid)
-{
-	return (cpuid->have >> NESTMIG_CPUID_A_EAX & 1) && (cpuid->have >> NESTMIG_CPUID_A_EDX & 1);
-}
-
-/* intel_pmu_refresh: the counters that both the guest's CPUID and the host's KVM have. */
 static inline enum nestmig_holds rule_vmx_guest_pgc(const struct nestmig_ctx *c)
 {
-	const struct nestmig_cpuid *guest = &c->v->cpuid, *host = &c->h->cpuid;
 	const uint8_t *page = c->v->vmcs12;
-	uint64_t value = vmcs12_guest_ia32_perf_global_ctrl(page);
-	int knows_guest = (c->v->have & NESTMIG_HAVE(CPUID)) && nm_knows_counters(guest);
-	int knows_host = (c->h->have & NESTMIG_HAVE(HOST_CPUID)) && nm_knows_counters(host);
 
-	if (!vmcs12_entry(page, ENTRY_LOAD_PGC) || !value)
+	if (!vmcs12_entry(page, ENTRY_LOAD_PGC))
 		return NESTMIG_HOLDS;
-	if ((knows_guest && (value & ~nm_counters(guest))) ||
-	    (knows_host && (value & ~nm_counters(host))))
-		return NESTMIG_BROKEN;
-	return knows_guest && knows_host ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	return nm_pgc_valid(c, vmcs12_guest_ia32_perf_global_ctrl(page));
 }
 
 /* Is EFER loaded, which a restore asks about only with RUN_PENDING? */
@@ -282,11 +259,7 @@ static inline enum nestmig_holds rule_vmx_guest_bndcfgs_reserved(const struct ne
 
 /* ---- CET, which KVM offers L1 from 6.18 ------------------------------------------------------ */
 
-#define NM_S_CET_SHSTK    UINT64_C(0x3)
-#define NM_S_CET_RESERVED UINT64_C(0x3c0)
-#define NM_S_CET_IBT      (~(NM_S_CET_SHSTK | NM_S_CET_RESERVED))
-#define NM_S_CET_SUPPRESS (UINT64_C(3) << 10) /* and TRACKER */
-#define NM_S_CET_BITMAP   (~UINT64_C(0xfff))
+#define NM_S_CET_BITMAP (~UINT64_C(0xfff))
 
 static inline int nm_cet_loaded(const struct nestmig_ctx *c)
 {
@@ -302,13 +275,8 @@ static inline enum nestmig_holds rule_vmx_guest_s_cet_high(const struct nestmig_
 
 static inline enum nestmig_holds rule_vmx_guest_s_cet_reserved(const struct nestmig_ctx *c)
 {
-	uint64_t ok = 0, bad = NM_S_CET_RESERVED;
-
-	if (!nm_cet_loaded(c))
-		return NESTMIG_HOLDS;
-	nm_allow(nm_guest_and_host(c, NESTMIG_CPUID_7_0_ECX, 7), NM_S_CET_SHSTK, &ok, &bad);
-	nm_allow(nm_guest_and_host(c, NESTMIG_CPUID_7_0_EDX, 20), NM_S_CET_IBT, &ok, &bad);
-	return nm_bits(vmcs12_guest_s_cet(c->v->vmcs12), ok, bad);
+	return nm_cet_loaded(c) ? nm_s_cet_bits(c, vmcs12_guest_s_cet(c->v->vmcs12))
+				: NESTMIG_HOLDS;
 }
 
 static inline enum nestmig_holds rule_vmx_guest_s_cet_suppress(const struct nestmig_ctx *c)

@@ -35,12 +35,22 @@ struct vm {
 	struct nestmig_host_view host;
 	struct nm_order order;
 	uint8_t page[KVMNS_VMCB_SIZE];
+	uint8_t shadow[KVMNS_VMCS_SIZE];              /* of a VMX guest */
 	uint8_t *ram;                                 /* RAM_SIZE bytes */
 	void (*become)(struct vm *vm, unsigned kind); /* another kind of guest */
 };
 
 /* One change of a value. */
-enum place { PLACE_END, PLACE_PAGE, PLACE_VIEW, PLACE_HOST, PLACE_RAM, PLACE_LACK, PLACE_BECOME };
+enum place {
+	PLACE_END,
+	PLACE_PAGE,
+	PLACE_SHADOW,
+	PLACE_VIEW,
+	PLACE_HOST,
+	PLACE_RAM,
+	PLACE_LACK,
+	PLACE_BECOME
+};
 
 struct poke {
 	enum place place;
@@ -117,6 +127,9 @@ static void lack(struct vm *vm, unsigned item)
 	vm->host.have &= ~(UINT64_C(1) << item);
 	if (item == NESTMIG_ITEM_HOST_KERNEL)
 		vm->host.kernel = 0;
+	/* A list of MSRs without them would say that the VMM restores none. */
+	if (item == NESTMIG_ITEM_VMX_MSRS)
+		vm->vcpu.view.have &= ~NESTMIG_HAVE(MSRS);
 	if (item == NESTMIG_ITEM_MEMORY) {
 		vm->state.memory_known = false;
 		vm->state.extent_count = 0;
@@ -129,6 +142,9 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 		switch (p->place) {
 		case PLACE_PAGE:
 			put(vm->page + p->offset, p->width, p->value);
+			break;
+		case PLACE_SHADOW:
+			put(vm->shadow + p->offset, p->width, p->value);
 			break;
 		case PLACE_VIEW:
 			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);

@@ -2,7 +2,7 @@
 /*
  * A healthy VMX guest in L2 that the tests of rules start from: a 64-bit L2 under a 64-bit L1 with
  * EPT, VPID, I/O and MSR bitmaps, a TPR shadow and VM functions, on Linux 6.1 with everything known.
- * L1 does not use unrestricted guest; cases that want it set it (URG). Pokes are those of rules_vm.h.
+ * The restore order is MSRs, SREGS, events, nested state. L1 does not use unrestricted guest; cases that want it set it (URG). Pokes are those of rules_vm.h.
  */
 #ifndef NESTMIG_RULES_VMX_VM_H
 #define NESTMIG_RULES_VMX_VM_H
@@ -90,6 +90,8 @@ static const struct nestmig_cpuid vmx_cpuid = {
 			[NESTMIG_CPUID_1_EDX] = 0x0f8bfbff,
 			[NESTMIG_CPUID_7_0_EBX] =
 				1U << 0 | 1U << 7 | 1U << 10 | 1U << 18 | 1U << 20,
+			[NESTMIG_CPUID_A_EAX] = 0x07300402,
+			[NESTMIG_CPUID_A_EDX] = 0x603,
 			[NESTMIG_CPUID_D_1_EAX] = 1U << 3,
 			[NESTMIG_CPUID_80000001_EDX] = 1U << 20 | 1U << 27 | 1U << 29,
 			[NESTMIG_CPUID_80000008_EAX] = 0x3028,
@@ -217,13 +219,16 @@ static void fill_vmx_view(struct vm *vm)
 		  NESTMIG_HAVE(REGS) | NESTMIG_HAVE(EVENTS) | NESTMIG_HAVE(INT_SHADOW) |
 		  NESTMIG_HAVE(ERROR_CODE) | NESTMIG_HAVE(DEBUGREGS) | NESTMIG_HAVE(MP_STATE) |
 		  NESTMIG_HAVE(CPUID) | NESTMIG_HAVE(MSRS) | NESTMIG_HAVE(VMX_MSRS) |
-		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(VM_CAPS) | NESTMIG_HAVE(LINK_HEADER);
+		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(VM_CAPS) | NESTMIG_HAVE(SHADOW_VMCS12) |
+		  NESTMIG_HAVE(LINK_HEADER);
 	v->nested.flags = v->nested.stored_flags = KVMNS_GUEST_MODE;
 	v->nested.format = KVMNS_FORMAT_VMX;
 	v->nested.size = KVMNS_HEADER_SIZE + 2 * KVMNS_VMCS_SIZE;
 	v->nested.vmxon_pa = GPA_VMXON;
 	v->nested.vmcs12_pa = GPA_VMCS12;
 	v->vmcs12 = vm->page;
+	v->link_header = VMCS12_REVISION | VMCS12_SHADOW;
+	v->shadow_vmcs12 = vm->shadow;
 	v->sregs.cr0 = 0x80000031;
 	v->sregs.cr3 = GPA_L2_CR3;
 	v->sregs.cr4 = 0x2020;
@@ -320,11 +325,13 @@ static void vmx_vm_new(struct vm *vm)
 	fill_vmcs12_controls(vm);
 	fill_vmcs12_host(vm);
 	fill_vmcs12_guest(vm);
+	put(vm->shadow, 4, VMCS12_REVISION | VMCS12_SHADOW);
 	fill_vmx_view(vm);
 	fill_vmx_host(vm);
 	put(vm->ram + GPA_EPTP_LIST, 8, HEALTHY_EPTP);
 	vm->state.vendor = NESTMIG_VENDOR_INTEL;
-	vm->state.restore_order = "KVM_SET_MSRS,KVM_SET_SREGS2,KVM_SET_NESTED_STATE,KVM_SET_REGS";
+	vm->state.restore_order =
+		"KVM_SET_MSRS,KVM_SET_SREGS2,KVM_SET_VCPU_EVENTS,KVM_SET_NESTED_STATE";
 	nm_order_parse(vm->state.restore_order, &vm->order);
 }
 

@@ -14,6 +14,7 @@
 #include "rules_vmx_ctl.h"
 #include "rules_vmx_guest.h"
 #include "rules_vmx_guest_seg.h"
+#include "rules_vmx_state.h"
 #include "rules_vmx_vm.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -31,6 +32,8 @@ static const struct {
 	{vmx_ctl_cases, COUNT(vmx_ctl_cases)},
 	{vmx_guest_cases, COUNT(vmx_guest_cases)},
 	{vmx_guest_seg_cases, COUNT(vmx_guest_seg_cases)},
+	{vmx_header_cases, COUNT(vmx_header_cases)},
+	{vmx_host_cases, COUNT(vmx_host_cases)},
 };
 
 /* The healthy guest that a rule is about. */
@@ -151,7 +154,8 @@ START_TEST(rule_breaks)
 
 		if (i == one->rule)
 			ck_assert_msg(broken, "%s is not broken", nm_rules[i].id);
-		else if (nm_rule_severity(&nm_rules[i], &judged.ctx) == NM_SEVERITY_ERROR &&
+		else if (nm_rule_severity(&nm_rules[i], &judged.ctx, &vm.order) ==
+				 NM_SEVERITY_ERROR &&
 			 !is_related(one, i))
 			ck_assert_msg(!broken, "%s also breaks %s", nm_rules[one->rule].id,
 				      nm_rules[i].id);
@@ -287,14 +291,14 @@ START_TEST(vmcs12_of_a_running_l1_is_no_error)
 	vm_poke(&vm, pokes);
 	vm_judge(&vm, &judged);
 	ck_assert(nm_rule_bit(judged.broken, NESTMIG_RULE_vmx_pin_allowed0));
-	ck_assert_int_eq(nm_rule_severity(rule, &judged.ctx), NM_SEVERITY_WARNING);
+	ck_assert_int_eq(nm_rule_severity(rule, &judged.ctx, &vm.order), NM_SEVERITY_WARNING);
 	ck_assert_int_eq(nm_rule_consequence(rule, &judged.ctx, &vm.order),
 			 NM_CONSEQUENCE_NEXT_VMFAIL_7);
 	ck_assert_int_eq(nm_predict(judged.broken, &judged.ctx, &vm.order),
 			 NM_CONSEQUENCE_ACCEPTED);
 	vm.vcpu.view.nested.flags = KVMNS_GUEST_MODE;
 	vm_judge(&vm, &judged);
-	ck_assert_int_eq(nm_rule_severity(rule, &judged.ctx), NM_SEVERITY_ERROR);
+	ck_assert_int_eq(nm_rule_severity(rule, &judged.ctx, &vm.order), NM_SEVERITY_ERROR);
 	ck_assert_int_eq(nm_predict(judged.broken, &judged.ctx, &vm.order),
 			 NM_CONSEQUENCE_VMX_CONTROLS);
 	vm_free(&vm);
