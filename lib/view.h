@@ -183,6 +183,7 @@ struct nestmig_vcpu_view {
 #define NESTMIG_VM_EXCEPTION_PAYLOAD  0x1 /* KVM_CAP_EXCEPTION_PAYLOAD */
 #define NESTMIG_VM_TRIPLE_FAULT_EVENT 0x2 /* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 #define NESTMIG_VM_IRQCHIP            0x4 /* a local APIC in the kernel */
+#define NESTMIG_VM_EVMCS              0x8 /* KVM_CAP_HYPERV_ENLIGHTENED_VMCS, of each vCPU */
 
 /* The destination, as rules see it. */
 struct nestmig_host_view {

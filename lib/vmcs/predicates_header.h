@@ -87,36 +87,13 @@ static inline int nm_events_smm(const struct nestmig_ctx *c)
 	return (c->v->events.flags & NM_EVENTS_VALID_SMM) && c->v->events.smi_smm;
 }
 
-/* Is the vCPU in SMM when KVM_SET_NESTED_STATE comes? A new vCPU is not. */
-static inline enum nestmig_holds nm_smm_at_set(const struct nestmig_ctx *c)
-{
-	if (!c->events_first)
-		return NESTMIG_BROKEN;
-	if (!(c->v->have & NESTMIG_HAVE(EVENTS)))
-		return NESTMIG_UNKNOWN;
-	return nm_holds(nm_events_smm(c));
-}
-
-static inline enum nestmig_holds rule_vmx_hdr_insmm_no_guestmode(const struct nestmig_ctx *c)
-{
-	enum nestmig_holds smm = nm_smm_at_set(c);
-
-	if (!(c->v->nested.flags & (KVMNS_GUEST_MODE | KVMNS_RUN_PENDING)))
-		return NESTMIG_HOLDS;
-	return smm == NESTMIG_UNKNOWN ? smm : nm_holds(smm == NESTMIG_BROKEN);
-}
-
-static inline enum nestmig_holds rule_vmx_hdr_notsmm_smmflags_zero(const struct nestmig_ctx *c)
-{
-	return c->v->nested.vmx_smm_flags ? nm_smm_at_set(c) : NESTMIG_HOLDS;
-}
-
-/* Whether the VMM enables enlightened VMCS is in no file. */
 static inline enum nestmig_holds rule_vmx_hdr_evmcs_enabled(const struct nestmig_ctx *c)
 {
 	if (!(c->v->nested.flags & KVMNS_EVMCS))
 		return NESTMIG_HOLDS;
-	return nm_both(nm_vmx_allowed(c), NESTMIG_UNKNOWN);
+	if (!(c->v->have & NESTMIG_HAVE(VM_CAPS)))
+		return nm_both(nm_vmx_allowed(c), NESTMIG_UNKNOWN);
+	return nm_both(nm_vmx_allowed(c), nm_holds(c->v->vm_caps & NESTMIG_VM_EVMCS));
 }
 
 /* vmx_has_valid_vmcs12, as the header tells. */

@@ -45,6 +45,7 @@ enum place {
 	PLACE_END,
 	PLACE_PAGE,
 	PLACE_SHADOW,
+	PLACE_ORDER,
 	PLACE_VIEW,
 	PLACE_HOST,
 	PLACE_RAM,
@@ -145,6 +146,10 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 			break;
 		case PLACE_SHADOW:
 			put(vm->shadow + p->offset, p->width, p->value);
+			break;
+		case PLACE_ORDER:
+			vm->state.restore_order = "KVM_SET_NESTED_STATE";
+			nm_order_parse(vm->state.restore_order, &vm->order);
 			break;
 		case PLACE_VIEW:
 			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);

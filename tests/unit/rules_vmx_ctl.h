@@ -197,7 +197,7 @@ static const struct rule_case vmx_ctl_cases[] = {
 	{NESTMIG_RULE_vmx_eptp_width,
 	 {VMCS(ept_pointer, HEALTHY_EPTP | BEYOND_40_BITS)},
 	 {VMCS(ept_pointer, HEALTHY_EPTP | BEYOND_40_BITS), CPUID(80000008_EAX, 42)},
-	 {0}},
+	 {RELATED(vmx_ept_root_backed)}},
 	{NESTMIG_RULE_vmx_urg_needs_ept, {PROC2(PROC2_URG)}, {URG}, {0}},
 	{NESTMIG_RULE_vmx_mbec_needs_ept,
 	 {PROC2(PROC2_MBEC)},

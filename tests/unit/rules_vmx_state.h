@@ -21,21 +21,17 @@
 
 static const struct rule_case vmx_header_cases[] = {
 	{NESTMIG_RULE_vmx_hdr_evmcs_enabled,
-	 {VIEW(nested.flags, KVMNS_EVMCS), NO_VMXON, HOST(nested, 0)},
-	 {NO_VMXON, VIEW(nested.flags, 0), HOST(nested, 0)},
+	 {VIEW(nested.flags, KVMNS_EVMCS), NO_VMXON},
+	 {VIEW(nested.flags, KVMNS_EVMCS), NO_VMXON,
+	  VIEW(vm_caps, NESTMIG_VM_IRQCHIP | NESTMIG_VM_EVMCS)},
 	 {0}},
 	{NESTMIG_RULE_vmx_hdr_flags_known,
 	 {VIEW(nested.flags, KVMNS_GUEST_MODE | 0x10)},
 	 {VIEW(nested.flags, KVMNS_GUEST_MODE | KVMNS_GIF_SET)},
 	 {0}},
-	{NESTMIG_RULE_vmx_hdr_insmm_no_guestmode, {IN_SMM}, {IN_SMM, VIEW(nested.flags, 0)}, {0}},
 	{NESTMIG_RULE_vmx_hdr_mtf_needs_guestmode,
 	 {VIEW(nested.flags, KVMNS_MTF_PENDING)},
 	 {VIEW(nested.flags, KVMNS_MTF_PENDING | KVMNS_GUEST_MODE)},
-	 {0}},
-	{NESTMIG_RULE_vmx_hdr_notsmm_smmflags_zero,
-	 {VIEW(nested.flags, 0), SMM_FLAGS},
-	 {VIEW(nested.flags, 0), SMM_FLAGS, IN_SMM},
 	 {0}},
 	{NESTMIG_RULE_vmx_hdr_novmxon_flags,
 	 {NO_VMXON, VIEW(nested.flags, KVMNS_GIF_SET)},
@@ -84,7 +80,7 @@ static const struct rule_case vmx_header_cases[] = {
 	{NESTMIG_RULE_vmx_hdr_smm_guestmode_excl,
 	 {SMM_FLAGS},
 	 {SMM_FLAGS, VIEW(nested.flags, 0), IN_SMM},
-	 {RELATED(vmx_hdr_notsmm_smmflags_zero)}},
+	 {0}},
 	{NESTMIG_RULE_vmx_hdr_smm_guestmode_needs_vmxon,
 	 {VIEW(nested.flags, 0), VIEW(nested.vmx_smm_flags, VMX_SMM_GUEST_MODE), IN_SMM},
 	 {VIEW(nested.flags, 0), VIEW(nested.vmx_smm_flags, VMX_SMM_VMXON), IN_SMM},
@@ -131,7 +127,8 @@ static const struct rule_case vmx_header_cases[] = {
 		VMCS(guest_cs_ar_bytes, 0xc09b)
 #define LOADS_CET                                                                                  \
 	KERNEL(6, 18), EXIT(HEALTHY_EXIT | EXIT_LOAD_CET),                                         \
-		GUEST_CAP(TRUE_EXIT, UINT64_C(0x107fffff00036dfb))
+		GUEST_CAP(TRUE_EXIT, UINT64_C(0x107fffff00036dfb)),                                \
+		HOST_CAP(TRUE_EXIT, UINT64_C(0x107fffff00036dfb))
 #define RPL_TI(seg)                                                                                \
 	{                                                                                          \
 		NESTMIG_RULE_vmx_host_##seg##_rpl_ti, {VMCS(host_##seg##_selector, 0x1b)},         \

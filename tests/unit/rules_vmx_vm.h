@@ -61,7 +61,7 @@ static const struct nestmig_vmx_msrs vmx_caps = {
 	.have = (1U << NESTMIG_VMX_MSRS) - 1,
 	.value =
 		{
-			[VMX_BASIC] = UINT64_C(0x00d8100011e57ed0),
+			[VMX_BASIC] = UINT64_C(0x00d803e611e57ed0),
 			[VMX_PIN] = UINT64_C(0x000000ff00000016),
 			[VMX_PROC] = UINT64_C(0xfff9fffe0401e172),
 			[VMX_EXIT] = UINT64_C(0x007fffff00036dff),
@@ -81,6 +81,12 @@ static const struct nestmig_vmx_msrs vmx_caps = {
 			[VMX_VMFUNC] = 1,
 		},
 };
+
+/* Those that KVM lets a VMM restore. */
+#define VMX_RESTORED                                                                               \
+	(1U << VMX_BASIC | 1U << VMX_MISC | 1U << VMX_CR0_FIXED0 | 1U << VMX_CR4_FIXED0 |          \
+	 1U << VMX_VMCS_ENUM | 1U << VMX_PROC2 | 1U << VMX_EPT_VPID_CAP | 1U << VMX_TRUE_PIN |     \
+	 1U << VMX_TRUE_PROC | 1U << VMX_TRUE_EXIT | 1U << VMX_TRUE_ENTRY | 1U << VMX_VMFUNC)
 
 static const struct nestmig_cpuid vmx_cpuid = {
 	.have = (1U << NESTMIG_CPUID_WORDS) - 1,
@@ -243,6 +249,7 @@ static void fill_vmx_view(struct vm *vm)
 	v->debugregs.dr7 = 0x400;
 	v->cpuid = vmx_cpuid;
 	v->vmx = vmx_caps;
+	v->vmx.have = VMX_RESTORED;
 	v->vm_caps = NESTMIG_VM_IRQCHIP;
 }
 

@@ -436,6 +436,7 @@ START_TEST(cpuid_words)
 		{.function = 7, .index = 0, .flags = 1, .ebx = 0x7b, .ecx = 0x7c, .edx = 0x7d},
 		{.function = 1, .index = 99, .ecx = 0x1c, .edx = 0x1d},
 		{.function = 0xa, .eax = 0xaa, .edx = 0xad},
+		{.function = 0x40000001, .eax = 0x41},
 		{.function = 0xd, .index = 1, .flags = 1, .eax = 0xd1},
 		{.function = 0x80000001, .ecx = 0x81c, .edx = 0x81d},
 		{.function = 0x80000008, .eax = 0x3028, .ebx = 0x88b},
@@ -445,18 +446,19 @@ START_TEST(cpuid_words)
 		enum nestmig_cpuid_word word;
 		uint32_t value;
 	} expected[] = {
-		{NESTMIG_CPUID_1_ECX, 0x1c},         {NESTMIG_CPUID_1_EDX, 0x1d},
-		{NESTMIG_CPUID_7_0_EBX, 0x7b},       {NESTMIG_CPUID_7_0_ECX, 0x7c},
-		{NESTMIG_CPUID_7_0_EDX, 0x7d},       {NESTMIG_CPUID_7_1_EAX, 0x71},
-		{NESTMIG_CPUID_A_EAX, 0xaa},         {NESTMIG_CPUID_A_EDX, 0xad},
-		{NESTMIG_CPUID_D_1_EAX, 0xd1},       {NESTMIG_CPUID_80000001_ECX, 0x81c},
-		{NESTMIG_CPUID_80000001_EDX, 0x81d}, {NESTMIG_CPUID_80000008_EAX, 0x3028},
-		{NESTMIG_CPUID_80000008_EBX, 0x88b}, {NESTMIG_CPUID_8000000A_EBX, 0x10},
-		{NESTMIG_CPUID_8000000A_EDX, 0x8ad}, {NESTMIG_CPUID_80000021_EAX, 0},
+		{NESTMIG_CPUID_1_ECX, 0x1c},          {NESTMIG_CPUID_1_EDX, 0x1d},
+		{NESTMIG_CPUID_7_0_EBX, 0x7b},        {NESTMIG_CPUID_7_0_ECX, 0x7c},
+		{NESTMIG_CPUID_7_0_EDX, 0x7d},        {NESTMIG_CPUID_7_1_EAX, 0x71},
+		{NESTMIG_CPUID_A_EAX, 0xaa},          {NESTMIG_CPUID_A_EDX, 0xad},
+		{NESTMIG_CPUID_40000001_EAX, 0x41},   {NESTMIG_CPUID_D_1_EAX, 0xd1},
+		{NESTMIG_CPUID_80000001_ECX, 0x81c},  {NESTMIG_CPUID_80000001_EDX, 0x81d},
+		{NESTMIG_CPUID_80000008_EAX, 0x3028}, {NESTMIG_CPUID_80000008_EBX, 0x88b},
+		{NESTMIG_CPUID_8000000A_EBX, 0x10},   {NESTMIG_CPUID_8000000A_EDX, 0x8ad},
+		{NESTMIG_CPUID_80000021_EAX, 0},
 	};
 
 	must_decode(&vcpu, NM_KVM_CPUID, s, sizeof(s));
-	ck_assert_uint_eq(vcpu.cpuid_count, 9);
+	ck_assert_uint_eq(vcpu.cpuid_count, 10);
 	ck_assert_uint_eq(sizeof(expected) / sizeof(expected[0]), NESTMIG_CPUID_WORDS);
 	for (size_t i = 0; i < NESTMIG_CPUID_WORDS; i++)
 		ck_assert_msg(vcpu.view.cpuid.word[expected[i].word] == expected[i].value,

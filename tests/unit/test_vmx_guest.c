@@ -14,14 +14,16 @@
 
 #define RULE_OF(ident) NESTMIG_RULE_vmx_guest_##ident
 
-/* Orders: everything after the nested state; everything before it. */
-#define NESTED_FIRST "KVM_SET_NESTED_STATE,KVM_SET_SREGS"
+/* Orders: everything but the MSRs after the nested state; MSRs, too; everything before it. */
+#define NESTED_FIRST "KVM_SET_MSRS,KVM_SET_NESTED_STATE,KVM_SET_SREGS"
+#define MSRS_LAST    "KVM_SET_NESTED_STATE,KVM_SET_SREGS,KVM_SET_MSRS"
 #define NESTED_LAST                                                                                \
 	"KVM_SET_MSRS,KVM_SET_SREGS,KVM_SET_REGS,KVM_SET_VCPU_EVENTS,KVM_SET_NESTED_STATE"
 
 static void judge(struct vm *vm, const char *order, const struct poke *pokes, struct judged *judged)
 {
 	vmx_vm_new(vm);
+	vm->state.restore_order = (char *)(uintptr_t)order;
 	nm_order_parse(order, &vm->order);
 	vm_poke(vm, pokes);
 	vm_judge(vm, judged);
@@ -95,19 +97,19 @@ static const struct source_case {
 	{RULE_OF(intr_sti_if), NESTED_LAST, {VIEW(events.intr_shadow, 2)}, NESTMIG_HOLDS},
 	/* MSRs that come later are made canonical. */
 	{RULE_OF(sysenter_esp),
-	 NESTED_FIRST,
+	 MSRS_LAST,
 	 {VMCS(guest_sysenter_esp, BEYOND_48_BITS), VIEW(msrs_listed, NESTMIG_LISTED_SYSENTER_ESP)},
 	 NESTMIG_HOLDS},
 	{RULE_OF(sysenter_esp),
-	 NESTED_FIRST,
+	 MSRS_LAST,
 	 {VMCS(guest_sysenter_esp, BEYOND_48_BITS)},
 	 NESTMIG_BROKEN},
 	{RULE_OF(sysenter_esp),
-	 NESTED_FIRST,
+	 MSRS_LAST,
 	 {VMCS(guest_sysenter_esp, BEYOND_48_BITS), LACK(MSRS)},
 	 NESTMIG_UNKNOWN},
 	{RULE_OF(fs_base_canonical),
-	 NESTED_FIRST,
+	 MSRS_LAST,
 	 {VIEW(sregs.fs.base, BEYOND_48_BITS), VIEW(msrs_listed, NESTMIG_LISTED_FS_BASE)},
 	 NESTMIG_UNKNOWN},
 	/* What KVM checks itself it takes from the VMCS12, whatever comes later. */
@@ -184,7 +186,7 @@ static const struct outcome_case {
 	 {VMCS_BAD_SS, VIEW(events.flags, 0x1d), VIEW(events.exc_pending, 1)},
 	 NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION},
 	/* KVM_SET_REGS drops it. */
-	{"KVM_SET_SREGS,KVM_SET_NESTED_STATE,KVM_SET_VCPU_EVENTS,KVM_SET_REGS",
+	{"KVM_SET_MSRS,KVM_SET_SREGS,KVM_SET_NESTED_STATE,KVM_SET_VCPU_EVENTS,KVM_SET_REGS",
 	 {VMCS_BAD_SS, VIEW(events.flags, 0x1d), VIEW(events.exc_pending, 1)},
 	 NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT},
 	/* Unrestricted guest, or a KVM that does not judge: the processor's word. */
