@@ -119,25 +119,14 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 #define BUG_SINCE          NESTMIG_KERNEL(5, 15)
 #define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
 
-/* Will KVM_RUN find an exception or a triple fault to deliver (vmx_vcpu_pre_run)? KVM_SET_REGS drops an
- * exception that is pending, not one that is injected. */
-static bool exception_waits(const struct nestmig_events *events, const struct nm_order *order)
-{
-	if (events->flags & NM_EVENTS_TRIPLE_FAULT && events->triple_fault)
-		return true;
-	if (!nm_exception_pending(events))
-		return events->exc_injected;
-	return order->rank[NM_STAGE_SET_REGS] < order->rank[NM_STAGE_SET_VCPU_EVENTS];
-}
-
 /* Of L2's state that needs emulation: __vmx_handle_exit, vmx_vcpu_pre_run. */
-static enum nm_consequence emulation(const struct nestmig_ctx *ctx, const struct nm_order *order)
+static enum nm_consequence emulation(const struct nestmig_ctx *ctx)
 {
 	uint32_t kernel = ctx->h->kernel;
 
 	if (!kernel || !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
 		return NM_CONSEQUENCE_EMULATION_REQUIRED;
-	if (kernel >= NO_EMULATION_SINCE && exception_waits(&ctx->v->events, order))
+	if (kernel >= NO_EMULATION_SINCE && nm_exception_waits(ctx))
 		return NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION;
 	if (nm_run_pending(ctx) && kernel >= BUG_SINCE)
 		return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
@@ -147,11 +136,11 @@ static enum nm_consequence emulation(const struct nestmig_ctx *ctx, const struct
 }
 
 /* Of a segment register that the SDM does not allow: what KVM itself finds invalid it does not enter. */
-static enum nm_consequence segment(const struct nestmig_ctx *ctx, const struct nm_order *order)
+static enum nm_consequence segment(const struct nestmig_ctx *ctx)
 {
 	switch (ctx->v->have & NESTMIG_HAVE(VMCS12) ? nm_vmx_guest_valid(ctx) : NESTMIG_UNKNOWN) {
 	case NESTMIG_BROKEN:
-		return emulation(ctx, order);
+		return emulation(ctx);
 	case NESTMIG_HOLDS:
 		return NM_CONSEQUENCE_VMENTRY_EXIT_33;
 	case NESTMIG_UNKNOWN:
@@ -201,9 +190,9 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return at_next_entry(consequence);
 	switch (consequence) {
 	case NM_CONSEQUENCE_EMULATION_REQUIRED:
-		return emulation(ctx, order);
+		return emulation(ctx);
 	case NM_CONSEQUENCE_VMX_SEGMENT:
-		return segment(ctx, order);
+		return segment(ctx);
 	case NM_CONSEQUENCE_SET_NESTED_STATE_SMM:
 		/* The SMM bit and guest mode exclude each other; which of them goes depends on who
 		 * comes first. */

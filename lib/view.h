@@ -256,12 +256,13 @@ struct nestmig_ctx {
 	struct nestmig_backing mem;
 	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */
 	struct nestmig_vmx_backing vmx_mem;
-	uint8_t vmx_msrs_late; /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
-	uint8_t sregs_first;   /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_first;  /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
-	uint8_t regs_first;    /* KVM_SET_REGS comes before KVM_SET_NESTED_STATE */
-	uint8_t msrs_first;    /* KVM_SET_MSRS comes before KVM_SET_NESTED_STATE */
-	uint8_t no_nested;     /* the file says that this vCPU has no nested state at all */
+	uint8_t vmx_msrs_late;     /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
+	uint8_t sregs_first;       /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_first;      /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t regs_first;        /* KVM_SET_REGS comes before KVM_SET_NESTED_STATE */
+	uint8_t msrs_first;        /* KVM_SET_MSRS comes before KVM_SET_NESTED_STATE */
+	uint8_t regs_after_events; /* KVM_SET_REGS comes after KVM_SET_VCPU_EVENTS */
+	uint8_t no_nested;         /* the file says that this vCPU has no nested state at all */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };

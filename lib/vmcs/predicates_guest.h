@@ -202,10 +202,27 @@ static inline uint64_t nm_guest_blocking(const struct nestmig_ctx *c, uint64_t *
 	return bits;
 }
 
-/* Is an exception pending that KVM takes for one? (KVM_CAP_EXCEPTION_PAYLOAD) */
-static inline int nm_exception_pending(const struct nestmig_events *e)
+/* Is an exception pending that KVM takes for one (KVM_CAP_EXCEPTION_PAYLOAD)? KVM_SET_REGS drops it. */
+static inline int nm_exception_pending(const struct nestmig_ctx *c)
 {
-	return (e->flags & NM_EVENTS_PAYLOAD) && e->exc_pending;
+	const struct nestmig_events *e = &c->v->events;
+
+	return (e->flags & NM_EVENTS_PAYLOAD) && e->exc_pending && !c->regs_after_events;
+}
+
+/* One that is injected, which pending ones replace. */
+static inline int nm_exception_injected(const struct nestmig_events *e)
+{
+	return e->exc_injected && !((e->flags & NM_EVENTS_PAYLOAD) && e->exc_pending);
+}
+
+/* Does KVM_RUN find an exception or a triple fault to deliver (kvm_is_exception_pending)? */
+static inline int nm_exception_waits(const struct nestmig_ctx *c)
+{
+	const struct nestmig_events *e = &c->v->events;
+
+	return nm_exception_pending(c) || nm_exception_injected(e) ||
+	       ((e->flags & NM_EVENTS_TRIPLE_FAULT) && e->triple_fault);
 }
 
 enum nm_inject {
@@ -237,7 +254,7 @@ static inline enum nm_inject nm_guest_inject(const struct nestmig_ctx *c)
 	if (!(c->v->have & NESTMIG_HAVE(EVENTS)))
 		return NM_INJECT_UNKNOWN;
 	/* A pending exception waits until the VM entry is complete. */
-	if (nm_exception_pending(e) ? !nm_vmx_entry(c) : e->exc_injected)
+	if (nm_exception_injected(e) || (nm_exception_pending(c) && !nm_vmx_entry(c)))
 		return NM_INJECT_OTHER;
 	if (e->nmi_injected)
 		return NM_INJECT_NMI;

@@ -206,6 +206,17 @@ static inline enum nestmig_holds nm_vmx_guest_valid(const struct nestmig_ctx *c)
 	return nm_holds(valid && (real || nm_rpl(&seg[NM_CS]) == nm_rpl(&seg[NM_SS])));
 }
 
+/* Seed of a dead VM: KVM_BUG_ON(nested_run_pending) in __vmx_handle_exit. */
+static inline enum nestmig_holds rule_vmx_pend_emulation_required(const struct nestmig_ctx *c)
+{
+	return nm_run_pending(c) ? nm_vmx_guest_valid(c) : NESTMIG_HOLDS;
+}
+
+static inline enum nestmig_holds rule_vmx_pend_emulation_with_exception(const struct nestmig_ctx *c)
+{
+	return nm_exception_waits(c) ? nm_vmx_guest_valid(c) : NESTMIG_HOLDS;
+}
+
 /* ---- Conditions that several registers share ------------------------------------------------- */
 
 /* What a condition asks of a register: `ok` where it is known. */

@@ -352,6 +352,19 @@ static const struct rule_case vmx_guest_seg_cases[] = {
 	 {VMCS(guest_tr_ar_bytes, 0x1008b)},
 	 {VMCS(guest_tr_ar_bytes, 0x8b)},
 	 {0}},
+	{NESTMIG_RULE_vmx_pend_emulation_required,
+	 {VMX_PENDING, VMCS(guest_cs_ar_bytes, 0xa09f), VMCS(guest_ss_ar_bytes, 0xc0f3),
+	  VMCS(guest_ss_selector, 0x13)},
+	 {VMX_PENDING, URG, VMCS(guest_cs_ar_bytes, 0xa09f), VMCS(guest_ss_ar_bytes, 0xc0f3),
+	  VMCS(guest_ss_selector, 0x13)},
+	 {RELATED(vmx_guest_ss_rpl_cs_rpl)}},
+	{NESTMIG_RULE_vmx_pend_emulation_with_exception,
+	 {VIEW(events.exc_injected, 1), VIEW(events.exc_nr, 6), VMCS(guest_cs_ar_bytes, 0xa09f),
+	  VMCS(guest_ss_ar_bytes, 0xc0f3), VMCS(guest_ss_selector, 0x13)},
+	 {VIEW(events.exc_injected, 1), VIEW(events.exc_nr, 6), URG,
+	  VMCS(guest_cs_ar_bytes, 0xa09f), VMCS(guest_ss_ar_bytes, 0xc0f3),
+	  VMCS(guest_ss_selector, 0x13)},
+	 {RELATED(vmx_guest_ss_rpl_cs_rpl)}},
 };
 
 #endif
