@@ -334,6 +334,7 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 	view->npt = npt == 1;
 	view->ept = ept == 1;
 	view->unrestricted_guest = unrestricted == 1;
+	view->no_emulation = param_bool(host, module, "emulate_invalid_guest_state") == 0;
 	view->vgif = param_bool(host, module, "vgif") == 1;
 	view->vls = param_bool(host, module, "vls") == 1;
 	if (nested < 0)

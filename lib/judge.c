@@ -160,6 +160,10 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view, .h = host ? host : &no_host};
 	ret_ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
 	ret_ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
+	ret_ctx->regs_first = order->rank[NM_STAGE_SET_REGS] < nested_rank;
+	ret_ctx->msrs_first = order->rank[NM_STAGE_SET_MSRS] < nested_rank;
+	ret_ctx->regs_after_events =
+		order->rank[NM_STAGE_SET_REGS] > order->rank[NM_STAGE_SET_VCPU_EVENTS];
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)

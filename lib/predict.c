@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "vmcb/vmcb12.h"
+#include "vmcs/predicates.h"
 
 /* Ioctls of a restore and the stage that each is. */
 static const struct {
@@ -110,24 +111,42 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
 }
 
-/* The Linux that tells a failed L2 from a bug with an entry pending (KVM_EXIT_INTERNAL_ERROR from
- * vcpu_pre_run), and the first that does not emulate L2 (cd0e615c49e5). */
-#define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
+/*
+ * First kernels that do not emulate L2 (cd0e615c49e5), that give up a VM with an entry pending (KVM_BUG_ON),
+ * and that tell so from a bug in vcpu_pre_run instead (64c947a1cf35).
+ */
 #define NO_EMULATION_SINCE NESTMIG_KERNEL(5, 16)
+#define BUG_SINCE          NESTMIG_KERNEL(5, 15)
+#define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
 
 /* Of L2's state that needs emulation: __vmx_handle_exit, vmx_vcpu_pre_run. */
 static enum nm_consequence emulation(const struct nestmig_ctx *ctx)
 {
 	uint32_t kernel = ctx->h->kernel;
 
-	if (!kernel)
+	if (!kernel || !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
 		return NM_CONSEQUENCE_EMULATION_REQUIRED;
-	if (kernel < NO_EMULATION_SINCE)
-		return NM_CONSEQUENCE_EMULATION;
-	if (!(ctx->v->nested.flags & KVMNS_RUN_PENDING))
-		return NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
-	return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
-				     : NM_CONSEQUENCE_EMULATION_INTERNAL_ERROR;
+	if (kernel >= NO_EMULATION_SINCE && nm_exception_waits(ctx))
+		return NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION;
+	if (nm_run_pending(ctx) && kernel >= BUG_SINCE)
+		return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
+					     : NM_CONSEQUENCE_EMULATION_INTERNAL_ERROR;
+	return kernel < NO_EMULATION_SINCE ? NM_CONSEQUENCE_EMULATION
+					   : NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
+}
+
+/* Of a segment register that the SDM does not allow: what KVM itself finds invalid it does not enter. */
+static enum nm_consequence segment(const struct nestmig_ctx *ctx)
+{
+	switch (ctx->v->have & NESTMIG_HAVE(VMCS12) ? nm_vmx_guest_valid(ctx) : NESTMIG_UNKNOWN) {
+	case NESTMIG_BROKEN:
+		return emulation(ctx);
+	case NESTMIG_HOLDS:
+		return NM_CONSEQUENCE_VMENTRY_EXIT_33;
+	case NESTMIG_UNKNOWN:
+		break;
+	}
+	return NM_CONSEQUENCE_VMX_SEGMENT;
 }
 
 /* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
@@ -142,6 +161,7 @@ static enum nm_consequence at_next_entry(enum nm_consequence consequence)
 	case NM_CONSEQUENCE_VMX_GUEST_STATE:
 	case NM_CONSEQUENCE_SET_NESTED_STATE_2:
 	case NM_CONSEQUENCE_VMENTRY_EXIT_33:
+	case NM_CONSEQUENCE_VMX_SEGMENT:
 	case NM_CONSEQUENCE_EMULATION_REQUIRED:
 	case NM_CONSEQUENCE_FIRST_RUN_PDPTRS:
 		return NM_CONSEQUENCE_NEXT_EXIT_33;
@@ -171,6 +191,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 	switch (consequence) {
 	case NM_CONSEQUENCE_EMULATION_REQUIRED:
 		return emulation(ctx);
+	case NM_CONSEQUENCE_VMX_SEGMENT:
+		return segment(ctx);
 	case NM_CONSEQUENCE_SET_NESTED_STATE_SMM:
 		/* The SMM bit and guest mode exclude each other; which of them goes depends on who
 		 * comes first. */
@@ -193,7 +215,8 @@ bool nm_is_open(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
-	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED;
+	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED ||
+	       consequence == NM_CONSEQUENCE_VMX_SEGMENT;
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,

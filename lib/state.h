@@ -234,6 +234,9 @@ static inline bool nm_vmx_msr_put(struct nestmig_vmx_msrs *vmx, uint32_t index, 
 	return true;
 }
 
+/* The bit of msrs_listed that an MSR has, or 0. */
+uint32_t nm_msr_listed(uint32_t index);
+
 /* Fills the words that rules read from a list of CPUID entries. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret);
 

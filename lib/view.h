@@ -164,6 +164,12 @@ enum nestmig_msr_area {
 #define NESTMIG_MSR_AREA_MAX   512
 #define NESTMIG_MSR_ENTRY_SIZE 16 /* index, reserved, value */
 
+/* MSRs that KVM_SET_MSRS makes canonical or refuses: bits of msrs_listed. */
+#define NESTMIG_LISTED_SYSENTER_ESP 0x1
+#define NESTMIG_LISTED_SYSENTER_EIP 0x2
+#define NESTMIG_LISTED_FS_BASE      0x4
+#define NESTMIG_LISTED_GS_BASE      0x8
+
 /* One vCPU, as rules see it. */
 struct nestmig_vcpu_view {
 	uint64_t have; /* NESTMIG_HAVE bits of vCPU items */
@@ -189,6 +195,8 @@ struct nestmig_vcpu_view {
 	const uint8_t *ept_root;                     /* 4096 bytes or NULL */
 	const uint8_t *msr_areas[NESTMIG_MSR_AREAS]; /* as many entries as are used, or NULL */
 	uint8_t vtpr;
+	uint32_t msrs_listed; /* which of these the list has: NESTMIG_LISTED_* */
+	uint32_t link_header; /* the first 4 bytes of the page at the VMCS link pointer */
 };
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
@@ -211,6 +219,7 @@ struct nestmig_host_view {
 	uint8_t npt;     /* kvm_amd npt */
 	uint8_t ept;     /* kvm_intel ept */
 	uint8_t unrestricted_guest;
+	uint8_t no_emulation; /* kvm_intel emulate_invalid_guest_state is said to be N */
 	uint8_t vgif, vls;
 	uint8_t has_nested_state; /* KVM_CAP_NESTED_STATE answered more than 0 */
 	struct nestmig_cpuid cpuid;
@@ -269,10 +278,13 @@ struct nestmig_ctx {
 	struct nestmig_backing mem;
 	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */
 	struct nestmig_vmx_backing vmx_mem;
-	uint8_t vmx_msrs_late; /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
-	uint8_t sregs_first;   /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_first;  /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
-	uint8_t no_nested;     /* the file says that this vCPU has no nested state at all */
+	uint8_t vmx_msrs_late;     /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
+	uint8_t sregs_first;       /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
+	uint8_t events_first;      /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
+	uint8_t regs_first;        /* KVM_SET_REGS comes before KVM_SET_NESTED_STATE */
+	uint8_t msrs_first;        /* KVM_SET_MSRS comes before KVM_SET_NESTED_STATE */
+	uint8_t regs_after_events; /* KVM_SET_REGS comes after KVM_SET_VCPU_EVENTS */
+	uint8_t no_nested;         /* the file says that this vCPU has no nested state at all */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };

@@ -131,6 +131,22 @@ static void decode_sregs2(struct nm_vcpu *vcpu, struct nm_origin origin)
 	nm_vcpu_set_item(vcpu, NESTMIG_ITEM_PDPTRS, origin);
 }
 
+uint32_t nm_msr_listed(uint32_t index)
+{
+	switch (index) {
+	case 0x175:
+		return NESTMIG_LISTED_SYSENTER_ESP;
+	case 0x176:
+		return NESTMIG_LISTED_SYSENTER_EIP;
+	case 0xc0000100:
+		return NESTMIG_LISTED_FS_BASE;
+	case 0xc0000101:
+		return NESTMIG_LISTED_GS_BASE;
+	default:
+		return 0;
+	}
+}
+
 /* An MSR that has an item of its own. */
 static void msr_item(struct nm_vcpu *vcpu, const struct nm_msr *msr, struct nm_origin origin)
 {
@@ -156,6 +172,7 @@ static enum nestmig_error decode_msrs(struct nm_vcpu *vcpu, struct nm_origin ori
 				  "msrs: %zu entries, more than %d", count, MAX_MSRS);
 	free(vcpu->msrs);
 	vcpu->msr_count = 0;
+	vcpu->view.msrs_listed = 0;
 	vcpu->msrs = calloc(count ? count : 1, sizeof(*vcpu->msrs));
 	if (!vcpu->msrs)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
@@ -163,6 +180,7 @@ static enum nestmig_error decode_msrs(struct nm_vcpu *vcpu, struct nm_origin ori
 		const uint8_t *p = origin.bytes + i * MSR_ENTRY_SIZE;
 
 		vcpu->msrs[i] = (struct nm_msr){.index = nm_le32(p), .value = nm_le64(p + 8)};
+		vcpu->view.msrs_listed |= nm_msr_listed(vcpu->msrs[i].index);
 		msr_item(vcpu, &vcpu->msrs[i], origin);
 	}
 	vcpu->msr_count = count;

@@ -38,6 +38,7 @@ struct vm {
 	uint8_t shadow[KVMNS_VMCS_SIZE]; /* of a VMX guest */
 	uint8_t *ram;                    /* RAM_SIZE bytes */
 	uint64_t lacks;                  /* items that stay absent whatever is in memory */
+	void (*become)(struct vm *vm, unsigned kind); /* another kind of guest */
 };
 
 /* One change of a value. */
@@ -49,7 +50,8 @@ enum place {
 	PLACE_VIEW,
 	PLACE_HOST,
 	PLACE_RAM,
-	PLACE_LACK
+	PLACE_LACK,
+	PLACE_BECOME
 };
 
 struct poke {
@@ -162,6 +164,9 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 			break;
 		case PLACE_LACK:
 			lack(vm, (unsigned)p->offset);
+			break;
+		case PLACE_BECOME:
+			vm->become(vm, (unsigned)p->offset);
 			break;
 		case PLACE_END:
 			break;

@@ -286,7 +286,7 @@ static const struct rule_case vmx_ctl_cases[] = {
 	{NESTMIG_RULE_vmx_inject_errcode_real_mode,
 	 {INJECT_EC(INJECT_HARD, 13), REAL_MODE, VMX_PENDING},
 	 {INJECT_EC(INJECT_HARD, 13), URG},
-	 {0}},
+	 {RELATED(vmx_guest_ia32e_needs_pg)}},
 	{NESTMIG_RULE_vmx_inject_errcode_vector_match,
 	 {INJECT(INJECT_HARD, 17)},
 	 {INJECT_EC(INJECT_HARD, 17)},

@@ -225,13 +225,15 @@ static void fill_vmx_view(struct vm *vm)
 		  NESTMIG_HAVE(REGS) | NESTMIG_HAVE(EVENTS) | NESTMIG_HAVE(INT_SHADOW) |
 		  NESTMIG_HAVE(ERROR_CODE) | NESTMIG_HAVE(DEBUGREGS) | NESTMIG_HAVE(MP_STATE) |
 		  NESTMIG_HAVE(CPUID) | NESTMIG_HAVE(MSRS) | NESTMIG_HAVE(VMX_MSRS) |
-		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(VM_CAPS) | NESTMIG_HAVE(SHADOW_VMCS12);
+		  NESTMIG_HAVE(MEMORY) | NESTMIG_HAVE(VM_CAPS) | NESTMIG_HAVE(SHADOW_VMCS12) |
+		  NESTMIG_HAVE(LINK_HEADER);
 	v->nested.flags = v->nested.stored_flags = KVMNS_GUEST_MODE;
 	v->nested.format = KVMNS_FORMAT_VMX;
 	v->nested.size = KVMNS_HEADER_SIZE + 2 * KVMNS_VMCS_SIZE;
 	v->nested.vmxon_pa = GPA_VMXON;
 	v->nested.vmcs12_pa = GPA_VMCS12;
 	v->vmcs12 = vm->page;
+	v->link_header = VMCS12_REVISION | VMCS12_SHADOW;
 	v->shadow_vmcs12 = vm->shadow;
 	v->sregs.cr0 = 0x80000031;
 	v->sregs.cr3 = GPA_L2_CR3;
@@ -268,9 +270,64 @@ static void fill_vmx_host(struct vm *vm)
 	};
 }
 
+/* Other kinds of L2: virtual-8086 mode with 32-bit paging, and 32-bit code with PAE paging. As pokes they
+ * come first. */
+enum vmx_kind { VMX_KIND_V86, VMX_KIND_PAE };
+
+#define V86                                                                                        \
+	{                                                                                          \
+		PLACE_BECOME, VMX_KIND_V86, 0, 0                                                   \
+	}
+#define PAE                                                                                        \
+	{                                                                                          \
+		PLACE_BECOME, VMX_KIND_PAE, 0, 0                                                   \
+	}
+
+static void vmx_legacy(struct vm *vm, uint64_t cr4, uint64_t rflags)
+{
+	const struct poke fields[] = {
+		ENTRY(HEALTHY_ENTRY & ~ENTRY_IA32E),
+		VMCS(guest_ia32_efer, 0),
+		VMCS(guest_cr4, cr4),
+		VMCS(guest_cs_ar_bytes, 0xc09b),
+		VMCS(guest_rflags, rflags),
+		VIEW(regs.rflags, rflags),
+		VIEW(sregs.efer, 0),
+		VIEW(sregs.cr4, cr4),
+		VIEW(sregs.cs.l, 0),
+		VIEW(sregs.cs.db, 1),
+		{0},
+	};
+
+	vm_poke(vm, fields);
+}
+
+static void vmx_v86(struct vm *vm)
+{
+	struct nestmig_sregs *s = &vm->vcpu.view.sregs;
+	struct nestmig_segment *segments[] = {&s->es, &s->cs, &s->ss, &s->ds, &s->fs, &s->gs};
+
+	for (unsigned i = 0; i < 6; i++) {
+		*segments[i] = (struct nestmig_segment){
+			.limit = 0xffff, .type = 3, .present = 1, .dpl = 3, .s = 1};
+		put(vm->page + VMCS12_OFFSET_guest_es_base + 8 * i, 8, 0);
+		put(vm->page + VMCS12_OFFSET_guest_es_limit + 4 * i, 4, 0xffff);
+		put(vm->page + VMCS12_OFFSET_guest_es_ar_bytes + 4 * i, 4, 0xf3);
+		put(vm->page + VMCS12_OFFSET_guest_es_selector + 2 * i, 2, 0);
+	}
+}
+
+static void vmx_become(struct vm *vm, unsigned kind)
+{
+	vmx_legacy(vm, kind == VMX_KIND_PAE ? 0x2020 : 0x2000, kind == VMX_KIND_V86 ? 0x20002 : 2);
+	if (kind == VMX_KIND_V86)
+		vmx_v86(vm);
+}
+
 static void vmx_vm_new(struct vm *vm)
 {
 	vm_new(vm);
+	vm->become = vmx_become;
 	memset(vm->page, 0, sizeof(vm->page));
 	fill_vmcs12_controls(vm);
 	fill_vmcs12_host(vm);

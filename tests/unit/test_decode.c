@@ -294,6 +294,25 @@ START_TEST(msrs)
 }
 END_TEST
 
+/* Of those that rules ask about only whether they are in the list. */
+START_TEST(msrs_listed)
+{
+	struct kvm_msr_entry all[] = {{.index = 0x175},
+				      {.index = 0x176},
+				      {.index = 0xc0000100},
+				      {.index = 0xc0000101},
+				      {.index = 0x174}};
+	struct kvm_msr_entry one[] = {{.index = 0x176}};
+
+	must_decode(&vcpu, NM_KVM_MSRS, all, sizeof(all));
+	ck_assert_uint_eq(vcpu.view.msrs_listed,
+			  NESTMIG_LISTED_SYSENTER_ESP | NESTMIG_LISTED_SYSENTER_EIP |
+				  NESTMIG_LISTED_FS_BASE | NESTMIG_LISTED_GS_BASE);
+	must_decode(&vcpu, NM_KVM_MSRS, one, sizeof(one));
+	ck_assert_uint_eq(vcpu.view.msrs_listed, NESTMIG_LISTED_SYSENTER_EIP);
+}
+END_TEST
+
 /* ---- Nested state ---------------------------------------------------------------------------- */
 
 static uint8_t nested[128 + 8192];
@@ -469,6 +488,7 @@ int main(void)
 	tcase_add_test(tcase, a_shadow_that_is_not_valid_is_absent);
 	tcase_add_test(tcase, debugregs_and_mp_state);
 	tcase_add_test(tcase, msrs);
+	tcase_add_test(tcase, msrs_listed);
 	tcase_add_test(tcase, nested_svm);
 	tcase_add_test(tcase, nested_vmx);
 	tcase_add_loop_test(tcase, pages_are_there_if_size_and_file_say_so, 0,

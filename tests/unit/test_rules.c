@@ -7,6 +7,7 @@
 #include "catalogue_evt.h"
 #include "catalogue_smm.h"
 #include "catalogue_svm.h"
+#include "catalogue_vmx.h"
 #include "rules_control.h"
 #include "rules_events.h"
 #include "rules_smram.h"
@@ -14,6 +15,7 @@
 #include "rules_vmx_ctl.h"
 #include "rules_vmx_guest.h"
 #include "rules_vmx_memory.h"
+#include "rules_vmx_guest_seg.h"
 #include "rules_vmx_order.h"
 #include "rules_vmx_state.h"
 #include "rules_vmx_vm.h"
@@ -32,6 +34,7 @@ static const struct {
 	{l2_cases, COUNT(l2_cases)},
 	{vmx_ctl_cases, COUNT(vmx_ctl_cases)},
 	{vmx_guest_cases, COUNT(vmx_guest_cases)},
+	{vmx_guest_seg_cases, COUNT(vmx_guest_seg_cases)},
 	{vmx_header_cases, COUNT(vmx_header_cases)},
 	{vmx_host_cases, COUNT(vmx_host_cases)},
 	{vmx_order_cases, COUNT(vmx_order_cases)},
@@ -88,6 +91,7 @@ START_TEST(catalogue_is_covered)
 	check_covered(catalogue_evt, COUNT(catalogue_evt));
 	check_covered(catalogue_smm, COUNT(catalogue_smm));
 	check_covered(catalogue_svm, COUNT(catalogue_svm));
+	check_covered(catalogue_vmx, COUNT(catalogue_vmx));
 }
 END_TEST
 
