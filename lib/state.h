@@ -68,7 +68,7 @@ struct nm_vcpu_memory {
 
 /* The same for VMX (vmx_memory.c). */
 struct nm_vmx_memory {
-	uint8_t eptp_list[4096], ept_root[4096], vtpr[4];
+	uint8_t page[4096], vtpr[4]; /* page: only while loading */
 	struct nestmig_eptp eptps[512];
 	uint8_t areas[NESTMIG_MSR_AREAS][NESTMIG_MSR_AREA_MAX * NESTMIG_MSR_ENTRY_SIZE];
 };

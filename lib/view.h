@@ -154,6 +154,22 @@ struct nestmig_eptp {
 	enum nestmig_backed root; /* the page that it points at */
 };
 
+/* The list, and what its entries have together; those that are the EPT pointer in use do not count for
+ * that. */
+struct nestmig_eptp_list {
+	const struct nestmig_eptp *entries;
+	uint16_t count;
+	uint8_t memtypes, walks; /* bit n: an entry has this memory type, this page-walk length */
+	uint8_t unbacked;        /* the root of an entry is not surely guest memory */
+	uint64_t any;            /* all bits that an entry has */
+};
+
+/* What the present entries of a root table of the EPT have together. */
+struct nestmig_ept_root {
+	uint64_t any; /* all bits that an entry has */
+	uint8_t write_only, execute_only;
+};
+
 /* The MSR areas of a VMCS12; of longer ones the first entries. */
 enum nestmig_msr_area {
 	NESTMIG_AREA_ENTRY_LOAD,
@@ -190,9 +206,8 @@ struct nestmig_vcpu_view {
 	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
 	struct nestmig_cpuid cpuid;
 	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
-	const struct nestmig_eptp *eptps;
-	uint16_t eptp_count;
-	const uint8_t *ept_root;                     /* 4096 bytes or NULL */
+	struct nestmig_eptp_list eptps;
+	struct nestmig_ept_root ept_root;
 	const uint8_t *msr_areas[NESTMIG_MSR_AREAS]; /* as many entries as are used, or NULL */
 	uint8_t vtpr;
 	uint32_t msrs_listed; /* which of these the list has: NESTMIG_LISTED_* */

@@ -147,14 +147,14 @@ static const struct {
 
 static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_check *check)
 {
+	uint64_t current = vmcs12_ept_pointer(c->v->vmcs12);
 	unsigned shown = 0;
 
-	for (unsigned i = 0; i < c->v->eptp_count; i++) {
-		const struct nestmig_eptp *eptp = &c->v->eptps[i];
-		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_backed(eptp->root);
+	for (unsigned i = 0; i < c->v->eptps.count; i++) {
+		const struct nestmig_eptp *eptp = &c->v->eptps.entries[i];
+		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, eptp);
 
-		if (holds != NESTMIG_BROKEN ||
-		    (!check && nm_eptp_valid(c, eptp->value) == NESTMIG_BROKEN))
+		if (holds != NESTMIG_BROKEN || eptp->value == current)
 			continue;
 		if (shown++ < SHOWN_MAX)
 			nm_buf_printf(buf, "%s %u is 0x%" PRIx64, shown == 1 ? "Entry" : ", entry",

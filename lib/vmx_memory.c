@@ -81,20 +81,18 @@ static enum nestmig_error load(const struct nestmig_state *state, struct nm_vcpu
 		nm_vcpu_set_item(vcpu, item,
 				 (struct nm_origin){.offset = UINT64_MAX,
 						    .size = length,
-						    .bytes = buffer,
 						    .layout = NM_LAYOUT_NONE});
 	return error == NESTMIG_ERR_NOT_FOUND ? NESTMIG_OK : error;
 }
 
 /* The entries of the list that L1 uses, each value once. */
-static void keep_eptps(const struct nestmig_state *state, struct nm_vcpu *vcpu)
+static size_t keep_eptps(const struct nestmig_state *state, struct nm_vmx_memory *memory)
 {
-	struct nm_vmx_memory *memory = vcpu->vmx_memory;
 	struct nestmig_eptp *eptps = memory->eptps;
 	size_t count = 0;
 
 	for (unsigned i = 0; i < VMCS12_EPTPS; i++) {
-		uint64_t value = nm_le64(memory->eptp_list + sizeof(uint64_t) * i);
+		uint64_t value = nm_le64(memory->page + sizeof(uint64_t) * i);
 		size_t seen = 0;
 
 		while (seen < count && eptps[seen].value != value)
@@ -106,29 +104,57 @@ static void keep_eptps(const struct nestmig_state *state, struct nm_vcpu *vcpu)
 			.index = (uint16_t)i,
 			.root = nm_state_backed(state, value & EPTP_ROOT, NM_PAGE_SIZE)};
 	}
-	vcpu->view.eptps = eptps;
-	vcpu->view.eptp_count = (uint16_t)count;
+	return count;
+}
+
+static void sum_up_eptps(const struct nestmig_eptp *eptps, size_t count, uint64_t current,
+			 struct nestmig_eptp_list *ret_list)
+{
+	*ret_list = (struct nestmig_eptp_list){.entries = eptps, .count = (uint16_t)count};
+	for (size_t i = 0; i < count; i++) {
+		if (eptps[i].value == current)
+			continue;
+		ret_list->memtypes |= (uint8_t)(1U << EPTP_MEMTYPE(eptps[i].value));
+		ret_list->walks |= (uint8_t)(1U << EPTP_WALK(eptps[i].value));
+		ret_list->unbacked |= eptps[i].root != NESTMIG_BACKED_YES;
+		ret_list->any |= eptps[i].value;
+	}
+}
+
+static void sum_up_root(const uint8_t *page, struct nestmig_ept_root *ret_root)
+{
+	*ret_root = (struct nestmig_ept_root){0};
+	for (unsigned i = 0; i < VMCS12_EPTPS; i++) {
+		uint64_t entry = nm_le64(page + sizeof(uint64_t) * i);
+
+		if (!(entry & EPT_RWX))
+			continue;
+		ret_root->any |= entry;
+		ret_root->write_only |= (entry & EPT_RW) == EPT_W;
+		ret_root->execute_only |= (entry & EPT_RWX) == EPT_X;
+	}
 }
 
 static enum nestmig_error load_ept(const struct nestmig_state *state, struct nm_vcpu *vcpu)
 {
 	struct nm_vmx_memory *memory = vcpu->vmx_memory;
 	const uint8_t *p = vcpu->view.vmcs12;
+	uint64_t current = vmcs12_ept_pointer(p);
 	enum nestmig_error error = NESTMIG_OK;
 	bool there = false;
 
 	if (switches_eptps(p))
 		error = load(state, vcpu, NESTMIG_ITEM_EPTP_LIST,
-			     vmcs12_eptp_list_address(p) & PAGE_MASK, memory->eptp_list,
-			     NM_PAGE_SIZE, &there);
+			     vmcs12_eptp_list_address(p) & PAGE_MASK, memory->page, NM_PAGE_SIZE,
+			     &there);
 	if (there)
-		keep_eptps(state, vcpu);
+		sum_up_eptps(memory->eptps, keep_eptps(state, memory), current, &vcpu->view.eptps);
 	if (error || !vmcs12_proc2(p, PROC2_EPT))
 		return error;
-	error = load(state, vcpu, NESTMIG_ITEM_EPT_ROOT, vmcs12_ept_pointer(p) & PAGE_MASK,
-		     memory->ept_root, NM_PAGE_SIZE, &there);
+	error = load(state, vcpu, NESTMIG_ITEM_EPT_ROOT, current & PAGE_MASK, memory->page,
+		     NM_PAGE_SIZE, &there);
 	if (there)
-		vcpu->view.ept_root = memory->ept_root;
+		sum_up_root(memory->page, &vcpu->view.ept_root);
 	return error;
 }
 
@@ -191,9 +217,8 @@ void nm_vmx_drop_memory(struct nm_vcpu *vcpu)
 	view->have &=
 		~(NESTMIG_HAVE(EPTP_LIST) | NESTMIG_HAVE(EPT_ROOT) | NESTMIG_HAVE(VTPR) |
 		  NESTMIG_HAVE(ENTRY_LOAD) | NESTMIG_HAVE(EXIT_LOAD) | NESTMIG_HAVE(EXIT_STORE));
-	view->eptps = NULL;
-	view->eptp_count = 0;
-	view->ept_root = NULL;
+	view->eptps = (struct nestmig_eptp_list){0};
+	view->ept_root = (struct nestmig_ept_root){0};
 	for (unsigned i = 0; i < NESTMIG_MSR_AREAS; i++)
 		view->msr_areas[i] = NULL;
 }

@@ -79,19 +79,39 @@ static inline enum nestmig_holds rule_vmx_vmfunc_list_backed(const struct nestmi
 
 typedef enum nestmig_holds nm_eptp_check(const struct nestmig_ctx *c, uint64_t eptp);
 
-/* Of every entry but the EPT pointer that is in use, which KVM does not judge again. */
-static inline enum nestmig_holds nm_each_eptp(const struct nestmig_ctx *c, nm_eptp_check *check)
+/* Is there a list to judge: HOLDS if there is, BROKEN if not. Entries that are 0 do not count, nor does
+ * the EPT pointer that is in use, which KVM does not judge again. */
+static inline enum nestmig_holds nm_has_eptps(const struct nestmig_ctx *c)
 {
-	uint64_t current = vmcs12_ept_pointer(c->v->vmcs12);
-	enum nestmig_holds holds = NESTMIG_HOLDS;
-
 	if (!nm_eptp_switching(c) || !nm_ept(c) || c->vmx_mem.eptp_list == NESTMIG_BACKED_NO)
-		return NESTMIG_HOLDS;
-	if (!(c->v->have & NESTMIG_HAVE(EPTP_LIST)))
+		return NESTMIG_BROKEN;
+	return c->v->have & NESTMIG_HAVE(EPTP_LIST) ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+}
+
+/* Of what all entries have together. */
+static inline enum nestmig_holds nm_of_eptps(const struct nestmig_ctx *c, nm_eptp_check *check)
+{
+	switch (nm_has_eptps(c)) {
+	case NESTMIG_HOLDS:
+		return check(c, c->v->eptps.any);
+	case NESTMIG_UNKNOWN:
 		return NESTMIG_UNKNOWN;
-	for (unsigned i = 0; i < c->v->eptp_count; i++)
-		if (c->v->eptps[i].value != current)
-			holds = nm_both(holds, check(c, c->v->eptps[i].value));
+	default:
+		return NESTMIG_HOLDS;
+	}
+}
+
+/* Of each kind that the entries have: bit n of kinds stands for the value n << shift. */
+static inline enum nestmig_holds nm_of_eptp_kinds(const struct nestmig_ctx *c, uint8_t kinds,
+						  unsigned shift, nm_eptp_check *check)
+{
+	enum nestmig_holds holds = NESTMIG_HOLDS, has = nm_has_eptps(c);
+
+	if (has != NESTMIG_HOLDS)
+		return has == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	for (unsigned n = 0; kinds >> n; n++)
+		if (kinds >> n & 1)
+			holds = nm_both(holds, check(c, (uint64_t)n << shift));
 	return holds;
 }
 
@@ -108,27 +128,27 @@ static inline enum nestmig_holds nm_eptp_width(const struct nestmig_ctx *c, uint
 
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_memtype(const struct nestmig_ctx *c)
 {
-	return nm_each_eptp(c, nm_eptp_memtype);
+	return nm_of_eptp_kinds(c, c->v->eptps.memtypes, 0, nm_eptp_memtype);
 }
 
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_walk(const struct nestmig_ctx *c)
 {
-	return nm_each_eptp(c, nm_eptp_walk);
+	return nm_of_eptp_kinds(c, c->v->eptps.walks, 3, nm_eptp_walk);
 }
 
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_ad(const struct nestmig_ctx *c)
 {
-	return nm_each_eptp(c, nm_eptp_ad);
+	return nm_of_eptps(c, nm_eptp_ad);
 }
 
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_reserved(const struct nestmig_ctx *c)
 {
-	return nm_each_eptp(c, nm_eptp_low);
+	return nm_of_eptps(c, nm_eptp_low);
 }
 
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_width(const struct nestmig_ctx *c)
 {
-	return nm_each_eptp(c, nm_eptp_width);
+	return nm_of_eptps(c, nm_eptp_width);
 }
 
 /* Would KVM switch to it (nested_vmx_check_eptp)? */
@@ -141,91 +161,79 @@ static inline enum nestmig_holds nm_eptp_valid(const struct nestmig_ctx *c, uint
 }
 
 /* Of entries that KVM switches to: others never get that far. */
+static inline enum nestmig_holds nm_eptp_backed(const struct nestmig_ctx *c,
+						const struct nestmig_eptp *eptp)
+{
+	enum nestmig_holds valid, backed = nm_backed(eptp->root);
+
+	if (backed == NESTMIG_HOLDS || eptp->value == vmcs12_ept_pointer(c->v->vmcs12))
+		return NESTMIG_HOLDS;
+	valid = nm_eptp_valid(c, eptp->value);
+	if (valid == NESTMIG_BROKEN)
+		return NESTMIG_HOLDS;
+	return valid == NESTMIG_HOLDS ? backed : NESTMIG_UNKNOWN;
+}
+
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_root_backed(const struct nestmig_ctx *c)
 {
-	uint64_t current = vmcs12_ept_pointer(c->v->vmcs12);
-	enum nestmig_holds holds = NESTMIG_HOLDS;
+	enum nestmig_holds holds = NESTMIG_HOLDS, has = nm_has_eptps(c);
 
-	if (!nm_eptp_switching(c) || !nm_ept(c) || c->vmx_mem.eptp_list == NESTMIG_BACKED_NO)
+	if (has != NESTMIG_HOLDS)
+		return has == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	if (!c->v->eptps.unbacked)
 		return NESTMIG_HOLDS;
-	if (!(c->v->have & NESTMIG_HAVE(EPTP_LIST)))
-		return NESTMIG_UNKNOWN;
-	for (unsigned i = 0; i < c->v->eptp_count; i++) {
-		const struct nestmig_eptp *eptp = &c->v->eptps[i];
-
-		if (eptp->value != current && nm_eptp_valid(c, eptp->value) != NESTMIG_BROKEN)
-			holds = nm_both(holds, nm_backed(eptp->root));
-	}
+	for (unsigned i = 0; i < c->v->eptps.count && holds != NESTMIG_BROKEN; i++)
+		holds = nm_both(holds, nm_eptp_backed(c, &c->v->eptps.entries[i]));
 	return holds;
 }
 
 /* ---- The root table of the EPT --------------------------------------------------------------- */
 
-#define NM_EPT_RWX     7
 #define NM_EPT_NONLEAF UINT64_C(0xf8)
 #define NM_EPT_ADDRESS UINT64_C(0x000ffffffffff000)
 
-/* Of every present entry. */
-static inline enum nestmig_holds nm_each_ept_entry(const struct nestmig_ctx *c,
-						   nm_eptp_check *check)
+/* Is there a table to judge? As nm_has_eptps. */
+static inline enum nestmig_holds nm_has_ept_root(const struct nestmig_ctx *c)
 {
-	enum nestmig_holds holds = NESTMIG_HOLDS;
-
 	if (!nm_ept(c) || c->vmx_mem.ept_root == NESTMIG_BACKED_NO)
-		return NESTMIG_HOLDS;
-	if (!(c->v->have & NESTMIG_HAVE(EPT_ROOT)))
+		return NESTMIG_BROKEN;
+	return c->v->have & NESTMIG_HAVE(EPT_ROOT) ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+}
+
+/* What the present entries say, if there are any. */
+static inline enum nestmig_holds nm_of_ept_root(const struct nestmig_ctx *c,
+						enum nestmig_holds holds)
+{
+	switch (nm_has_ept_root(c)) {
+	case NESTMIG_HOLDS:
+		return holds;
+	case NESTMIG_UNKNOWN:
 		return NESTMIG_UNKNOWN;
-	for (unsigned i = 0; i < 512; i++) {
-		uint64_t entry = nm_le64(c->v->ept_root + 8 * i);
-
-		if (entry & NM_EPT_RWX)
-			holds = nm_both(holds, check(c, entry));
-	}
-	return holds;
-}
-
-static inline enum nestmig_holds nm_ept_readable(const struct nestmig_ctx *c, uint64_t entry)
-{
-	(void)c;
-	return nm_holds((entry & 3) != 2);
-}
-
-static inline enum nestmig_holds nm_ept_xonly(const struct nestmig_ctx *c, uint64_t entry)
-{
-	if ((entry & NM_EPT_RWX) != 4)
+	default:
 		return NESTMIG_HOLDS;
-	return nm_offered(c->vmx.ept_yes, c->vmx.ept_no, EPT_CAP_XONLY);
-}
-
-static inline enum nestmig_holds nm_ept_fits(const struct nestmig_ctx *c, uint64_t entry)
-{
-	return nm_fits(&c->lim, entry & NM_EPT_ADDRESS);
-}
-
-static inline enum nestmig_holds nm_ept_low(const struct nestmig_ctx *c, uint64_t entry)
-{
-	(void)c;
-	return nm_holds(!(entry & NM_EPT_NONLEAF));
+	}
 }
 
 static inline enum nestmig_holds rule_vmx_ept_w_without_r(const struct nestmig_ctx *c)
 {
-	return nm_each_ept_entry(c, nm_ept_readable);
+	return nm_of_ept_root(c, nm_holds(!c->v->ept_root.write_only));
 }
 
 static inline enum nestmig_holds rule_vmx_ept_xonly(const struct nestmig_ctx *c)
 {
-	return nm_each_ept_entry(c, nm_ept_xonly);
+	if (!c->v->ept_root.execute_only)
+		return nm_of_ept_root(c, NESTMIG_HOLDS);
+	return nm_of_ept_root(c, nm_offered(c->vmx.ept_yes, c->vmx.ept_no, EPT_CAP_XONLY));
 }
 
 static inline enum nestmig_holds rule_vmx_ept_high_reserved(const struct nestmig_ctx *c)
 {
-	return nm_each_ept_entry(c, nm_ept_fits);
+	return nm_of_ept_root(c, nm_fits(&c->lim, c->v->ept_root.any & NM_EPT_ADDRESS));
 }
 
 static inline enum nestmig_holds rule_vmx_ept_nonleaf_low(const struct nestmig_ctx *c)
 {
-	return nm_each_ept_entry(c, nm_ept_low);
+	return nm_of_ept_root(c, nm_holds(!(c->v->ept_root.any & NM_EPT_NONLEAF)));
 }
 
 /* ---- The task priority ----------------------------------------------------------------------- */

@@ -184,6 +184,12 @@ enum inject_type {
 #define EPTP_ROOT       (~UINT64_C(0xfff))
 #define VMCS12_EPTPS    512 /* entries of an EPTP list */
 
+/* Entries of EPT tables: rights. */
+#define EPT_W   UINT64_C(2)
+#define EPT_RW  UINT64_C(3)
+#define EPT_X   UINT64_C(4)
+#define EPT_RWX UINT64_C(7)
+
 /* Offset of the task priority in a virtual-APIC page. */
 #define VAPIC_TPR 0x80
 

@@ -165,7 +165,7 @@ START_TEST(every_entry_of_an_eptp_list_is_judged)
 		put(vm.ram + GPA_EPTP_LIST + 8 * i, 8, (i << 12) | 0x1e);
 	judge_with(pokes);
 	/* Entry 0x10f is that of entry 0. */
-	ck_assert_uint_eq(vm.vcpu.view.eptp_count, 483);
+	ck_assert_uint_eq(vm.vcpu.view.eptps.count, 483);
 	ck_assert_int_eq(holds(NESTMIG_RULE_vmx_vmfunc_entry_ad), NESTMIG_HOLDS);
 	ck_assert_int_eq(holds(NESTMIG_RULE_vmx_vmfunc_entry_walk), NESTMIG_HOLDS);
 	ck_assert_str_eq(detail_of(NESTMIG_RULE_vmx_vmfunc_entry_memtype),
