@@ -445,8 +445,8 @@ static enum nestmig_error load_second(const struct nestmig_state *state, struct 
 /* Pages of a vCPU at most: two halves of SMRAM that may straddle a page, host save area, VMCB, and
  * PDPTEs of each kind, the page that the VMCS link pointer names. */
 #define MAX_WANTED (9 + NM_VMX_PAGES)
-/* Of the VMX ranges three are in one page each, three are areas of up to 8192 bytes anywhere. */
-#define NM_VMX_PAGES (3 + 3 * 3)
+/* Of the VMX ranges two are in one page each, three are areas of up to 8192 bytes anywhere. */
+#define NM_VMX_PAGES (2 + 3 * 3)
 
 struct wanted {
 	struct nm_page *pages; /* owned; room for MAX_WANTED a vCPU */

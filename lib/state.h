@@ -274,11 +274,15 @@ NESTMIG_CHECKED enum nestmig_error nm_state_load_memory(struct nestmig_state *st
 NESTMIG_CHECKED enum nestmig_error nm_vcpu_load_pdptes(const struct nestmig_state *state,
 						       struct nm_vcpu *vcpu);
 
-/* Of that only what rules on a VMCS12 read; and the ranges that this is, at most NM_VMX_RANGES. */
+/*
+ * Of that only what rules on a VMCS12 read; and the ranges that this is, at most NM_VMX_RANGES: those
+ * that a stream is searched for. The root table of the EPT, which nearly every VMCS12 has, is taken
+ * only where it is at hand.
+ */
 struct nm_range {
 	uint64_t gpa, length;
 };
-#define NM_VMX_RANGES 6
+#define NM_VMX_RANGES 5
 NESTMIG_CHECKED enum nestmig_error nm_vmx_load_memory(const struct nestmig_state *state,
 						      struct nm_vcpu *vcpu,
 						      struct nestmig_detail *detail);

@@ -39,6 +39,13 @@ static bool switches_eptps(const uint8_t *p)
 	       (vmcs12_vm_function_control(p) & VMFUNC_EPTP_SWITCHING);
 }
 
+/* Does the processor compare the TPR threshold with the task priority in memory? */
+static bool compares_tpr(const uint8_t *p)
+{
+	return vmcs12_proc(p, PROC_TPR_SHADOW) && !vmcs12_proc2(p, PROC2_VID) &&
+	       !vmcs12_proc2(p, PROC2_APIC_ACCESS) && (vmcs12_tpr_threshold(p) & 0xf);
+}
+
 /* ---- What is wanted -------------------------------------------------------------------------- */
 
 static void add(struct nm_range *ranges, size_t *count, uint64_t gpa, uint64_t length)
@@ -57,9 +64,7 @@ size_t nm_vmx_wants(const struct nestmig_vcpu_view *view, struct nm_range ranges
 		return 0;
 	if (switches_eptps(p))
 		add(ranges, &count, vmcs12_eptp_list_address(p) & PAGE_MASK, NM_PAGE_SIZE);
-	if (vmcs12_proc2(p, PROC2_EPT))
-		add(ranges, &count, vmcs12_ept_pointer(p) & PAGE_MASK, NM_PAGE_SIZE);
-	if (vmcs12_proc(p, PROC_TPR_SHADOW))
+	if (compares_tpr(p))
 		add(ranges, &count, (vmcs12_virtual_apic_page_addr(p) & PAGE_MASK) + VAPIC_TPR, 4);
 	areas_of(p, areas);
 	for (unsigned i = 0; i < NESTMIG_MSR_AREAS; i++)
@@ -188,7 +193,8 @@ enum nestmig_error nm_vmx_load_memory(const struct nestmig_state *state, struct 
 	enum nestmig_error error;
 
 	nm_vmx_drop_memory(vcpu);
-	if (!nm_vmx_wants(&vcpu->view, ranges))
+	if (!nm_vmx_wants(&vcpu->view, ranges) &&
+	    !((vcpu->view.have & NESTMIG_HAVE(VMCS12)) && vmcs12_proc2(p, PROC2_EPT)))
 		return NESTMIG_OK;
 	vcpu->vmx_memory = calloc(1, sizeof(*vcpu->vmx_memory));
 	if (!vcpu->vmx_memory)
@@ -196,7 +202,7 @@ enum nestmig_error nm_vmx_load_memory(const struct nestmig_state *state, struct 
 	error = load_ept(state, vcpu);
 	if (!error)
 		error = load_areas(state, vcpu);
-	if (!error && vmcs12_proc(p, PROC_TPR_SHADOW)) {
+	if (!error && compares_tpr(p)) {
 		bool there = false;
 
 		error = load(state, vcpu, NESTMIG_ITEM_VTPR,

@@ -187,6 +187,31 @@ START_TEST(long_lists_are_cut)
 }
 END_TEST
 
+/* ---- What a stream is searched for ----------------------------------------------------------- */
+
+START_TEST(streams_are_searched_for_lists_only)
+{
+	const struct poke plain[] = {VMCS(vm_function_control, 0), {0}};
+	const struct poke lists[] = {VMCS(vm_function_control, 1),
+				     VMCS(tpr_threshold, 1),
+				     VMCS(vm_exit_msr_load_addr, GPA_MSR_LISTS),
+				     VMCS(vm_exit_msr_load_count, 0xffffffff),
+				     {0}};
+	struct nm_range ranges[NM_VMX_RANGES];
+
+	vm_poke(&vm, plain);
+	ck_assert_uint_eq(nm_vmx_wants(&vm.vcpu.view, ranges), 0);
+	vm_poke(&vm, lists);
+	ck_assert_uint_eq(nm_vmx_wants(&vm.vcpu.view, ranges), 3);
+	ck_assert_uint_eq(ranges[0].gpa, GPA_EPTP_LIST);
+	ck_assert_uint_eq(ranges[1].gpa, GPA_VAPIC + VAPIC_TPR);
+	ck_assert_uint_eq(ranges[2].gpa, GPA_MSR_LISTS);
+	ck_assert_uint_eq(ranges[2].length, 8192);
+	vm.vcpu.view.have &= ~NESTMIG_HAVE(VMCS12);
+	ck_assert_uint_eq(nm_vmx_wants(&vm.vcpu.view, ranges), 0);
+}
+END_TEST
+
 /* ---- Words ----------------------------------------------------------------------------------- */
 
 START_TEST(capability_differences_have_names)
@@ -255,6 +280,7 @@ int main(void)
 	tcase_add_test(tcase, consequences_go_by_mode_and_kernel);
 	tcase_add_test(tcase, every_entry_of_an_eptp_list_is_judged);
 	tcase_add_test(tcase, long_lists_are_cut);
+	tcase_add_test(tcase, streams_are_searched_for_lists_only);
 	tcase_add_test(tcase, capability_differences_have_names);
 	tcase_add_test(tcase, entries_of_msr_areas_have_numbers);
 	tcase_add_test(tcase, amd_vcpus_are_not_asked);
