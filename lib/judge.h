@@ -52,6 +52,10 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order);
 
+/* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
+ * meets. */
+enum nm_consequence nm_at_next_entry(enum nm_consequence consequence);
+
 /* How bad it is for this vCPU that a rule is broken: what only L1's next VM entry meets is no error. */
 enum nm_severity nm_rule_severity(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 				  const struct nm_order *order);

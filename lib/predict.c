@@ -150,7 +150,7 @@ static enum nm_consequence segment(const struct nestmig_ctx *ctx)
 }
 
 /* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
-static enum nm_consequence at_next_entry(enum nm_consequence consequence)
+enum nm_consequence nm_at_next_entry(enum nm_consequence consequence)
 {
 	switch (consequence) {
 	case NM_CONSEQUENCE_VMX_CONTROLS:
@@ -187,7 +187,7 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 
 	if (when == NM_WHEN_VMX_L1 ||
 	    (when == NM_WHEN_VMCS12 && !(v->nested.flags & KVMNS_GUEST_MODE)))
-		return at_next_entry(consequence);
+		return nm_at_next_entry(consequence);
 	switch (consequence) {
 	case NM_CONSEQUENCE_EMULATION_REQUIRED:
 		return emulation(ctx);
