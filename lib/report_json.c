@@ -18,7 +18,9 @@ bool nm_json_consequence(json_t *object, const struct nm_consequence_row *row)
 		return true;
 	if (json_object_set_new(object, "ioctl", json_string(row->ioctl)))
 		return false;
-	/* A number is what the ioctl returns. */
+	/* A number is what the ioctl returns; which number, may go by the state. */
+	if (!row->errno_name)
+		return true;
 	if (row->errno_name[0] >= '0' && row->errno_name[0] <= '9')
 		return !json_object_set_new(object, "returns",
 					    json_integer(row->errno_name[0] - '0'));

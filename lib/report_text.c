@@ -92,8 +92,11 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 	const struct nm_consequence_row *row = &nm_consequences[vcpu->outcome];
 
 	nm_buf_printf(&t->buf, "  Outcome: %s%s%s", t->bold, row->outcome, t->plain);
-	if (row->ioctl)
-		nm_buf_printf(&t->buf, " (%s: %s)", row->ioctl, row->errno_name);
+	if (row->ioctl && !row->errno_name)
+		nm_buf_printf(&t->buf, " (%s)", row->ioctl);
+	else if (row->ioctl)
+		nm_buf_printf(&t->buf, " (%s%s %s)", row->ioctl,
+			      *row->errno_name <= '9' ? " returns" : ":", row->errno_name);
 	if (vcpu->verdict == NESTMIG_VERDICT_UNKNOWN)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
