@@ -355,9 +355,17 @@ static unsigned count_bits(const uint64_t *bitmap)
 	return count;
 }
 
-static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
-		    const struct nm_vcpu *vcpu, const struct nm_order *order,
-		    const uint64_t *broken, const uint64_t *unknown)
+static enum nestmig_error describe(struct nm_finding *finding, const struct nestmig_ctx *ctx)
+{
+	struct nm_buf buf = {0};
+
+	nm_vmx_detail((enum nestmig_rule)(finding->rule - nm_rules), ctx, &buf);
+	return nm_buf_take(&buf, &finding->detail);
+}
+
+static enum nestmig_error collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
+				  const struct nm_vcpu *vcpu, const struct nm_order *order,
+				  const uint64_t *broken, const uint64_t *unknown)
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
@@ -379,11 +387,14 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 
 			finding.consequence = nm_rule_consequence(rule, ctx, order);
 			show_fields(&finding, vcpu);
+			if (describe(&finding, ctx))
+				return NESTMIG_ERR_NOMEM;
 			add_finding(report, &finding, order);
 			if (is_error)
 				report->verdict = NESTMIG_VERDICT_FAIL;
 		}
 	}
+	return NESTMIG_OK;
 }
 
 /*
@@ -421,8 +432,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->undecided = calloc(count_bits(unknown) + 1, sizeof(*report->undecided));
 	if (!report->findings || !report->undecided)
 		return NESTMIG_ERR_NOMEM;
-	collect(report, &ctx, vcpu, order, broken, unknown);
-	return NESTMIG_OK;
+	return collect(report, &ctx, vcpu, order, broken, unknown);
 }
 
 static enum nestmig_verdict worse(enum nestmig_verdict a, enum nestmig_verdict b)

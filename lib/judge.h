@@ -3,6 +3,7 @@
 #ifndef NESTMIG_JUDGE_H
 #define NESTMIG_JUDGE_H
 
+#include "buf.h"
 #include "rules.h"
 #include "state.h"
 
@@ -68,6 +69,9 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
  * decide it. */
 uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx);
 
+/* What a broken rule on VMX state is about in words (vmx_detail.c); nothing for most rules. */
+void nm_vmx_detail(enum nestmig_rule rule, const struct nestmig_ctx *ctx, struct nm_buf *buf);
+
 /* ---- The report ------------------------------------------------------------------------------ */
 
 #define NM_FINDING_FIELDS 8
@@ -88,6 +92,7 @@ struct nm_finding {
 	enum nm_consequence consequence;
 	struct nm_shown_field fields[NM_FINDING_FIELDS];
 	size_t field_count;
+	char *detail; /* owned; sentences, or empty */
 };
 
 struct nm_undecided {

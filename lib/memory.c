@@ -329,6 +329,7 @@ void nm_vcpu_drop_memory(struct nm_vcpu *vcpu)
 	view->have &= ~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE) |
 			NESTMIG_HAVE(LINK_HEADER));
 	view->smram = view->smm_vmcb12 = view->hsave = NULL;
+	nm_vmx_drop_memory(vcpu);
 	memset(vcpu->pdptes, 0, sizeof(vcpu->pdptes));
 }
 
@@ -433,7 +434,8 @@ static enum nestmig_error load_second(const struct nestmig_state *state, struct 
 	enum nestmig_error error = NESTMIG_OK;
 	uint64_t gpa = 0;
 
-	if (names_vmcb(&vcpu->view, &gpa))
+	error = nm_vmx_load_memory(state, vcpu, detail);
+	if (!error && names_vmcb(&vcpu->view, &gpa))
 		error = load_page(state, vcpu, gpa, NESTMIG_ITEM_SMM_VMCB12, detail);
 	return error ? error : load_pdptes(state, vcpu, detail);
 }
@@ -442,7 +444,9 @@ static enum nestmig_error load_second(const struct nestmig_state *state, struct 
 
 /* Pages of a vCPU at most: two halves of SMRAM that may straddle a page, host save area, VMCB, and
  * PDPTEs of each kind, the page that the VMCS link pointer names. */
-#define MAX_WANTED 9
+#define MAX_WANTED (9 + NM_VMX_PAGES)
+/* Of the VMX ranges three are in one page each, three are areas of up to 8192 bytes anywhere. */
+#define NM_VMX_PAGES (3 + 3 * 3)
 
 struct wanted {
 	struct nm_page *pages; /* owned; room for MAX_WANTED a vCPU */
@@ -484,8 +488,12 @@ static bool wants_pdptes(const struct nestmig_vcpu_view *view, enum nm_pdptes_of
 static void want_all(struct wanted *wanted, const struct nestmig_state *state,
 		     const struct nestmig_vcpu_view *view)
 {
+	struct nm_range ranges[NM_VMX_RANGES];
+	size_t count = nm_vmx_wants(view, ranges);
 	uint64_t gpa = 0;
 
+	for (size_t i = 0; i < count; i++)
+		want(wanted, state, ranges[i].gpa, ranges[i].length, VIEWER_NORMAL);
 	if (has_smbase_in_smm(view))
 		want(wanted, state, view->smbase + SMRAM_AREA_BASE, SMRAM_AREA_SIZE, VIEWER_SMM);
 	if (is_in_smm(view) && (view->have & NESTMIG_HAVE(HSAVE_PA)))

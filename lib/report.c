@@ -10,6 +10,8 @@ void nestmig_report_free(struct nestmig_report *report)
 	if (!report)
 		return;
 	for (size_t i = 0; i < report->vcpu_count; i++) {
+		for (size_t k = 0; k < report->vcpus[i].finding_count; k++)
+			free(report->vcpus[i].findings[k].detail);
 		free(report->vcpus[i].findings);
 		free(report->vcpus[i].undecided);
 	}

@@ -86,8 +86,8 @@ static json_t *message_json(const struct nm_finding *finding)
 	char *text;
 	json_t *json;
 
-	nm_buf_printf(&buf, "Does not hold: %s. %s", finding->rule->title,
-		      nm_consequences[finding->consequence].text);
+	nm_buf_printf(&buf, "Does not hold: %s. %s%s%s", finding->rule->title, finding->detail,
+		      *finding->detail ? " " : "", nm_consequences[finding->consequence].text);
 	if (nm_buf_take(&buf, &text))
 		return NULL;
 	json = json_string(text);

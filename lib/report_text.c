@@ -81,6 +81,8 @@ static void put_finding(struct text *t, const struct nm_finding *finding)
 	nm_buf_printf(&t->buf, "      Does not hold: %s.\n", rule->title);
 	for (size_t i = 0; i < finding->field_count; i++)
 		put_field(t, &finding->fields[i]);
+	if (*finding->detail)
+		nm_buf_printf(&t->buf, "      %s\n", finding->detail);
 	nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
 	nm_buf_printf(&t->buf, "      %sSee %s.%s\n", t->dim, rule->reference, t->plain);
 }

@@ -66,6 +66,13 @@ struct nm_vcpu_memory {
 	uint8_t smm_vmcb12[KVMNS_VMCB_SIZE], hsave[KVMNS_VMCB_SIZE];
 };
 
+/* The same for VMX (vmx_memory.c). */
+struct nm_vmx_memory {
+	uint8_t eptp_list[4096], ept_root[4096], vtpr[4];
+	struct nestmig_eptp eptps[512];
+	uint8_t areas[NESTMIG_MSR_AREAS][NESTMIG_MSR_AREA_MAX * NESTMIG_MSR_ENTRY_SIZE];
+};
+
 struct nm_vcpu {
 	uint32_t id;
 	struct nestmig_vcpu_view view;
@@ -75,7 +82,8 @@ struct nm_vcpu {
 	struct nm_cpuid_entry *cpuid; /* owned; may be empty though view.cpuid is known */
 	size_t cpuid_count;
 	struct nm_qemu_cpu qemu;
-	struct nm_vcpu_memory *memory; /* owned; NULL: nothing of it is at hand */
+	struct nm_vcpu_memory *memory;    /* owned; NULL: nothing of it is at hand */
+	struct nm_vmx_memory *vmx_memory; /* the same */
 	struct nm_pdptes pdptes[NM_PDPTES];
 };
 
@@ -265,6 +273,17 @@ NESTMIG_CHECKED enum nestmig_error nm_state_load_memory(struct nestmig_state *st
 /* Of that only the PDPTEs, from extents and pages that are there already: costs no allocation. */
 NESTMIG_CHECKED enum nestmig_error nm_vcpu_load_pdptes(const struct nestmig_state *state,
 						       struct nm_vcpu *vcpu);
+
+/* Of that only what rules on a VMCS12 read; and the ranges that this is, at most NM_VMX_RANGES. */
+struct nm_range {
+	uint64_t gpa, length;
+};
+#define NM_VMX_RANGES 6
+NESTMIG_CHECKED enum nestmig_error nm_vmx_load_memory(const struct nestmig_state *state,
+						      struct nm_vcpu *vcpu,
+						      struct nestmig_detail *detail);
+size_t nm_vmx_wants(const struct nestmig_vcpu_view *view, struct nm_range ranges[NM_VMX_RANGES]);
+void nm_vmx_drop_memory(struct nm_vcpu *vcpu);
 
 /* Gives up what nm_state_load_memory has taken; the items become absent. */
 void nm_vcpu_drop_memory(struct nm_vcpu *vcpu);

@@ -150,6 +150,26 @@ struct nestmig_vmx_msrs {
 #define NESTMIG_LISTED_FS_BASE      0x4
 #define NESTMIG_LISTED_GS_BASE      0x8
 
+/* What is known of a range of guest-physical addresses. */
+enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
+
+/* An entry of an EPTP list: each value once, with the first index that has it; not those that are 0. */
+struct nestmig_eptp {
+	uint64_t value;
+	uint16_t index;
+	enum nestmig_backed root; /* the page that it points at */
+};
+
+/* The MSR areas of a VMCS12; of longer ones the first entries. */
+enum nestmig_msr_area {
+	NESTMIG_AREA_ENTRY_LOAD,
+	NESTMIG_AREA_EXIT_LOAD,
+	NESTMIG_AREA_EXIT_STORE,
+	NESTMIG_MSR_AREAS
+};
+#define NESTMIG_MSR_AREA_MAX   512
+#define NESTMIG_MSR_ENTRY_SIZE 16 /* index, reserved, value */
+
 /* One vCPU, as rules see it. */
 struct nestmig_vcpu_view {
 	uint64_t have; /* NESTMIG_HAVE bits of vCPU items */
@@ -172,6 +192,11 @@ struct nestmig_vcpu_view {
 	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
 	uint32_t msrs_listed;        /* which of these the list has: NESTMIG_LISTED_* */
 	uint32_t link_header;        /* the first 4 bytes of the page at the VMCS link pointer */
+	const struct nestmig_eptp *eptps;
+	uint16_t eptp_count;
+	const uint8_t *ept_root;                     /* 4096 bytes or NULL */
+	const uint8_t *msr_areas[NESTMIG_MSR_AREAS]; /* as many entries as are used, or NULL */
+	uint8_t vtpr;
 };
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
@@ -230,9 +255,6 @@ struct nestmig_vmx_limits {
 	/* Bits of IA32_VMX_EPT_VPID_CAP and IA32_VMX_MISC: surely offered, surely not. */
 	uint64_t ept_yes, ept_no, misc_yes, misc_no;
 };
-
-/* What is known of a range of guest-physical addresses. */
-enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
 
 /* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
 struct nestmig_backing {

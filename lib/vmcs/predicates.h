@@ -115,6 +115,7 @@ static inline enum nestmig_holds nm_implies(int a, int b)
 #include "predicates_host.h"
 #include "predicates_caps.h"
 #include "predicates_memory.h"
+#include "predicates_msrs.h"
 #include "predicates_order.h"
 #include "predicates_guest.h"
 

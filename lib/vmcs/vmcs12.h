@@ -184,6 +184,9 @@ enum inject_type {
 #define EPTP_ROOT       (~UINT64_C(0xfff))
 #define VMCS12_EPTPS    512 /* entries of an EPTP list */
 
+/* Offset of the task priority in a virtual-APIC page. */
+#define VAPIC_TPR 0x80
+
 /* VM functions. */
 #define VMFUNC_EPTP_SWITCHING (UINT64_C(1) << 0)
 

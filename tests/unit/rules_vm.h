@@ -38,6 +38,7 @@ struct vm {
 	uint8_t shadow[KVMNS_VMCS_SIZE];              /* of a VMX guest */
 	uint8_t *ram;                                 /* RAM_SIZE bytes */
 	void (*become)(struct vm *vm, unsigned kind); /* another kind of guest */
+	uint64_t lacks; /* items that stay absent whatever is in memory */
 };
 
 /* One change of a value. */
@@ -126,6 +127,7 @@ static void lack(struct vm *vm, unsigned item)
 {
 	vm->vcpu.view.have &= ~(UINT64_C(1) << item);
 	vm->host.have &= ~(UINT64_C(1) << item);
+	vm->lacks |= UINT64_C(1) << item;
 	if (item == NESTMIG_ITEM_HOST_KERNEL)
 		vm->host.kernel = 0;
 	/* A list of MSRs without them would say that the VMM restores none. */
@@ -289,11 +291,14 @@ static void vm_free(struct vm *vm)
 	free(vm->ram);
 }
 
-/* Takes the PDPTEs from the guest's memory as it is now. */
+/* Takes what rules read from the guest's memory as it is now. */
 static void vm_judge(const struct vm *vm, struct judged *ret)
 {
-	if (nm_vcpu_load_pdptes(&vm->state, (struct nm_vcpu *)(uintptr_t)&vm->vcpu))
+	struct nm_vcpu *vcpu = (struct nm_vcpu *)(uintptr_t)&vm->vcpu;
+
+	if (nm_vcpu_load_pdptes(&vm->state, vcpu) || nm_vmx_load_memory(&vm->state, vcpu, NULL))
 		abort();
+	vcpu->view.have &= ~vm->lacks;
 	nm_ctx_init(&ret->ctx, &vm->state, &vm->vcpu, &vm->host, &vm->order);
 	nm_judge_vcpu(&ret->ctx, &vm->order, ret->broken, ret->unknown);
 }

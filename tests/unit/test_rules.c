@@ -14,6 +14,7 @@
 #include "rules_vmx_ctl.h"
 #include "rules_vmx_guest.h"
 #include "rules_vmx_guest_seg.h"
+#include "rules_vmx_memory.h"
 #include "rules_vmx_order.h"
 #include "rules_vmx_state.h"
 #include "rules_vmx_vm.h"
@@ -36,6 +37,7 @@ static const struct {
 	{vmx_header_cases, COUNT(vmx_header_cases)},
 	{vmx_host_cases, COUNT(vmx_host_cases)},
 	{vmx_order_cases, COUNT(vmx_order_cases)},
+	{vmx_memory_cases, COUNT(vmx_memory_cases)},
 };
 
 /* The healthy guest that a rule is about. */
