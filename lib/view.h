@@ -144,12 +144,6 @@ struct nestmig_vmx_msrs {
 	uint64_t value[NESTMIG_VMX_MSRS];
 };
 
-/* MSRs that KVM_SET_MSRS makes canonical or refuses: bits of msrs_listed. */
-#define NESTMIG_LISTED_SYSENTER_ESP 0x1
-#define NESTMIG_LISTED_SYSENTER_EIP 0x2
-#define NESTMIG_LISTED_FS_BASE      0x4
-#define NESTMIG_LISTED_GS_BASE      0x8
-
 /* What is known of a range of guest-physical addresses. */
 enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
 
@@ -169,6 +163,12 @@ enum nestmig_msr_area {
 };
 #define NESTMIG_MSR_AREA_MAX   512
 #define NESTMIG_MSR_ENTRY_SIZE 16 /* index, reserved, value */
+
+/* MSRs that KVM_SET_MSRS makes canonical or refuses: bits of msrs_listed. */
+#define NESTMIG_LISTED_SYSENTER_ESP 0x1
+#define NESTMIG_LISTED_SYSENTER_EIP 0x2
+#define NESTMIG_LISTED_FS_BASE      0x4
+#define NESTMIG_LISTED_GS_BASE      0x8
 
 /* One vCPU, as rules see it. */
 struct nestmig_vcpu_view {
@@ -190,13 +190,13 @@ struct nestmig_vcpu_view {
 	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
 	struct nestmig_cpuid cpuid;
 	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
-	uint32_t msrs_listed;        /* which of these the list has: NESTMIG_LISTED_* */
-	uint32_t link_header;        /* the first 4 bytes of the page at the VMCS link pointer */
 	const struct nestmig_eptp *eptps;
 	uint16_t eptp_count;
 	const uint8_t *ept_root;                     /* 4096 bytes or NULL */
 	const uint8_t *msr_areas[NESTMIG_MSR_AREAS]; /* as many entries as are used, or NULL */
 	uint8_t vtpr;
+	uint32_t msrs_listed; /* which of these the list has: NESTMIG_LISTED_* */
+	uint32_t link_header; /* the first 4 bytes of the page at the VMCS link pointer */
 };
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */

@@ -35,10 +35,10 @@ struct vm {
 	struct nestmig_host_view host;
 	struct nm_order order;
 	uint8_t page[KVMNS_VMCB_SIZE];
-	uint8_t shadow[KVMNS_VMCS_SIZE];              /* of a VMX guest */
-	uint8_t *ram;                                 /* RAM_SIZE bytes */
+	uint8_t shadow[KVMNS_VMCS_SIZE]; /* of a VMX guest */
+	uint8_t *ram;                    /* RAM_SIZE bytes */
+	uint64_t lacks;                  /* items that stay absent whatever is in memory */
 	void (*become)(struct vm *vm, unsigned kind); /* another kind of guest */
-	uint64_t lacks; /* items that stay absent whatever is in memory */
 };
 
 /* One change of a value. */

@@ -7,14 +7,15 @@
 #include "catalogue_evt.h"
 #include "catalogue_smm.h"
 #include "catalogue_svm.h"
+#include "catalogue_vmx.h"
 #include "rules_control.h"
 #include "rules_events.h"
 #include "rules_smram.h"
 #include "rules_state.h"
 #include "rules_vmx_ctl.h"
 #include "rules_vmx_guest.h"
-#include "rules_vmx_guest_seg.h"
 #include "rules_vmx_memory.h"
+#include "rules_vmx_guest_seg.h"
 #include "rules_vmx_order.h"
 #include "rules_vmx_state.h"
 #include "rules_vmx_vm.h"
@@ -90,6 +91,7 @@ START_TEST(catalogue_is_covered)
 	check_covered(catalogue_evt, COUNT(catalogue_evt));
 	check_covered(catalogue_smm, COUNT(catalogue_smm));
 	check_covered(catalogue_svm, COUNT(catalogue_svm));
+	check_covered(catalogue_vmx, COUNT(catalogue_vmx));
 }
 END_TEST
 
