@@ -273,10 +273,14 @@ static inline enum nestmig_holds rule_vmx_guest_s_cet_high(const struct nestmig_
 	return nm_cpu_canonical(c, vmcs12_guest_s_cet(c->v->vmcs12) & NM_S_CET_BITMAP);
 }
 
+/* KVM takes no bitmap address with bit 12 or 13 either (kvm_is_valid_u_s_cet). */
 static inline enum nestmig_holds rule_vmx_guest_s_cet_reserved(const struct nestmig_ctx *c)
 {
-	return nm_cet_loaded(c) ? nm_s_cet_bits(c, vmcs12_guest_s_cet(c->v->vmcs12))
-				: NESTMIG_HOLDS;
+	uint64_t s_cet = vmcs12_guest_s_cet(c->v->vmcs12);
+
+	if (!nm_cet_loaded(c))
+		return NESTMIG_HOLDS;
+	return nm_both(nm_s_cet_bits(c, s_cet), nm_holds(!(s_cet & 0x3000)));
 }
 
 static inline enum nestmig_holds rule_vmx_guest_s_cet_suppress(const struct nestmig_ctx *c)
@@ -303,14 +307,10 @@ static inline enum nestmig_holds rule_vmx_guest_ssp_high(const struct nestmig_ct
 	return nm_holds(ia32e && (cs.ar & AR_L));
 }
 
-/* Between the two widths it goes by more than the processor. */
 static inline enum nestmig_holds rule_vmx_guest_ssp_linear(const struct nestmig_ctx *c)
 {
-	uint64_t ssp = vmcs12_guest_ssp(c->v->vmcs12);
-
-	if (!nm_cet_loaded(c) || nm_same_from(ssp, 48))
-		return NESTMIG_HOLDS;
-	return nm_same_from(ssp, 57) ? NESTMIG_UNKNOWN : NESTMIG_BROKEN;
+	return nm_cet_loaded(c) ? nm_cpu_linear(c, vmcs12_guest_ssp(c->v->vmcs12), 1)
+				: NESTMIG_HOLDS;
 }
 
 static inline enum nestmig_holds rule_vmx_guest_ssp_table(const struct nestmig_ctx *c)

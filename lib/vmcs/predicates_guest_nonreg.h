@@ -393,12 +393,23 @@ static inline int nm_guest_pae(const struct nestmig_ctx *c, int *ret)
 	return 1;
 }
 
-/* Bits 2:1, 8:5 and those beyond the physical width, if it is present. */
+/* Bits 2:1, 8:5 and those beyond the physical width, if it is present: that of the processor, whatever
+ * the guest's is, and KVM reports it (KVM_GET_SUPPORTED_CPUID). */
 static inline enum nestmig_holds nm_pdpte_ok(const struct nestmig_ctx *c, uint64_t pdpte)
 {
+	const struct nestmig_cpuid *cpuid = &c->h->cpuid;
+	unsigned bits = cpuid->word[NESTMIG_CPUID_80000008_EAX] & 0xff;
+
 	if (!(pdpte & 1))
 		return NESTMIG_HOLDS;
-	return pdpte & 0x1e6 ? NESTMIG_BROKEN : nm_fits(&c->lim, pdpte);
+	if (pdpte & 0x1e6 || pdpte >> 52)
+		return NESTMIG_BROKEN;
+	if (!(pdpte >> 32))
+		return NESTMIG_HOLDS;
+	if (!(c->h->have & NESTMIG_HAVE(HOST_CPUID)) ||
+	    !(cpuid->have >> NESTMIG_CPUID_80000008_EAX & 1) || bits < 32)
+		return NESTMIG_UNKNOWN;
+	return nm_holds(bits >= 52 || !(pdpte >> bits));
 }
 
 /*

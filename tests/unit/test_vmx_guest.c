@@ -9,6 +9,7 @@
 
 #include "fields.h"
 #include "rules_vmx_guest.h"
+#include "vmcs/predicates.h"
 
 #define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 
@@ -117,6 +118,17 @@ static const struct source_case {
 	{RULE_OF(cr3_width), NESTED_FIRST, {VMCS(guest_cr3, BEYOND_40_BITS)}, NESTMIG_BROKEN},
 	/* PDPTEs of SREGS2, or those of the VMCS12. */
 	{RULE_OF(pdptr2), NESTED_FIRST, {PAE, VMCS(guest_pdptr2, 3)}, NESTMIG_UNKNOWN},
+	/* Their width is the processor's, here of 40 bits. */
+	{RULE_OF(pdptr1), NULL, {PAE, VMCS(guest_pdptr1, BEYOND_40_BITS | 1)}, NESTMIG_BROKEN},
+	{RULE_OF(pdptr1), NULL, {PAE, VMCS(guest_pdptr1, BEYOND_40_BITS)}, NESTMIG_HOLDS},
+	{RULE_OF(pdptr1),
+	 NULL,
+	 {PAE, VMCS(guest_pdptr1, BEYOND_40_BITS | 1), HOST_WORD(80000008_EAX, 46)},
+	 NESTMIG_HOLDS},
+	{RULE_OF(pdptr1),
+	 NULL,
+	 {PAE, VMCS(guest_pdptr1, BEYOND_40_BITS | 1), LACK(HOST_CPUID)},
+	 NESTMIG_UNKNOWN},
 	{RULE_OF(pdpte_mem),
 	 NULL,
 	 {PAE, NO_EPT, VIEW(sregs.cr3, 0x105000), RAM(GPA_L2_CR3, 3)},
@@ -241,6 +253,77 @@ START_TEST(outcome)
 }
 END_TEST
 
+/* Each time another number. */
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+/* A few changes to the selectors, limits, access rights and bases of the VMCS12, in bits that matter. */
+static void change_segments(struct vm *vm, uint64_t *seed)
+{
+	for (unsigned i = 0; i < 1 + next_random(seed) % 3; i++) {
+		unsigned reg = next_random(seed) % 8;
+		uint8_t *ar = vm->page + VMCS12_OFFSET_guest_es_ar_bytes + 4 * reg;
+
+		switch (next_random(seed) % 4) {
+		case 0:
+			vm->page[VMCS12_OFFSET_guest_es_selector + 2 * reg] ^=
+				(uint8_t)(1U << next_random(seed) % 8);
+			break;
+		case 1:
+			vm->page[VMCS12_OFFSET_guest_es_limit + 4 * reg + next_random(seed) % 4] ^=
+				(uint8_t)(1U << next_random(seed) % 8);
+			break;
+		case 2:
+			vm->page[VMCS12_OFFSET_guest_es_base + 8 * reg + next_random(seed) % 8] ^=
+				(uint8_t)(1U << next_random(seed) % 8);
+			break;
+		default:
+			put(ar, 4, nm_le32(ar) ^ 1U << next_random(seed) % 17);
+		}
+	}
+}
+
+/* Whatever KVM does not enter breaks a rule, and L1 sees a triple fault, whatever else is wrong. */
+START_TEST(kvm_finds_no_more_than_rules)
+{
+	static const struct poke kinds[][2] = {{{0}}, {V86, {0}}, {PAE, {0}}, {URG, {0}}};
+	unsigned refused = 0, left = 0;
+	uint64_t seed = 1;
+
+	for (unsigned n = 0; n < 4000; n++) {
+		enum nm_consequence predicted;
+		struct judged judged;
+		unsigned broken = 0;
+		struct vm vm;
+
+		vmx_vm_new(&vm);
+		vm_poke(&vm, kinds[n % COUNT(kinds)]);
+		change_segments(&vm, &seed);
+		vm_judge(&vm, &judged);
+		for (unsigned i = 0; i < NESTMIG_RULES; i++)
+			broken += !strncmp(nm_rules[i].id, "vmx-guest-", 10) &&
+				  nm_rule_bit(judged.broken, i);
+		predicted = nm_predict(judged.broken, &judged.ctx, &vm.order);
+		if (nm_vmx_guest_valid(&judged.ctx) == NESTMIG_BROKEN) {
+			ck_assert_msg(broken, "no rule says why, change %u", n);
+			ck_assert_int_eq(predicted, NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT);
+			refused++;
+		} else if (broken) {
+			ck_assert_int_eq(predicted, NM_CONSEQUENCE_VMENTRY_EXIT_33);
+			left++;
+		} else {
+			ck_assert_int_eq(predicted, NM_CONSEQUENCE_ACCEPTED);
+		}
+		vm_free(&vm);
+	}
+	ck_assert_uint_gt(refused, 500);
+	ck_assert_uint_gt(left, 500);
+}
+END_TEST
+
 /* Without the kernel, or without EVENTS, the outcome is not claimed. */
 START_TEST(open_outcome)
 {
@@ -332,9 +415,11 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_set_timeout(tcase, 60); /* with sanitizers */
 	tcase_add_loop_test(tcase, source, 0, COUNT(sources));
 	tcase_add_loop_test(tcase, outcome, 0, COUNT(outcomes));
 	tcase_add_test(tcase, pdptes_of_sregs2);
+	tcase_add_test(tcase, kvm_finds_no_more_than_rules);
 	tcase_add_test(tcase, open_outcome);
 	tcase_add_test(tcase, next_entry_of_l1);
 	tcase_add_test(tcase, link_header_is_read);
