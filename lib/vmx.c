@@ -53,7 +53,8 @@ static struct nestmig_bits control(struct known_msr msr)
 
 	if (msr.source == SOURCE_NONE)
 		return bits;
-	bits = (struct nestmig_bits){.one = low, .zero = LOW_HALF & ~high};
+	/* As fixed_bits_valid: a bit that must be 1 may be. */
+	bits = (struct nestmig_bits){.one = low, .zero = LOW_HALF & ~(high | low)};
 	if (msr.source == SOURCE_BOUND) {
 		bits.maybe_one = LOW_HALF & ~low;
 		bits.maybe_zero = high & ~low;
@@ -212,6 +213,8 @@ void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_ho
 	lim.cr0.zero = ~LOW_HALF;
 	fixed0(look_up(&in, VMX_CR4_FIXED0), &lim.cr4);
 	cr4_fixed1(&in, &lim.cr4);
+	lim.cr4.zero &= ~lim.cr4.one;
+	lim.cr4.maybe_zero &= ~lim.cr4.one;
 	capability(look_up(&in, VMX_EPT_VPID_CAP), &lim.ept_yes, &lim.ept_no);
 	capability(look_up(&in, VMX_MISC), &lim.misc_yes, &lim.misc_no);
 	*ret_limits = lim;

@@ -136,22 +136,29 @@ static inline enum nestmig_holds rule_vmx_rsm_reenter_fails(const struct nestmig
 	 PROC2_SHADOW | PROC2_TSC_SCALING | PROC2_PLE)
 #define NM_HYPERV_INTERFACE 0x31237648 /* "Hv#1" */
 
-/*
- * Of a VMCS12 with what an enlightened VMCS has no field for. KVM refuses it if the VMM has enabled
- * enlightened VMCS, which the flag EVMCS says, but not its absence (guest_cpuid_has_evmcs).
- */
-static inline enum nestmig_holds nm_evmcs(const struct nestmig_ctx *c, uint64_t not_there)
+/* Is enlightened VMCS on for the vCPU (guest_cpuid_has_evmcs)? Then KVM judges every VMCS12 so. */
+static inline enum nestmig_holds nm_has_evmcs(const struct nestmig_ctx *c)
 {
 	const struct nestmig_cpuid *cpuid = &c->v->cpuid;
-	uint32_t interface = cpuid->word[NESTMIG_CPUID_40000001_EAX];
+	enum nestmig_holds hyperv = NESTMIG_UNKNOWN, enabled = NESTMIG_UNKNOWN;
 
-	if (!not_there)
-		return NESTMIG_HOLDS;
+	if (c->v->have & NESTMIG_HAVE(CPUID))
+		hyperv = nm_holds(cpuid->word[NESTMIG_CPUID_40000001_EAX] == NM_HYPERV_INTERFACE);
+	if (c->v->have & NESTMIG_HAVE(VM_CAPS))
+		enabled = nm_holds(c->v->vm_caps & NESTMIG_VM_EVMCS);
 	if (c->v->nested.flags & KVMNS_EVMCS)
-		return NESTMIG_BROKEN;
-	if ((c->v->have & NESTMIG_HAVE(CPUID)) && interface != NM_HYPERV_INTERFACE)
+		enabled = NESTMIG_HOLDS;
+	return nm_both(hyperv, enabled);
+}
+
+/* Of a VMCS12 with what an enlightened VMCS has no field for. */
+static inline enum nestmig_holds nm_evmcs(const struct nestmig_ctx *c, uint64_t not_there)
+{
+	enum nestmig_holds evmcs = nm_has_evmcs(c);
+
+	if (!not_there || evmcs == NESTMIG_BROKEN)
 		return NESTMIG_HOLDS;
-	return NESTMIG_UNKNOWN;
+	return evmcs == NESTMIG_HOLDS ? NESTMIG_BROKEN : NESTMIG_UNKNOWN;
 }
 
 static inline enum nestmig_holds rule_vmx_evmcs_pin(const struct nestmig_ctx *c)

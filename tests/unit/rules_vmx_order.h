@@ -17,7 +17,8 @@
 
 #define EVMCS                                                                                      \
 	VIEW(nested.flags, KVMNS_GUEST_MODE | KVMNS_EVMCS), VIEW(vm_caps, 0xc),                    \
-		PROC2(HEALTHY_PROC2 & ~PROC2_VMFUNC), VMCS(vm_function_control, 0)
+		CPUID(40000001_EAX, 0x31237648), PROC2(HEALTHY_PROC2 & ~PROC2_VMFUNC),             \
+		VMCS(vm_function_control, 0)
 #define PAE_L2 VIEW(sregs.efer, 0), VIEW(sregs.cs.l, 0), VIEW(sregs.cs.db, 1)
 
 static const struct rule_case vmx_order_cases[] = {
