@@ -124,9 +124,10 @@ static inline int nm_gif(const struct nestmig_ctx *c)
 	return !nm_is_svm_state(c) || (c->v->nested.flags & KVMNS_GIF_SET);
 }
 
+/* Is a nested entry pending: VMRUN, VMLAUNCH or VMRESUME emulated, L2 not yet entered? */
 static inline int nm_run_pending(const struct nestmig_ctx *c)
 {
-	return c->svm_l2 && (c->v->nested.flags & KVMNS_RUN_PENDING);
+	return (c->svm_l2 || nm_is_vmx_state(c)) && (c->v->nested.flags & KVMNS_RUN_PENDING);
 }
 
 /* Does L1 intercept this exception of L2? (nested_svm_is_exception_vmexit) */
