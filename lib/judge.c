@@ -300,14 +300,6 @@ static enum nestmig_error collect(struct nm_vcpu_report *report, const struct ne
 	return NESTMIG_OK;
 }
 
-/* What of a vCPU with nested state no rule looks at: VMX state. */
-static const char *no_rules_for(const struct nestmig_vcpu_view *v)
-{
-	if (!(v->have & NESTMIG_HAVE(NESTED)))
-		return NULL;
-	return nm_is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
-}
-
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,
 				    const struct nestmig_host_view *host,
 				    const struct nm_order *order, struct nm_vcpu_report *report)
@@ -322,12 +314,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->verdict = NESTMIG_VERDICT_OK;
 	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
-	report->no_rules_for = no_rules_for(ctx.v);
-	report->is_certain =
-		!report->no_rules_for && nm_is_certain(unknown, report->outcome, &ctx, order);
-	/* Nothing found is not the same as nothing wrong. */
-	if (report->no_rules_for)
-		report->verdict = NESTMIG_VERDICT_UNKNOWN;
+	report->is_certain = nm_is_certain(unknown, report->outcome, &ctx, order);
 	report->findings = calloc(count_bits(broken) + 1, sizeof(*report->findings));
 	report->undecided = calloc(count_bits(unknown) + 1, sizeof(*report->undecided));
 	if (!report->findings || !report->undecided)

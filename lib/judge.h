@@ -140,7 +140,6 @@ struct nm_vcpu_report {
 	enum nm_consequence outcome;
 	bool is_certain;             /* no rule that could not be judged may change the outcome */
 	bool is_not_nested;          /* no nested state of which anything could be judged */
-	const char *no_rules_for;    /* what there are no rules for yet, static text, or NULL */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */
 	size_t finding_count;
 	struct nm_undecided *undecided; /* owned; by id */

@@ -136,9 +136,9 @@ static json_t *vcpu_json(const struct nm_vcpu_report *vcpu)
 		json_array_append_new(unknown, json_string(vcpu->undecided[i].rule->id));
 		missing |= vcpu->undecided[i].missing;
 	}
-	json = json_pack("{s:I, s:s, s:b, s:s?, s:s}", "id", (json_int_t)vcpu->id, "mode",
-			 vcpu->mode, "nested", !vcpu->is_not_nested, "no_rules_for",
-			 vcpu->no_rules_for, "verdict", nestmig_verdict_name(vcpu->verdict));
+	json = json_pack("{s:I, s:s, s:b, s:s}", "id", (json_int_t)vcpu->id, "mode", vcpu->mode,
+			 "nested", !vcpu->is_not_nested, "verdict",
+			 nestmig_verdict_name(vcpu->verdict));
 	if (!json || !nm_json_consequence(json, &nm_consequences[vcpu->outcome]) ||
 	    json_object_set_new(json, "certain", json_boolean(vcpu->is_certain)) ||
 	    json_object_set_new(json, "findings", findings_json(vcpu)) ||

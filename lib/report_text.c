@@ -154,9 +154,6 @@ static bool is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at)
 
 static void put_undecided(struct text *t, const struct nm_vcpu_report *vcpu)
 {
-	if (vcpu->no_rules_for)
-		nm_buf_printf(&t->buf, "  Could not be judged: there are no rules for %s yet.\n",
-			      vcpu->no_rules_for);
 	if (!vcpu->undecided_count)
 		return;
 	nm_buf_puts(&t->buf, "  Could not be judged:\n");

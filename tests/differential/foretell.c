@@ -37,8 +37,6 @@ static void print_findings(const struct nm_vcpu_report *vcpu, FILE *out)
 		if (!decides(&vcpu->findings[i], vcpu))
 			fprintf(out, " %s", vcpu->findings[i].rule->id);
 	fprintf(out, " | open:");
-	if (vcpu->no_rules_for)
-		fprintf(out, " (no-rules)");
 	for (size_t i = 0; i < vcpu->undecided_count; i++)
 		if (vcpu->undecided[i].rule->severity == NM_SEVERITY_ERROR)
 			fprintf(out, " %s", vcpu->undecided[i].rule->id);
