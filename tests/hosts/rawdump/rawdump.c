@@ -33,9 +33,8 @@ static int command_save_variant(int kvm_fd, char **arguments)
 
 static int command_variants(int kvm_fd, char **arguments)
 {
-	(void)kvm_fd, (void)arguments;
-	variants_print();
-	return 0;
+	(void)arguments;
+	return variants_print(kvm_fd);
 }
 
 static int command_run(int kvm_fd, char **arguments)
@@ -49,6 +48,7 @@ static int command_run(int kvm_fd, char **arguments)
 		memory = guest_memory_new(image->memory_fd);
 	if (memory)
 		failed = image_run(kvm_fd, memory, image, &verdict);
+	trace_close();
 	if (!failed)
 		printf("outcome %s\n", verdict.words);
 	free(image);
@@ -103,7 +103,7 @@ static const struct {
 	int (*run)(int kvm_fd, char **arguments);
 } commands[] = {
 	{"save", 1, true, command_save},   {"save", 2, true, command_save_variant},
-	{"run", 1, true, command_run},     {"variants", 0, false, command_variants},
+	{"run", 1, true, command_run},     {"variants", 0, true, command_variants},
 	{"batch", 2, true, command_batch}, {"apply", 3, false, command_apply},
 	{"host", 1, true, command_host},
 };

@@ -57,7 +57,7 @@ static void try_case(struct batch *batch, uint8_t *memory, const struct case_tex
 {
 	struct verdict verdict = {.words = "not-tried"};
 	const char *reason = "";
-	char line[512];
+	char line[1024];
 	int length;
 
 	image_reset(&batch->image);
@@ -90,6 +90,7 @@ static void work(struct batch *batch, size_t worker)
 		try_case(batch, memory, &batch->cases.items[index]);
 		atomic_store(&shared->current[worker], NO_CASE);
 	}
+	trace_close();
 	_exit(0);
 }
 

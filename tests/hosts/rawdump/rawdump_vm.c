@@ -61,7 +61,8 @@ int kvm_open(void)
 	}
 	if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) > 0)
 		return kvm_fd;
-	fprintf(stderr, "rawdump: /dev/kvm saves no nested state: load kvm_amd with nested=1\n");
+	fprintf(stderr, "rawdump: /dev/kvm saves no nested state: load kvm_amd or kvm_intel with "
+			"nested=1\n");
 	close(kvm_fd);
 	return -1;
 }
