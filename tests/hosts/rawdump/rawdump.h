@@ -253,7 +253,8 @@ uint32_t out_value(const struct kvm_run *run);
 int finish_instruction(const struct vm *vm);
 /* Restores the image into a VM of its own, runs it, names the outcome. -1: it could not be tried. */
 int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *ret_verdict);
-int batch_run(int kvm_fd, const char *base, const char *cases_file);
+/* workers: how many, as text; NULL for the default */
+int batch_run(int kvm_fd, const char *base, const char *cases_file, const char *workers);
 
 /* ---- KVM's own reasons: rawdump_trace.c -------------------------------------------------------- */
 

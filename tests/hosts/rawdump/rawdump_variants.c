@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "rawdump.h"
+
+#define SECONDS_TO_SAVE 30
 
 /* Up to the count'th OUT to port, and to the end of that instruction. */
 static int run_until_out(const struct vm *vm, unsigned int port, unsigned int count)
@@ -105,12 +108,15 @@ int variant_save(int kvm_fd, const char *name, const char *dir)
 
 	if (!memory)
 		return -1;
+	/* A guest that spins is not to be waited for: the signal ends the process. */
+	alarm(SECONDS_TO_SAVE);
 	if (!vm_open(kvm_fd, variant->caps, memory, &vm) && !guest_load(&vm, &variant->guest) &&
 	    !reach(&vm, variant->moment)) {
 		guest_clean(memory);
 		failed = save_files(&vm, variant->caps, dir);
 	}
 	vm_close(&vm);
+	alarm(0);
 	return failed;
 }
 
