@@ -11,20 +11,20 @@
 
 /* What belongs together: one function of KVM, or VMRUN, judges it as one. */
 enum group {
-	GROUP_HEADER,      /* of the nested state */
-	GROUP_CONTROL,     /* L1's controls for L2 */
-	GROUP_L1_SAVE,     /* the save area of the nested state: L1's registers */
-	GROUP_SREGS,       /* control registers and what goes with them */
-	GROUP_SEGMENTS,    /* segments and tables of the live registers */
-	GROUP_REGS,        /* rip, rflags and the like */
-	GROUP_EVENTS,      /* struct kvm_vcpu_events, every byte */
-	GROUP_DEBUG,       /* debug registers */
-	GROUP_MP_STATE,    /* KVM_SET_MP_STATE */
-	GROUP_MSRS,        /* SMBASE, VM_HSAVE_PA */
-	GROUP_PAGE_TABLES, /* in guest memory */
-	GROUP_SMRAM,       /* in SMM: the image that RSM loads */
-	GROUP_SMM_VMCB12,  /* in SMM: the VMCB12 that the image names */
-	GROUP_HSAVE,       /* in SMM: what was parked in the host save area */
+	GROUP_HEADER,       /* of the nested state */
+	GROUP_CONTROL,      /* L1's controls for L2 */
+	GROUP_L1_SAVE,      /* the save area of the nested state: L1's registers */
+	GROUP_SREGS,        /* control registers and what goes with them */
+	GROUP_SEGMENTS,     /* segments and tables of the live registers */
+	GROUP_REGS,         /* rip, rflags and the like */
+	GROUP_EVENTS,       /* struct kvm_vcpu_events, every byte */
+	GROUP_DEBUG,        /* debug registers */
+	GROUP_MP_STATE,     /* KVM_SET_MP_STATE */
+	GROUP_MSRS,         /* SMBASE, VM_HSAVE_PA */
+	GROUP_PAGE_TABLES,  /* in guest memory */
+	GROUP_SMRAM,        /* in SMM: the image that RSM loads */
+	GROUP_SMM_VMCB12,   /* in SMM: the VMCB12 that the image names */
+	GROUP_HSAVE,        /* in SMM: what was parked in the host save area */
 	GROUP_VMCS_CONTROL, /* VMX: L1's controls for L2, and what they name */
 	GROUP_VMCS_GUEST,   /* L2's registers */
 	GROUP_VMCS_SEGMENT, /* L2's segments and tables */
@@ -47,16 +47,16 @@ enum user {
 /* When that counts; of SVM always. */
 enum place_when {
 	WHEN_ALWAYS,
-	WHEN_ENTERED,  /* by a VM entry: one is pending, or L1 makes the next */
-	WHEN_IN_L1,    /* while L1 runs: L1 makes the next VM entry */
-	WHEN_SREGS,    /* of L2 only if restored after the nested state: KVM_SET_SREGS */
-	WHEN_REGS,     /* the same: KVM_SET_REGS */
-	WHEN_PAE_EPT,  /* L2 has PAE paging and an EPT */
-	WHEN_VMFUNC,   /* L2 may use VMFUNC */
-	WHEN_PML,      /* L2's writes are logged */
-	WHEN_VID,      /* virtual interrupts are delivered */
-	WHEN_TIMER,    /* the VMX-preemption timer is on */
-	WHEN_VM86      /* L2 is in virtual-8086 mode */
+	WHEN_ENTERED, /* by a VM entry: one is pending, or L1 makes the next */
+	WHEN_IN_L1,   /* while L1 runs: L1 makes the next VM entry */
+	WHEN_SREGS,   /* of L2 only if restored after the nested state: KVM_SET_SREGS */
+	WHEN_REGS,    /* the same: KVM_SET_REGS */
+	WHEN_PAE_EPT, /* L2 has PAE paging and an EPT */
+	WHEN_VMFUNC,  /* L2 may use VMFUNC */
+	WHEN_PML,     /* L2's writes are logged */
+	WHEN_VID,     /* virtual interrupts are delivered */
+	WHEN_TIMER,   /* the VMX-preemption timer is on */
+	WHEN_VM86     /* L2 is in virtual-8086 mode */
 };
 
 struct edge;
@@ -64,8 +64,8 @@ struct edge;
 struct place {
 	char name[52];
 	uint8_t group, user, width; /* enum group, enum user, bytes */
-	uint8_t when;    /* enum place_when */
-	bool has_edge_only; /* any other value would be something else */
+	uint8_t when;               /* enum place_when */
+	bool has_edge_only;         /* any other value would be something else */
 	bool is_l1s;     /* L1 needs it to say what it sees, whoever else executes with it */
 	uint16_t file;   /* index in files */
 	uint64_t offset; /* in it, little-endian there */

@@ -125,7 +125,7 @@ static bool list_places(const struct base *base)
 	return true;
 }
 
-/* A rule that is new on a later kernel decides nothing here. */
+/* A rule that is new on a later kernel decides nothing here, nor one of the other vendor. */
 static bool list_rules(const struct base *base)
 {
 	uint32_t kernel = base->state->host->view.kernel;
@@ -134,6 +134,9 @@ static bool list_rules(const struct base *base)
 		const struct nm_rule *rule = &nm_rules[i];
 		bool is_later = rule->changed && kernel >= rule->changed;
 
+		if (base->is_vmx &&
+		    (strncmp(rule->id, "svm-", 4) == 0 || strncmp(rule->id, "smm-svm-", 8) == 0))
+			continue;
 		if (rule->severity == NM_SEVERITY_ERROR &&
 		    (is_later ? rule->after : rule->before) != NM_CONSEQUENCE_NONE)
 			puts(rule->id);

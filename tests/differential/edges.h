@@ -16,7 +16,7 @@ enum edge_kind {
 
 struct edge {
 	const char *place;
-	uint8_t weight; /* against the other edges of the group */
+	uint8_t weight;      /* against the other edges of the group */
 	uint8_t kind, count; /* kind: enum edge_kind */
 	uint64_t values[MAX_EDGE_VALUES];
 };

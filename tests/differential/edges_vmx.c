@@ -25,9 +25,9 @@
 	BIT(8) | BIT(10), BIT(8), BIT(10), BIT(0), BIT(1), BIT(11), BIT(12), BIT(13), BIT(14),     \
 		BIT(15), BIT(32), BIT(63)
 #define BITS_PDPTE                                                                                 \
-	BIT(0), BIT(0) | BIT(1), BIT(1), BIT(2), BIT(5), BIT(8), BIT(9), BIT(18), BIT(40), BIT(51), \
-		BIT(63), 3, 5
-#define COUNTERS BIT(0), BIT(1), BIT(2), BIT(4), BIT(8), BIT(32), BIT(34), BIT(35), BIT(48), BIT(63)
+	BIT(0), BIT(0) | BIT(1), BIT(1), BIT(2), BIT(5), BIT(8), BIT(9), BIT(18), BIT(40),         \
+		BIT(51), BIT(63), 3, 5
+#define COUNTERS  BIT(0), BIT(1), BIT(2), BIT(4), BIT(8), BIT(32), BIT(34), BIT(35), BIT(48), BIT(63)
 #define SELECTORS 0, 0, 1, 2, 3, 4, 8, 0xb, 0xc, 0x10
 /* A bit in each half of a capability MSR: must be 1 (low), may be 1 (high). */
 #define MUST(n) BIT(n)
@@ -50,9 +50,9 @@ static const struct edge edges[] = {
 	FLIP("vmcs12.pin_based_vm_exec_control", 5, BIT(0), BIT(3), BIT(5), BIT(3) | BIT(5), BIT(6),
 	     BIT(7), BIT(1), BIT(2), BIT(4), BIT(8), BIT(31)),
 	FLIP("vmcs12.cpu_based_vm_exec_control", 6, BIT(0), BIT(1), BIT(2), BIT(3), BIT(4), BIT(7),
-	     BIT(9), BIT(11), BIT(12), BIT(13), BIT(14), BIT(15), BIT(16), BIT(17), BIT(18), BIT(19),
-	     BIT(20), BIT(21), BIT(21), BIT(22), BIT(22), BIT(23), BIT(24), BIT(25), BIT(25),
-	     BIT(26), BIT(27), BIT(28), BIT(29), BIT(30), BIT(31), BIT(31)),
+	     BIT(9), BIT(11), BIT(12), BIT(13), BIT(14), BIT(15), BIT(16), BIT(17), BIT(18),
+	     BIT(19), BIT(20), BIT(21), BIT(21), BIT(22), BIT(22), BIT(23), BIT(24), BIT(25),
+	     BIT(25), BIT(26), BIT(27), BIT(28), BIT(29), BIT(30), BIT(31), BIT(31)),
 	FLIP("vmcs12.secondary_vm_exec_control", 8, BIT(0), BIT(1), BIT(1), BIT(2), BIT(3), BIT(4),
 	     BIT(4), BIT(5), BIT(6), BIT(7), BIT(7), BIT(8), BIT(9), BIT(9), BIT(10), BIT(11),
 	     BIT(12), BIT(13), BIT(14), BIT(14), BIT(15), BIT(16), BIT(17), BIT(17), BIT(18),
@@ -118,8 +118,8 @@ static const struct edge edges[] = {
 	SET("segment_limit", 1, 0, 0xff, 0x103, 0xfff, 0x1000, 0xffff, 0xfffff, 0x100000, 0x100fff,
 	    0xffffffff),
 	FLIP("segment_ar_bytes", 3, 1, 2, 4, 8, 3, 6, BIT(4), BIT(4), BIT(5), BIT(6), 0x60, BIT(7),
-	     BIT(7), BIT(8), BIT(11), BIT(12), BIT(13), BIT(14), BIT(14), BIT(13) | BIT(14), BIT(15),
-	     BIT(15), BIT(16), BIT(16), BIT(17), BIT(31)),
+	     BIT(7), BIT(8), BIT(11), BIT(12), BIT(13), BIT(14), BIT(14), BIT(13) | BIT(14),
+	     BIT(15), BIT(15), BIT(16), BIT(16), BIT(17), BIT(31)),
 	SET("vmcs12.guest_gdtr_limit", 1, 0, 0xffff, 0x10000, 0x80000000, 0xffffffff),
 	SET("vmcs12.guest_idtr_limit", 1, 0, 0xffff, 0x10000, 0x80000000, 0xffffffff),
 	/* events of L2 */

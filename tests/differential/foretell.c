@@ -132,7 +132,9 @@ static void print_next(const struct nestmig_state *state, const struct nm_vcpu_r
 	for (unsigned i = 0; i < next.rule_count; i++)
 		fprintf(out, " %s", next.rules[i]->id);
 	fprintf(out, " | cpu-next: %s",
-		cpu_next.is_open ? "?" : cpu_next.outcome ? cpu_next.outcome : "");
+		cpu_next.is_open   ? "?"
+		: cpu_next.outcome ? cpu_next.outcome
+				   : "");
 	print_warnings(vcpu, out);
 	nm_vcpu_field(&state->vcpus[0], "vmcs12.secondary_vm_exec_control", &secondary, NULL, NULL);
 	fprintf(out, " | ept: %s", secondary & PROC2_EPT ? "yes" : "no");

@@ -179,8 +179,8 @@ static bool is_of(const struct draw *draw, const struct recipe *recipe, unsigned
 {
 	if (recipe->group != group)
 		return false;
-	for (unsigned i = 0;
-	     draw->base->is_vmx && i < MAX_RECIPE_STEPS && recipe->steps[i].place; i++)
+	for (unsigned i = 0; draw->base->is_vmx && i < MAX_RECIPE_STEPS && recipe->steps[i].place;
+	     i++)
 		if (!find_place(draw->base, recipe->steps[i].place))
 			return false;
 	return true;
@@ -315,9 +315,8 @@ static bool is_in_list(const char *list, const char *name)
 static void draw_order(struct draw *draw)
 {
 	const char *own = draw->base->state->restore_order;
-	const char *const *order = draw->base->is_vmx
-					   ? vmx_orders[below(draw, COUNT(vmx_orders))]
-					   : orders[below(draw, COUNT(orders))];
+	const char *const *order = draw->base->is_vmx ? vmx_orders[below(draw, COUNT(vmx_orders))]
+						      : orders[below(draw, COUNT(orders))];
 	char *text = draw->mutation->order;
 	size_t room = sizeof(draw->mutation->order), used = 0;
 

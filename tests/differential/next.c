@@ -12,16 +12,16 @@
 #include "vmcs/vmcs12.h"
 
 enum step {
-	STEP_SHADOW_BIT,    /* VMfailInvalid */
-	STEP_CONTROLS,      /* nested_vmx_check_controls */
-	STEP_HOST_STATE,    /* nested_vmx_check_address_space_size, nested_vmx_check_host_state */
-	STEP_PAGES,         /* nested_get_vmcs12_pages */
-	STEP_GUEST_STATE,   /* nested_vmx_check_guest_state */
-	STEP_EMULATION,     /* prepare_vmcs02: vmx_guest_state_valid */
-	STEP_CR3,           /* nested_vmx_load_cr3 */
-	STEP_MSRS,          /* nested_vmx_load_msr */
-	STEP_PROCESSOR_7,   /* the processor's checks of controls */
-	STEP_PROCESSOR_33,  /* and of guest state */
+	STEP_SHADOW_BIT,   /* VMfailInvalid */
+	STEP_CONTROLS,     /* nested_vmx_check_controls */
+	STEP_HOST_STATE,   /* nested_vmx_check_address_space_size, nested_vmx_check_host_state */
+	STEP_PAGES,        /* nested_get_vmcs12_pages */
+	STEP_GUEST_STATE,  /* nested_vmx_check_guest_state */
+	STEP_EMULATION,    /* prepare_vmcs02: vmx_guest_state_valid */
+	STEP_CR3,          /* nested_vmx_load_cr3 */
+	STEP_MSRS,         /* nested_vmx_load_msr */
+	STEP_PROCESSOR_7,  /* the processor's checks of controls */
+	STEP_PROCESSOR_33, /* and of guest state */
 	STEPS
 };
 
@@ -84,8 +84,8 @@ static void name_step(enum step step, struct next_entry *next)
 	};
 
 	next->row = nm_consequences[rows[step]].name;
-	next->outcome = step == STEP_SHADOW_BIT ? "vmfail-invalid"
-						: nm_consequences[rows[step]].outcome;
+	next->outcome =
+		step == STEP_SHADOW_BIT ? "vmfail-invalid" : nm_consequences[rows[step]].outcome;
 }
 
 /* RSM goes on with L2, which the rules of L1's next entry do not meet first. */

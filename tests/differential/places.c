@@ -331,11 +331,11 @@ static void add_page_tables(struct base *base)
 		place_add_paging(base, "l2", view->sregs.cr3, view->sregs.cr4, view->sregs.efer);
 	if (!view->vmcb12)
 		return;
-	place_add_paging(base, "l1", base_field(base, "vmcb12.save.cr3"), base_field(base, "vmcb12.save.cr4"),
-		   base_field(base, "vmcb12.save.efer"));
+	place_add_paging(base, "l1", base_field(base, "vmcb12.save.cr3"),
+			 base_field(base, "vmcb12.save.cr4"), base_field(base, "vmcb12.save.efer"));
 	if (base->has_nested_paging)
-		place_add_paging(base, "nested", base_field(base, "vmcb12.control.nested_cr3"), CR4_PAE,
-			   EFER_LMA);
+		place_add_paging(base, "nested", base_field(base, "vmcb12.control.nested_cr3"),
+				 CR4_PAE, EFER_LMA);
 }
 
 /* ---- SMM ------------------------------------------------------------------------------------- */
@@ -389,7 +389,8 @@ static void add_vmcb(struct base *base, enum group group, const char *prefix, ui
 		    strncmp(entry->name, "vmcb12.", 7) != 0)
 			continue;
 		snprintf(name, sizeof(name), "%s.%s", prefix, entry->name + 7);
-		place_add_memory(base, group, name, page + (uint64_t)entry->kvm_offset, entry->kvm_width);
+		place_add_memory(base, group, name, page + (uint64_t)entry->kvm_offset,
+				 entry->kvm_width);
 	}
 }
 

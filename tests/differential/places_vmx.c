@@ -9,17 +9,17 @@
 #include "places.h"
 #include "vmcs/vmcs12.h"
 
-#define PAGE_ADDRESS   UINT64_C(0x000ffffffffff000)
-#define EPT_PRESENT    UINT64_C(7)
-#define EPT_LEAF       UINT64_C(0x80)
-#define EPT_LEVELS     4
-#define EPTS_TRIED     3 /* entries of a table */
-#define LIST_LAST      511
-#define ENTRIES_TRIED  3 /* of an MSR area */
-#define CR0_PG         (UINT64_C(1) << 31)
-#define CR4_PAE        (UINT64_C(1) << 5)
-#define RFLAGS_VM      (UINT64_C(1) << 17)
-#define NO_STRUCTURE   UINT64_MAX
+#define PAGE_ADDRESS  UINT64_C(0x000ffffffffff000)
+#define EPT_PRESENT   UINT64_C(7)
+#define EPT_LEAF      UINT64_C(0x80)
+#define EPT_LEVELS    4
+#define EPTS_TRIED    3 /* entries of a table */
+#define LIST_LAST     511
+#define ENTRIES_TRIED 3 /* of an MSR area */
+#define CR0_PG        (UINT64_C(1) << 31)
+#define CR4_PAE       (UINT64_C(1) << 5)
+#define RFLAGS_VM     (UINT64_C(1) << 17)
+#define NO_STRUCTURE  UINT64_MAX
 
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
@@ -388,9 +388,8 @@ static void add_pages(struct base *base)
 {
 	uint64_t pin = base_field(base, "vmcs12.pin_based_vm_exec_control");
 	uint64_t proc = base_field(base, "vmcs12.cpu_based_vm_exec_control");
-	uint64_t secondary = proc & PROC_SECONDARY
-				     ? base_field(base, "vmcs12.secondary_vm_exec_control")
-				     : 0;
+	uint64_t secondary =
+		proc & PROC_SECONDARY ? base_field(base, "vmcs12.secondary_vm_exec_control") : 0;
 	uint64_t link = base_field(base, "vmcs12.vmcs_link_pointer");
 
 	add_epts(base, secondary);
@@ -425,9 +424,8 @@ static void add_areas(struct base *base)
 /* The tables of whoever does not run now. */
 static void add_other_paging(struct base *base)
 {
-	uint64_t efer = base_field(base, "vmcs12.vm_entry_controls") & ENTRY_IA32E
-				? UINT64_C(0x500)
-				: 0;
+	uint64_t efer =
+		base_field(base, "vmcs12.vm_entry_controls") & ENTRY_IA32E ? UINT64_C(0x500) : 0;
 
 	place_add_paging(base, "l1", base_field(base, "vmcs12.host_cr3"),
 			 base_field(base, "vmcs12.host_cr4"), 0x500);

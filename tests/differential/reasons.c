@@ -18,8 +18,8 @@ static const struct {
 static bool is_on_segments(const struct nm_rule *rule)
 {
 	static const char *const prefixes[] = {
-		"vmx-guest-cs-", "vmx-guest-ss-", "vmx-guest-ds-",   "vmx-guest-es-",
-		"vmx-guest-fs-", "vmx-guest-gs-", "vmx-guest-ldtr-", "vmx-guest-tr-",
+		"vmx-guest-cs-", "vmx-guest-ss-",       "vmx-guest-ds-",   "vmx-guest-es-",
+		"vmx-guest-fs-", "vmx-guest-gs-",       "vmx-guest-ldtr-", "vmx-guest-tr-",
 		"vmx-pend-emul", "vmx-guest-rflags-vm",
 	};
 

@@ -3,18 +3,48 @@
 #include "edge_rows.h"
 #include "vmcs/vmcs12.h"
 
-#define PIN(bits, mask)     {"vmcs12.pin_based_vm_exec_control", bits, mask}
-#define PROC(bits)          {"vmcs12.cpu_based_vm_exec_control", bits, bits}
-#define NO_PROC(bits)       {"vmcs12.cpu_based_vm_exec_control", 0, bits}
-#define PROC2(bits)         {"vmcs12.secondary_vm_exec_control", bits, bits}
-#define NO_PROC2(bits)      {"vmcs12.secondary_vm_exec_control", 0, bits}
-#define EXIT(bits, mask)    {"vmcs12.vm_exit_controls", bits, mask}
-#define ENTRY(bits, mask)   {"vmcs12.vm_entry_controls", bits, mask}
-#define FIELD(name, value)  {"vmcs12." #name, value, 0}
-#define BITS(name, value, mask) {"vmcs12." #name, value, mask}
-#define PENDING             {"nested_state.flags", 3, 3}
-#define SECONDARY           PROC(PROC_SECONDARY)
-#define INJECT(info)        FIELD(vm_entry_intr_info_field, INJECT_VALID | (info))
+#define PIN(bits, mask)                                                                            \
+	{                                                                                          \
+		"vmcs12.pin_based_vm_exec_control", bits, mask                                     \
+	}
+#define PROC(bits)                                                                                 \
+	{                                                                                          \
+		"vmcs12.cpu_based_vm_exec_control", bits, bits                                     \
+	}
+#define NO_PROC(bits)                                                                              \
+	{                                                                                          \
+		"vmcs12.cpu_based_vm_exec_control", 0, bits                                        \
+	}
+#define PROC2(bits)                                                                                \
+	{                                                                                          \
+		"vmcs12.secondary_vm_exec_control", bits, bits                                     \
+	}
+#define NO_PROC2(bits)                                                                             \
+	{                                                                                          \
+		"vmcs12.secondary_vm_exec_control", 0, bits                                        \
+	}
+#define EXIT(bits, mask)                                                                           \
+	{                                                                                          \
+		"vmcs12.vm_exit_controls", bits, mask                                              \
+	}
+#define ENTRY(bits, mask)                                                                          \
+	{                                                                                          \
+		"vmcs12.vm_entry_controls", bits, mask                                             \
+	}
+#define FIELD(name, value)                                                                         \
+	{                                                                                          \
+		"vmcs12." #name, value, 0                                                          \
+	}
+#define BITS(name, value, mask)                                                                    \
+	{                                                                                          \
+		"vmcs12." #name, value, mask                                                       \
+	}
+#define PENDING                                                                                    \
+	{                                                                                          \
+		"nested_state.flags", 3, 3                                                         \
+	}
+#define SECONDARY    PROC(PROC_SECONDARY)
+#define INJECT(info) FIELD(vm_entry_intr_info_field, INJECT_VALID | (info))
 
 /* RAM ends at 0x40000; these pages are nobody's. */
 #define FREE_PAGE 0x30000
@@ -66,7 +96,8 @@
 
 const struct recipe vmx_recipes[] = {
 	/* pages that a control makes KVM look at */
-	CONTROL(PROC(PROC_IO_BITMAPS), FIELD(io_bitmap_a, FREE_PAGE), FIELD(io_bitmap_b, FREE_PAGE)),
+	CONTROL(PROC(PROC_IO_BITMAPS), FIELD(io_bitmap_a, FREE_PAGE),
+		FIELD(io_bitmap_b, FREE_PAGE)),
 	CONTROL(PROC(PROC_IO_BITMAPS), FIELD(io_bitmap_a, FREE_PAGE + 1)),
 	CONTROL(PROC(PROC_IO_BITMAPS), FIELD(io_bitmap_a, FREE_PAGE), FIELD(io_bitmap_b, TOO_HIGH)),
 	CONTROL(PROC(PROC_IO_BITMAPS), FIELD(io_bitmap_a, NO_RAM), FIELD(io_bitmap_b, NO_RAM)),
@@ -152,7 +183,8 @@ const struct recipe vmx_recipes[] = {
 	      BITS(guest_ia32_efer, BIT(8), BIT(8) | BIT(10))),
 	GUEST(PENDING, ENTRY(ENTRY_LOAD_EFER, ENTRY_LOAD_EFER),
 	      BITS(guest_ia32_efer, BIT(15), BIT(15))),
-	GUEST(PENDING, ENTRY(ENTRY_LOAD_DEBUG, ENTRY_LOAD_DEBUG), BITS(guest_dr7, BIT(32), BIT(32))),
+	GUEST(PENDING, ENTRY(ENTRY_LOAD_DEBUG, ENTRY_LOAD_DEBUG),
+	      BITS(guest_dr7, BIT(32), BIT(32))),
 	GUEST(ENTRY(0, ENTRY_LOAD_DEBUG), BITS(guest_dr7, BIT(32), BIT(32))),
 	GUEST(ENTRY(0, ENTRY_LOAD_PAT), FIELD(guest_ia32_pat, 2)),
 	GUEST(ENTRY(ENTRY_LOAD_PAT, ENTRY_LOAD_PAT), FIELD(guest_ia32_pat, 2)),
@@ -264,11 +296,14 @@ const struct recipe vmx_recipes[] = {
 	OF_EVENT(PENDING, INJECT(BIT(12) | 0x20), BITS(guest_rflags, BIT(9), BIT(9))),
 	/* what blocks them */
 	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 1)),
-	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 1), BITS(guest_rflags, BIT(9), BIT(9))),
-	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 3), BITS(guest_rflags, BIT(9), BIT(9))),
+	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 1),
+		 BITS(guest_rflags, BIT(9), BIT(9))),
+	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 3),
+		 BITS(guest_rflags, BIT(9), BIT(9))),
 	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 2),
 		 FIELD(guest_pending_dbg_exceptions, BIT(14))),
-	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 2), BITS(guest_rflags, BIT(8), BIT(8))),
+	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 2),
+		 BITS(guest_rflags, BIT(8), BIT(8))),
 	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 4)),
 	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 16)),
 	OF_EVENT(PENDING, FIELD(guest_interruptibility_info, 0x20)),
@@ -279,14 +314,15 @@ const struct recipe vmx_recipes[] = {
 	OF_EVENT(FIELD(guest_activity_state, 3), {"mp_state", 2, 0}),
 	/* modes of L1 */
 	HOST(EXIT(0, EXIT_HOST_64)),
-	HOST(EXIT(0, EXIT_HOST_64), ENTRY(0, ENTRY_IA32E), BITS(guest_ia32_efer, 0, BIT(8) | BIT(10)),
-	     BITS(host_ia32_efer, 0, BIT(8) | BIT(10)),
+	HOST(EXIT(0, EXIT_HOST_64), ENTRY(0, ENTRY_IA32E),
+	     BITS(guest_ia32_efer, 0, BIT(8) | BIT(10)), BITS(host_ia32_efer, 0, BIT(8) | BIT(10)),
 	     BITS(guest_cs_ar_bytes, AR_DB, AR_L | AR_DB)),
 	HOST(EXIT(0, EXIT_HOST_64 | EXIT_LOAD_EFER), ENTRY(0, ENTRY_IA32E),
 	     BITS(host_cr4, BIT(17), BIT(17))),
 	HOST(EXIT(0, EXIT_HOST_64 | EXIT_LOAD_EFER), ENTRY(0, ENTRY_IA32E),
 	     BITS(host_rip, BIT(32), BIT(32))),
-	HOST(EXIT(0, EXIT_HOST_64 | EXIT_LOAD_EFER), ENTRY(0, ENTRY_IA32E), FIELD(host_ss_selector, 0)),
+	HOST(EXIT(0, EXIT_HOST_64 | EXIT_LOAD_EFER), ENTRY(0, ENTRY_IA32E),
+	     FIELD(host_ss_selector, 0)),
 	HOST(FIELD(host_ss_selector, 0)),
 	HOST(BITS(host_cr4, 0, BIT(5))),
 	HOST(EXIT(EXIT_LOAD_PAT, EXIT_LOAD_PAT), FIELD(host_ia32_pat, 2)),
