@@ -64,8 +64,11 @@ static enum nm_consequence rsm_by_intercept(enum nm_consequence open, const stru
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 	const uint8_t *vmcb12 = v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL;
-	enum nm_consequence consequence = by_intercept(open, vmcb12, to_l1, shutdown);
+	enum nm_consequence consequence;
 
+	if (nm_rsm_is_vmx(ctx))
+		return nm_rsm_path(ctx) == NM_RSM_TO_L2 ? to_l1 : open;
+	consequence = by_intercept(open, vmcb12, to_l1, shutdown);
 	return consequence == to_l1 && !nm_parked_l1_is_sound(ctx) ? open : consequence;
 }
 
@@ -96,6 +99,8 @@ static enum nm_consequence rsm_entry_refused(const struct nestmig_ctx *ctx)
 	case NM_RSM_TO_L1:
 		return NM_CONSEQUENCE_RSM_FAIL_ENTRY;
 	case NM_RSM_TO_L2:
+		if (nm_rsm_is_vmx(ctx))
+			return NM_CONSEQUENCE_RSM_VMX_EXIT_33;
 		return nm_parked_l1_is_sound(ctx) ? NM_CONSEQUENCE_RSM_SVM_EXIT_ERR
 						  : NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
 	case NM_RSM_STOPS:
@@ -145,7 +150,8 @@ static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 	bool shadows = !(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) || !ctx->h->npt;
 	enum nestmig_holds cr3, entry;
 
-	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || !(ctx->v->have & NESTMIG_HAVE(HSAVE)))
+	if (nm_rsm_is_vmx(ctx) || nm_rsm_path(ctx) != NM_RSM_TO_L2 ||
+	    !(ctx->v->have & NESTMIG_HAVE(HSAVE)))
 		return NM_CONSEQUENCE_RSM_LOSES_L1;
 	cr3 = nm_parked_cr3(ctx);
 	entry = nm_parked_entry(ctx);
@@ -229,7 +235,8 @@ static bool is_disturbed(const struct nestmig_ctx *ctx, const struct nm_conseque
 {
 	const struct nestmig_events *events = &ctx->v->events;
 	bool to_l1 = !strcmp(row->outcome, "triple-fault-to-l1") ||
-		     !strcmp(row->outcome, "svm-exit-err");
+		     !strcmp(row->outcome, "svm-exit-err") ||
+		     !strcmp(row->outcome, "vmentry-exit-33");
 
 	if (row->stage != NM_STAGE_RSM && row->stage != NM_STAGE_RSM_ENTRY)
 		return false;
@@ -344,7 +351,9 @@ bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
 		const struct nm_rule *rule = &nm_rules[i];
 		bool is_after = ctx->h->kernel >= rule->changed;
 
-		if (!nm_rule_bit(unknown, i) || rule->severity != NM_SEVERITY_ERROR)
+		if (!nm_rule_bit(unknown, i) ||
+		    nm_rule_severity(rule, nm_rule_consequence(rule, ctx, order)) !=
+			    NM_SEVERITY_ERROR)
 			continue;
 		if (!ctx->h->kernel || !rule->changed || !is_after)
 			if (comes_first(resolve(rule->before, rule->when, ctx, order), outcome,

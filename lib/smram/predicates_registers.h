@@ -76,7 +76,9 @@ static inline enum nestmig_holds rule_smm_pae_pdptrs(const struct nestmig_ctx *c
 		return NESTMIG_UNKNOWN;
 	if (!nm_rsm_reads_pdptrs(&rsm))
 		return NESTMIG_HOLDS;
-	if (rsm.path == NM_RSM_TO_L2 && (vmcb12_nested_ctl(c->v->smm_vmcb12) & VMCB12_NP_ENABLE))
+	if (rsm.path == NM_RSM_TO_L2 &&
+	    (nm_rsm_is_vmx(c) ? vmcs12_proc2(c->v->vmcs12, PROC2_EPT)
+			      : !!(vmcb12_nested_ctl(c->v->smm_vmcb12) & VMCB12_NP_ENABLE)))
 		return NESTMIG_UNKNOWN;
 	return nm_backed(c->mem.rsm_pdptrs_ok);
 }
