@@ -174,9 +174,11 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	ret_ctx->mp_before_events = mp_rank < order->rank[NM_STAGE_SET_VCPU_EVENTS];
 	ret_ctx->mp_before_nested = mp_rank < nested_rank;
 	ret_ctx->is_qemu = vcpu->qemu.present;
-	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
-			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
-			  nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
+	if (nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
+	    (vcpu->view.nested.flags & KVMNS_GUEST_MODE)) {
+		ret_ctx->svm_l2 = nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
+		ret_ctx->vmx_l2 = nm_is_vmx(&vcpu->view) == NM_APPLIES_YES;
+	}
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)

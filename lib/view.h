@@ -304,6 +304,7 @@ struct nestmig_ctx {
 	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
 	uint8_t is_qemu; /* QEMU restores it: it enables what it needs, and loses what it loses */
 	uint8_t svm_l2;  /* in guest mode, SVM: the registers are L2's */
+	uint8_t vmx_l2;  /* the same of VMX */
 	uint8_t events_before_sregs, mp_before_events,
 		mp_before_nested;      /* order of KVM_SET_MP_STATE, ... */
 	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */

@@ -17,7 +17,7 @@ static inline enum nestmig_holds rule_vmx_hdr_flags_known(const struct nestmig_c
 static inline enum nestmig_holds
 rule_vmx_hdr_runpending_implies_guestmode(const struct nestmig_ctx *c)
 {
-	return nm_implies(nm_run_pending(c), !nm_in_l1(c));
+	return nm_implies(!!(c->v->nested.flags & KVMNS_RUN_PENDING), !nm_in_l1(c));
 }
 
 static inline enum nestmig_holds rule_vmx_hdr_size_min(const struct nestmig_ctx *c)

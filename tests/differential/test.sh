@@ -29,7 +29,7 @@ whole "$work/bases/raw"
 # Of VMX: L2, a VM entry that is pending, and L1 with the same VMCS12; the flags are the first two bytes.
 for flags in vmx:1 vmx-pending:3 l1-vmx:0; do
 	cp -r "$here/../cases/raw-dump-vmx" "$work/vmx/${flags%:*}"
-	whole "$work/vmx/${flags%:*}"
+	zstd -qd --rm "$work/vmx/${flags%:*}/mem/0.zst"
 	printf '%b' "\\x${flags#*:}\\x0" |
 		dd of="$work/vmx/${flags%:*}/vcpu0/nested_state" conv=notrunc status=none
 done
