@@ -344,6 +344,7 @@ static void load_segments(struct nestmig_sregs *sregs, const uint8_t *p)
 static void add_msr(struct nm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
 	vcpu->msrs[vcpu->msr_count++] = (struct nm_msr){.index = index, .value = value};
+	vcpu->view.msrs_listed |= nm_msr_listed(index);
 }
 
 /* The MSRs among the fixed fields. */

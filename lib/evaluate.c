@@ -9,6 +9,7 @@
 #include "smram/predicates.h"
 #include "vcpu/predicates.h"
 #include "vmcb/predicates.h"
+#include "vmcs/predicates.h"
 
 #define ALWAYS_INLINE    static inline __attribute__((always_inline))
 
@@ -25,6 +26,17 @@ enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *v)
 	return NM_APPLIES_UNKNOWN;
 }
 
+enum nm_applies nm_is_vmx(const struct nestmig_vcpu_view *v)
+{
+	bool has_nested = v->have & NESTMIG_HAVE(NESTED);
+
+	if (v->vendor == NESTMIG_VENDOR_INTEL)
+		return NM_APPLIES_YES;
+	if (v->vendor == NESTMIG_VENDOR_AMD || (has_nested && v->nested.format != KVMNS_FORMAT_VMX))
+		return NM_APPLIES_NO;
+	return has_nested ? NM_APPLIES_YES : NM_APPLIES_UNKNOWN;
+}
+
 /* Without its flag KVM_SET_VCPU_EVENTS leaves the SMM bit alone. */
 static enum nm_applies is_in_smm(const struct nestmig_vcpu_view *v)
 {
@@ -34,6 +46,24 @@ static enum nm_applies is_in_smm(const struct nestmig_vcpu_view *v)
 									 : NM_APPLIES_NO;
 }
 
+/* Rules on VMX state: L2 runs, L1 runs and has a current VMCS12 (vmx_has_valid_vmcs12), or either. */
+static enum nm_applies applies_vmx(enum nm_when when, const struct nestmig_ctx *ctx)
+{
+	const struct nestmig_nested *nested = &ctx->v->nested;
+	enum nm_applies vmx = ctx->no_nested ? NM_APPLIES_NO : nm_is_vmx(ctx->v);
+	bool in_l2 = nested->flags & KVMNS_GUEST_MODE;
+	bool has_vmcs12 = nested->vmxon_pa != UINT64_MAX &&
+			  (nested->vmcs12_pa != UINT64_MAX || (nested->flags & KVMNS_EVMCS));
+
+	if (when == NM_WHEN_VMX || vmx == NM_APPLIES_NO)
+		return vmx;
+	if (!(ctx->v->have & NESTMIG_HAVE(NESTED)))
+		return NM_APPLIES_UNKNOWN;
+	if (in_l2)
+		return when == NM_WHEN_VMX_L1 ? NM_APPLIES_NO : vmx;
+	return when == NM_WHEN_VMX_L2 || !has_vmcs12 ? NM_APPLIES_NO : vmx;
+}
+
 /* Whether rules of one kind of `when` apply to this vCPU. */
 static enum nm_applies applies_when(enum nm_when when, const struct nestmig_ctx *ctx)
 {
@@ -41,6 +71,8 @@ static enum nm_applies applies_when(enum nm_when when, const struct nestmig_ctx 
 
 	if (when == NM_WHEN_ALWAYS)
 		return NM_APPLIES_YES;
+	if (when >= NM_WHEN_VMX && when <= NM_WHEN_VMCS12)
+		return applies_vmx(when, ctx);
 	if (when == NM_WHEN_SMM)
 		return is_in_smm(ctx->v);
 	if (ctx->no_nested)
@@ -133,7 +165,7 @@ ALWAYS_INLINE void judge_when(enum nm_when when, const struct evaluation *e)
 }
 
 /* Every kind of `when`. */
-#define KINDS(X)  X(ALWAYS) X(NESTED) X(SVM) X(L2) X(L1) X(SMM)
+#define KINDS(X)  X(ALWAYS) X(NESTED) X(SVM) X(L2) X(L1) X(VMX) X(VMX_L2) X(VMX_L1) X(VMCS12) X(SMM)
 #define ONE(name) +1
 _Static_assert(NM_WHENS == 0 KINDS(ONE), "a kind of rules would never be judged");
 #undef ONE

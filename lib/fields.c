@@ -235,6 +235,11 @@ bool nm_field_present(const struct nm_vcpu *vcpu, const struct nm_field *field)
 {
 	if (!nm_vcpu_has(vcpu, UINT64_C(1) << field->item))
 		return false;
+	/* Of the VMX MSRs those that are in the list. */
+	if (field->item == NESTMIG_ITEM_VMX_MSRS)
+		return vcpu->view.vmx.have >>
+			       ((field->member - MEMBER_OF(vmx.value)) / sizeof(uint64_t)) &
+		       1;
 	return field->item != NESTMIG_ITEM_SMRAM || place_of(vcpu, field).offset >= 0;
 }
 

@@ -334,12 +334,19 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 	view->npt = npt == 1;
 	view->ept = ept == 1;
 	view->unrestricted_guest = unrestricted == 1;
+	view->no_emulation = param_bool(host, module, "emulate_invalid_guest_state") == 0;
 	view->vgif = param_bool(host, module, "vgif") == 1;
 	view->vls = param_bool(host, module, "vls") == 1;
 	if (nested < 0)
 		return;
 	if (view->vendor == NESTMIG_VENDOR_AMD ? npt >= 0 : ept >= 0 && unrestricted >= 0)
 		view->have |= NESTMIG_HAVE(HOST_PARAMS);
+}
+
+static void fill_vmx(const struct nestmig_host *host, struct nestmig_vmx_msrs *vmx)
+{
+	for (size_t i = 0; i < host->msr_count; i++)
+		nm_vmx_msr_put(vmx, host->msrs[i].index, host->msrs[i].value);
 }
 
 void nm_host_finish(struct nestmig_host *host)
@@ -366,6 +373,7 @@ void nm_host_finish(struct nestmig_host *host)
 	}
 	if (host->msr_count)
 		view.have |= NESTMIG_HAVE(HOST_MSRS);
+	fill_vmx(host, &view.vmx);
 	host->view = view;
 }
 

@@ -165,20 +165,32 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view, .h = host ? host : &no_host};
 	ret_ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
 	ret_ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
+	ret_ctx->regs_first = order->rank[NM_STAGE_SET_REGS] < nested_rank;
+	ret_ctx->msrs_first = order->rank[NM_STAGE_SET_MSRS] < nested_rank;
+	ret_ctx->regs_after_events =
+		order->rank[NM_STAGE_SET_REGS] > order->rank[NM_STAGE_SET_VCPU_EVENTS];
 	ret_ctx->events_before_sregs =
 		order->rank[NM_STAGE_SET_VCPU_EVENTS] < order->rank[NM_STAGE_SET_SREGS];
 	ret_ctx->mp_before_events = mp_rank < order->rank[NM_STAGE_SET_VCPU_EVENTS];
 	ret_ctx->mp_before_nested = mp_rank < nested_rank;
 	ret_ctx->is_qemu = vcpu->qemu.present;
-	ret_ctx->svm_l2 = nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
-			  (vcpu->view.nested.flags & KVMNS_GUEST_MODE) &&
-			  nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
+	if (nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
+	    (vcpu->view.nested.flags & KVMNS_GUEST_MODE)) {
+		ret_ctx->svm_l2 = nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
+		ret_ctx->vmx_l2 = nm_is_vmx(&vcpu->view) == NM_APPLIES_YES;
+	}
 	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
 	find_backing(ret_ctx, state, vcpu);
 	nm_find_roots(ret_ctx, state, vcpu);
+	if (nm_is_vmx(ret_ctx->v) == NM_APPLIES_NO)
+		return;
+	ret_ctx->vmx_msrs_late =
+		state->restore_order && order->rank[NM_STAGE_SET_MSRS] > nested_rank;
+	nm_vmx_limits(ret_ctx->v, ret_ctx->h, ret_ctx->vmx_msrs_late, &ret_ctx->vmx);
+	nm_vmx_backing(state, ret_ctx->v, &ret_ctx->vmx_mem);
 }
 
 /* ---- The report ------------------------------------------------------------------------------ */
@@ -246,24 +258,29 @@ static unsigned count_bits(const uint64_t *bitmap)
 	return count;
 }
 
-/* An error that this kernel lets pass, where others do not, is a warning here. */
-static enum nm_severity severity_here(const struct nm_rule *rule, enum nm_consequence consequence)
+static enum nestmig_error describe(struct nm_finding *finding, const struct nestmig_ctx *ctx)
 {
-	if (rule->severity == NM_SEVERITY_ERROR && consequence == NM_CONSEQUENCE_ACCEPTED)
-		return NM_SEVERITY_WARNING;
-	return rule->severity;
+	struct nm_buf buf = {0};
+
+	nm_vmx_detail((enum nestmig_rule)(finding->rule - nm_rules), ctx, &buf);
+	return nm_buf_take(&buf, &finding->detail);
 }
 
-static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
-		    const struct nm_vcpu *vcpu, const struct nm_order *order,
-		    const uint64_t *broken, const uint64_t *unknown)
+static enum nestmig_error collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
+				  const struct nm_vcpu *vcpu, const struct nm_order *order,
+				  const uint64_t *broken, const uint64_t *unknown)
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
-		enum nm_consequence consequence = nm_rule_consequence(rule, ctx, order);
-		enum nm_severity severity = severity_here(rule, consequence);
-		bool is_error = severity == NM_SEVERITY_ERROR;
+		enum nm_consequence consequence;
+		enum nm_severity severity;
+		bool is_error;
 
+		if (!nm_rule_bit(unknown, i) && !nm_rule_bit(broken, i))
+			continue;
+		consequence = nm_rule_consequence(rule, ctx, order);
+		severity = nm_rule_severity(rule, consequence);
+		is_error = severity == NM_SEVERITY_ERROR;
 		if (nm_rule_bit(unknown, i)) {
 			report->undecided[report->undecided_count++] = (struct nm_undecided){
 				.rule = rule, .missing = nm_rule_missing(rule, ctx)};
@@ -275,19 +292,14 @@ static void collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx
 				.rule = rule, .severity = severity, .consequence = consequence};
 
 			show_fields(&finding, vcpu);
+			if (describe(&finding, ctx))
+				return NESTMIG_ERR_NOMEM;
 			add_finding(report, &finding, order);
 			if (is_error)
 				report->verdict = NESTMIG_VERDICT_FAIL;
 		}
 	}
-}
-
-/* What of a vCPU with nested state no rule looks at: VMX state. */
-static const char *no_rules_for(const struct nestmig_vcpu_view *v)
-{
-	if (!(v->have & NESTMIG_HAVE(NESTED)))
-		return NULL;
-	return nm_is_svm(v) == NM_APPLIES_NO ? "VMX state" : NULL;
+	return NESTMIG_OK;
 }
 
 static enum nestmig_error judge_one(const struct nestmig_state *state, const struct nm_vcpu *vcpu,
@@ -304,18 +316,12 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	report->verdict = NESTMIG_VERDICT_OK;
 	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
-	report->no_rules_for = no_rules_for(ctx.v);
-	report->is_certain =
-		!report->no_rules_for && nm_is_certain(unknown, report->outcome, &ctx, order);
-	/* Nothing found is not the same as nothing wrong. */
-	if (report->no_rules_for)
-		report->verdict = NESTMIG_VERDICT_UNKNOWN;
+	report->is_certain = nm_is_certain(unknown, report->outcome, &ctx, order);
 	report->findings = calloc(count_bits(broken) + 1, sizeof(*report->findings));
 	report->undecided = calloc(count_bits(unknown) + 1, sizeof(*report->undecided));
 	if (!report->findings || !report->undecided)
 		return NESTMIG_ERR_NOMEM;
-	collect(report, &ctx, vcpu, order, broken, unknown);
-	return NESTMIG_OK;
+	return collect(report, &ctx, vcpu, order, broken, unknown);
 }
 
 static enum nestmig_verdict worse(enum nestmig_verdict a, enum nestmig_verdict b)

@@ -3,6 +3,7 @@
 #ifndef NESTMIG_JUDGE_H
 #define NESTMIG_JUDGE_H
 
+#include "buf.h"
 #include "rules.h"
 #include "state.h"
 
@@ -22,6 +23,12 @@ void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
 void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
 	       struct nestmig_limits *ret_limits);
 
+/* What a VMCS12 may hold and what of guest memory it points at (vmx.c). */
+void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
+		   bool msrs_late, struct nestmig_vmx_limits *ret_limits);
+void nm_vmx_backing(const struct nestmig_state *state, const struct nestmig_vcpu_view *vcpu,
+		    struct nestmig_vmx_backing *ret_backing);
+
 /*
  * Fills all that a predicate gets; the context points into vcpu and host and dies with them. host
  * may be NULL.
@@ -37,8 +44,9 @@ void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 /* Does something apply to a vCPU? */
 enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
 
-/* Has the vCPU SVM, by its vendor or by the format of its nested state? (evaluate.c) */
+/* Has the vCPU SVM, or VMX, by its vendor or by the format of its nested state? (evaluate.c) */
 enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *view);
+enum nm_applies nm_is_vmx(const struct nestmig_vcpu_view *view);
 
 /*
  * Evaluates every rule: sets the bits of those that are broken and of those that could not be
@@ -59,6 +67,19 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct
 /* Does this consequence still go by something that is not known, or does an event come in between? Then
  * its outcome is not claimed: nm_judge_vcpu makes a broken rule of it an unknown one. */
 bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx);
+
+/* What becomes of an L2 whose state KVM would have to emulate, or that has a segment register which the
+ * SDM does not allow; EMULATION_REQUIRED, VMX_SEGMENT if that is not known (vmx_predict.c). */
+enum nm_consequence nm_vmx_emulation(const struct nestmig_ctx *ctx);
+enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx);
+
+/* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
+ * meets. */
+enum nm_consequence nm_at_next_entry(enum nm_consequence consequence);
+
+/* How bad it is for this vCPU that a rule of this consequence is broken: what its kernel lets pass and
+ * what only L1's next VM entry meets is no error. */
+enum nm_severity nm_rule_severity(const struct nm_rule *rule, enum nm_consequence consequence);
 
 /* What the destination does with a vCPU: the consequence that comes first of the broken ERROR
  * rules, ACCEPTED if there is none (predict.c). */
@@ -81,6 +102,9 @@ bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
  * decide it. */
 uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx);
 
+/* What a broken rule on VMX state is about in words (vmx_detail.c); nothing for most rules. */
+void nm_vmx_detail(enum nestmig_rule rule, const struct nestmig_ctx *ctx, struct nm_buf *buf);
+
 /* ---- The report ------------------------------------------------------------------------------ */
 
 #define NM_FINDING_FIELDS 8
@@ -97,10 +121,11 @@ struct nm_shown_field {
 
 struct nm_finding {
 	const struct nm_rule *rule;
-	enum nm_severity severity; /* on this kernel */
+	enum nm_severity severity; /* for this vCPU and kernel */
 	enum nm_consequence consequence;
 	struct nm_shown_field fields[NM_FINDING_FIELDS];
 	size_t field_count;
+	char *detail; /* owned; sentences, or empty */
 };
 
 struct nm_undecided {
@@ -115,7 +140,6 @@ struct nm_vcpu_report {
 	enum nm_consequence outcome;
 	bool is_certain;             /* no rule that could not be judged may change the outcome */
 	bool is_not_nested;          /* no nested state of which anything could be judged */
-	const char *no_rules_for;    /* what there are no rules for yet, static text, or NULL */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */
 	size_t finding_count;
 	struct nm_undecided *undecided; /* owned; by id */

@@ -13,6 +13,7 @@
 #include "source.h"
 #include "state.h"
 #include "vmcb/vmcb12.h"
+#include "vmcs/vmcs12.h"
 
 #define MAX_EXTENTS 65536
 
@@ -347,8 +348,10 @@ void nm_vcpu_drop_memory(struct nm_vcpu *vcpu)
 
 	free(vcpu->memory);
 	vcpu->memory = NULL;
-	view->have &= ~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE));
+	view->have &= ~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE) |
+			NESTMIG_HAVE(LINK_HEADER));
 	view->smram = view->smm_vmcb12 = view->hsave = NULL;
+	nm_vmx_drop_memory(vcpu);
 	memset(vcpu->pdptes, 0, sizeof(vcpu->pdptes));
 	vcpu->vmcb12_copy.known = false;
 }
@@ -402,6 +405,37 @@ static enum nestmig_error load_page(const struct nestmig_state *state, struct nm
 	return NESTMIG_OK;
 }
 
+/* The page that the VMCS link pointer names, if any. */
+static bool names_link(const struct nestmig_vcpu_view *view, uint64_t *ret_gpa)
+{
+	*ret_gpa = 0;
+	if (!(view->have & NESTMIG_HAVE(VMCS12)))
+		return false;
+	*ret_gpa = vmcs12_vmcs_link_pointer(view->vmcs12);
+	return *ret_gpa != VMCS12_NO_GPA && !(*ret_gpa % NM_PAGE_SIZE);
+}
+
+static enum nestmig_error load_link(const struct nestmig_state *state, struct nm_vcpu *vcpu,
+				    struct nestmig_detail *detail)
+{
+	struct nm_origin origin = {0};
+	uint8_t header[4] = {0};
+	bool there = false;
+	uint64_t gpa = 0;
+	enum nestmig_error error;
+
+	if (!names_link(&vcpu->view, &gpa))
+		return NESTMIG_OK;
+	error = try_read(state, gpa, header, sizeof(header), VIEWER_NORMAL, &origin, &there,
+			 detail);
+	if (error || !there)
+		return error;
+	vcpu->view.link_header = nm_le32(header);
+	origin.bytes = NULL;
+	nm_vcpu_set_item(vcpu, NESTMIG_ITEM_LINK_HEADER, origin);
+	return NESTMIG_OK;
+}
+
 /* What the registers lead to. */
 static enum nestmig_error load_first(const struct nestmig_state *state, struct nm_vcpu *vcpu,
 				     struct nestmig_detail *detail)
@@ -413,7 +447,7 @@ static enum nestmig_error load_first(const struct nestmig_state *state, struct n
 		error = load_page(state, vcpu, view->hsave_pa, NESTMIG_ITEM_HSAVE, detail);
 	if (!error && has_smbase_in_smm(view))
 		error = load_smram(state, vcpu, detail);
-	return error;
+	return error ? error : load_link(state, vcpu, detail);
 }
 
 /* What an SMRAM image leads to. */
@@ -423,7 +457,8 @@ static enum nestmig_error load_second(const struct nestmig_state *state, struct 
 	enum nestmig_error error = NESTMIG_OK;
 	uint64_t gpa = 0;
 
-	if (names_vmcb(&vcpu->view, &gpa))
+	error = nm_vmx_load_memory(state, vcpu, detail);
+	if (!error && names_vmcb(&vcpu->view, &gpa))
 		error = load_page(state, vcpu, gpa, NESTMIG_ITEM_SMM_VMCB12, detail);
 	if (!error)
 		error = load_vmcb12_copy(state, vcpu, detail);
@@ -433,8 +468,10 @@ static enum nestmig_error load_second(const struct nestmig_state *state, struct 
 /* ---- Pages that have to be looked for -------------------------------------------------------- */
 
 /* Pages of a vCPU at most: two halves of SMRAM that may straddle a page, host save area, VMCB, and
- * PDPTEs of each kind. */
-#define MAX_WANTED 8
+ * PDPTEs of each kind, the page that the VMCS link pointer names. */
+#define MAX_WANTED (9 + NM_VMX_PAGES)
+/* Of the VMX ranges two are in one page each, three are areas of up to 8192 bytes anywhere. */
+#define NM_VMX_PAGES (2 + 3 * 3)
 
 struct wanted {
 	struct nm_page *pages; /* owned; room for MAX_WANTED a vCPU */
@@ -465,21 +502,31 @@ static bool wants_pdptes(const struct nestmig_vcpu_view *view, enum nm_pdptes_of
 {
 	if (kind != NM_PDPTES_LIVE)
 		return true;
-	return (view->have & NESTMIG_HAVE(VMCB12)) && !(view->have & NESTMIG_HAVE(PDPTRS)) &&
+	if (view->have & NESTMIG_HAVE(PDPTRS))
+		return false;
+	if (view->have & NESTMIG_HAVE(VMCS12))
+		return !vmcs12_proc2(view->vmcs12, PROC2_EPT);
+	return (view->have & NESTMIG_HAVE(VMCB12)) &&
 	       !(vmcb12_nested_ctl(view->vmcb12) & VMCB12_NP_ENABLE);
 }
 
 static void want_all(struct wanted *wanted, const struct nestmig_state *state,
 		     const struct nestmig_vcpu_view *view)
 {
+	struct nm_range ranges[NM_VMX_RANGES];
+	size_t count = nm_vmx_wants(view, ranges);
 	uint64_t gpa = 0;
 
+	for (size_t i = 0; i < count; i++)
+		want(wanted, state, ranges[i].gpa, ranges[i].length, VIEWER_NORMAL);
 	if (has_smbase_in_smm(view))
 		want(wanted, state, view->smbase + SMRAM_AREA_BASE, SMRAM_AREA_SIZE, VIEWER_SMM);
 	if (is_in_smm(view) && (view->have & NESTMIG_HAVE(HSAVE_PA)))
 		want(wanted, state, view->hsave_pa & VMCB12_PAGE_MASK, NM_PAGE_SIZE, VIEWER_NORMAL);
 	if (names_vmcb(view, &gpa))
 		want(wanted, state, gpa, NM_PAGE_SIZE, VIEWER_NORMAL);
+	if (names_link(view, &gpa))
+		want(wanted, state, gpa, 4, VIEWER_NORMAL);
 	for (unsigned i = 0; i < NM_PDPTES; i++)
 		if (cr3_of(view, (enum nm_pdptes_of)i, &gpa) &&
 		    wants_pdptes(view, (enum nm_pdptes_of)i))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "smram/predicates.h"
+#include "vmcs/predicates.h"
 
 /* Is this what ends a restore, whatever an ioctl before it has done without failing? */
 static bool is_refusal(const struct nm_consequence_row *row)
@@ -49,6 +50,9 @@ static enum nm_consequence triple_fault(const struct nestmig_vcpu_view *v, bool 
 		return NM_CONSEQUENCE_TRIPLE_FAULT_L2;
 	if (!(v->nested.flags & KVMNS_GUEST_MODE))
 		return NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN;
+	/* A VMX guest's triple fault always goes to L1 (nested_vmx_triple_fault). */
+	if (v->nested.format == KVMNS_FORMAT_VMX)
+		return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1;
 	return by_intercept(NM_CONSEQUENCE_TRIPLE_FAULT_L2, vmcb12,
 			    NM_CONSEQUENCE_TRIPLE_FAULT_TO_L1,
 			    NM_CONSEQUENCE_TRIPLE_FAULT_SHUTDOWN);
@@ -159,12 +163,18 @@ static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 }
 
 /* What a row comes to with this vCPU and this order of ioctls. */
-static enum nm_consequence resolve(enum nm_consequence consequence, const struct nestmig_ctx *ctx,
-				   const struct nm_order *order)
+static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when when,
+				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 
+	if (when == NM_WHEN_VMX_L1 || (when == NM_WHEN_VMCS12 && nm_in_l1(ctx)))
+		return nm_at_next_entry(consequence);
 	switch (consequence) {
+	case NM_CONSEQUENCE_EMULATION_REQUIRED:
+		return nm_vmx_emulation(ctx);
+	case NM_CONSEQUENCE_VMX_SEGMENT:
+		return nm_vmx_segment(ctx);
 	case NM_CONSEQUENCE_SET_NESTED_STATE_SMM:
 		/* The SMM bit and guest mode exclude each other; which of them goes depends on who
 		 * comes first. */
@@ -206,7 +216,9 @@ static bool is_unresolved(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_RSM_TRIPLE_FAULT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_ROOT_L2 ||
 	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED ||
-	       consequence == NM_CONSEQUENCE_RSM_LOSES_L1;
+	       consequence == NM_CONSEQUENCE_RSM_LOSES_L1 ||
+	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED ||
+	       consequence == NM_CONSEQUENCE_VMX_SEGMENT;
 }
 
 /*
@@ -250,8 +262,8 @@ bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx)
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,
 					const struct nm_order *order)
 {
-	enum nm_consequence before = resolve(rule->before, ctx, order);
-	enum nm_consequence after = resolve(rule->after, ctx, order);
+	enum nm_consequence before = resolve(rule->before, rule->when, ctx, order);
+	enum nm_consequence after = resolve(rule->after, rule->when, ctx, order);
 	uint32_t kernel = ctx->h->kernel;
 
 	if (!rule->changed)
@@ -261,6 +273,15 @@ enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct
 	if (before == NM_CONSEQUENCE_NONE || after == NM_CONSEQUENCE_NONE)
 		return NM_CONSEQUENCE_NONE;
 	return comes_first(after, before, order) ? after : before;
+}
+
+enum nm_severity nm_rule_severity(const struct nm_rule *rule, enum nm_consequence consequence)
+{
+	bool is_mild = consequence == NM_CONSEQUENCE_ACCEPTED ||
+		       nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY;
+
+	return rule->severity == NM_SEVERITY_ERROR && is_mild ? NM_SEVERITY_WARNING
+							      : rule->severity;
 }
 
 /* Of the two that wait for an exit, KVM meets the one first that keeps it from writing the VMCB12. */
@@ -301,6 +322,8 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
 			continue;
 		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
+		if (nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY)
+			continue;
 		if (nm_is_missed(consequence, turn, ctx, order))
 			continue;
 		if (comes_first(consequence, first, order))
@@ -324,10 +347,12 @@ bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
 		if (!nm_rule_bit(unknown, i) || rule->severity != NM_SEVERITY_ERROR)
 			continue;
 		if (!ctx->h->kernel || !rule->changed || !is_after)
-			if (comes_first(resolve(rule->before, ctx, order), outcome, order))
+			if (comes_first(resolve(rule->before, rule->when, ctx, order), outcome,
+					order))
 				return false;
 		if (rule->changed && (!ctx->h->kernel || is_after))
-			if (comes_first(resolve(rule->after, ctx, order), outcome, order))
+			if (comes_first(resolve(rule->after, rule->when, ctx, order), outcome,
+					order))
 				return false;
 	}
 	return true;

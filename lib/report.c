@@ -10,6 +10,8 @@ void nestmig_report_free(struct nestmig_report *report)
 	if (!report)
 		return;
 	for (size_t i = 0; i < report->vcpu_count; i++) {
+		for (size_t k = 0; k < report->vcpus[i].finding_count; k++)
+			free(report->vcpus[i].findings[k].detail);
 		free(report->vcpus[i].findings);
 		free(report->vcpus[i].undecided);
 	}
@@ -67,6 +69,10 @@ const char *nm_item_hint(enum nestmig_item item)
 		[NESTMIG_ITEM_CPUID] =
 			"the guest's CPUID; QEMU streams carry none, raw dumps and .nms "
 			"files do",
+		[NESTMIG_ITEM_VMCS12] = "the VMCS12 after the header of the nested state",
+		[NESTMIG_ITEM_VMX_MSRS] =
+			"MSRs 0x480 to 0x491 of the vCPU; QEMU streams carry none",
+		[NESTMIG_ITEM_HOST_MSRS] = "the destination's feature MSRs; give --host",
 		[NESTMIG_ITEM_MEMORY] = "the guest's memory; device-only streams carry none",
 		[NESTMIG_ITEM_HOST_KERNEL] = "the destination's kernel; give --host",
 		[NESTMIG_ITEM_HOST_PARAMS] = "the destination's module parameters; give --host",

@@ -16,8 +16,15 @@ bool nm_json_consequence(json_t *object, const struct nm_consequence_row *row)
 		return false;
 	if (!row->ioctl)
 		return true;
-	return !json_object_set_new(object, "ioctl", json_string(row->ioctl)) &&
-	       !json_object_set_new(object, "errno", json_string(row->errno_name));
+	if (json_object_set_new(object, "ioctl", json_string(row->ioctl)))
+		return false;
+	/* A number is what the ioctl returns; which number, may go by the state. */
+	if (!row->errno_name)
+		return true;
+	if (row->errno_name[0] >= '0' && row->errno_name[0] <= '9')
+		return !json_object_set_new(object, "returns",
+					    json_integer(row->errno_name[0] - '0'));
+	return !json_object_set_new(object, "errno", json_string(row->errno_name));
 }
 
 json_t *nm_json_items(uint64_t items)
@@ -81,8 +88,8 @@ static json_t *message_json(const struct nm_finding *finding)
 	char *text;
 	json_t *json;
 
-	nm_buf_printf(&buf, "Does not hold: %s. %s", finding->rule->title,
-		      nm_consequences[finding->consequence].text);
+	nm_buf_printf(&buf, "Does not hold: %s. %s%s%s", finding->rule->title, finding->detail,
+		      *finding->detail ? " " : "", nm_consequences[finding->consequence].text);
 	if (nm_buf_take(&buf, &text))
 		return NULL;
 	json = json_string(text);
@@ -129,9 +136,9 @@ static json_t *vcpu_json(const struct nm_vcpu_report *vcpu)
 		json_array_append_new(unknown, json_string(vcpu->undecided[i].rule->id));
 		missing |= vcpu->undecided[i].missing;
 	}
-	json = json_pack("{s:I, s:s, s:b, s:s?, s:s}", "id", (json_int_t)vcpu->id, "mode",
-			 vcpu->mode, "nested", !vcpu->is_not_nested, "no_rules_for",
-			 vcpu->no_rules_for, "verdict", nestmig_verdict_name(vcpu->verdict));
+	json = json_pack("{s:I, s:s, s:b, s:s}", "id", (json_int_t)vcpu->id, "mode", vcpu->mode,
+			 "nested", !vcpu->is_not_nested, "verdict",
+			 nestmig_verdict_name(vcpu->verdict));
 	if (!json || !nm_json_consequence(json, &nm_consequences[vcpu->outcome]) ||
 	    json_object_set_new(json, "certain", json_boolean(vcpu->is_certain)) ||
 	    json_object_set_new(json, "findings", findings_json(vcpu)) ||

@@ -81,6 +81,8 @@ static void put_finding(struct text *t, const struct nm_finding *finding)
 	nm_buf_printf(&t->buf, "      Does not hold: %s.\n", rule->title);
 	for (size_t i = 0; i < finding->field_count; i++)
 		put_field(t, &finding->fields[i]);
+	if (*finding->detail)
+		nm_buf_printf(&t->buf, "      %s\n", finding->detail);
 	nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
 	nm_buf_printf(&t->buf, "      %sSee %s.%s\n", t->dim, rule->reference, t->plain);
 }
@@ -90,8 +92,11 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 	const struct nm_consequence_row *row = &nm_consequences[vcpu->outcome];
 
 	nm_buf_printf(&t->buf, "  Outcome: %s%s%s", t->bold, row->outcome, t->plain);
-	if (row->ioctl)
-		nm_buf_printf(&t->buf, " (%s: %s)", row->ioctl, row->errno_name);
+	if (row->ioctl && !row->errno_name)
+		nm_buf_printf(&t->buf, " (%s)", row->ioctl);
+	else if (row->ioctl)
+		nm_buf_printf(&t->buf, " (%s%s %s)", row->ioctl,
+			      *row->errno_name <= '9' ? " returns" : ":", row->errno_name);
 	if (!vcpu->is_certain)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
@@ -149,9 +154,6 @@ static bool is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at)
 
 static void put_undecided(struct text *t, const struct nm_vcpu_report *vcpu)
 {
-	if (vcpu->no_rules_for)
-		nm_buf_printf(&t->buf, "  Could not be judged: there are no rules for %s yet.\n",
-			      vcpu->no_rules_for);
 	if (!vcpu->undecided_count)
 		return;
 	nm_buf_puts(&t->buf, "  Could not be judged:\n");

@@ -8,6 +8,7 @@
 #include "smram/predicates.h"
 #include "vcpu/predicates.h"
 #include "vmcb/predicates.h"
+#include "vmcs/predicates.h"
 
 const struct nm_rule nm_rules[] = {
 #define RULE(ident, id_, title_, group_, severity_, when_, inputs_, may_read_, fields_, before_,   \
@@ -54,6 +55,7 @@ const struct nm_not_judged nm_not_judged[] = {
 #include "vcpu/not-judged.def"
 #include "smram/not-judged.def"
 #include "vmcb/not-judged.def"
+#include "vmcs/not-judged.def"
 #undef NOT_JUDGED
 };
 

@@ -64,6 +64,10 @@ enum nm_when {
 	NM_WHEN_SVM,    /* an SVM vCPU, in or out of guest mode */
 	NM_WHEN_L2,     /* GUEST_MODE set, SVM format */
 	NM_WHEN_L1,     /* GUEST_MODE clear, SVM format */
+	NM_WHEN_VMX,    /* a VMX vCPU, in or out of guest mode */
+	NM_WHEN_VMX_L2, /* GUEST_MODE set, VMX format */
+	NM_WHEN_VMX_L1, /* L1 runs and has a current VMCS12 */
+	NM_WHEN_VMCS12, /* either: what L1's next VM entry will meet; then at most a warning */
 	NM_WHEN_SMM,    /* the SMM bit of the events set, any vendor */
 	NM_WHENS
 };
@@ -81,6 +85,16 @@ struct nm_rule {
 	enum nm_consequence after;
 	const char *reference, *cause, *remedy;
 	nm_predicate *predicate;
+};
+
+/* Rules before those on VMX state, which come last. */
+enum nm_rule_count {
+#define RULE(...) +1
+	NM_RULES_BEFORE_VMX = 0
+#include "smram/rules.def"
+#include "vcpu/rules.def"
+#include "vmcb/rules.def"
+#undef RULE
 };
 
 /* One value a row: NESTMIG_RULE_<ident>, the index in nm_rules. */

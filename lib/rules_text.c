@@ -148,6 +148,11 @@ static const char *when_text(enum nm_when when)
 		[NM_WHEN_SVM] = "an AMD vCPU, whether L2 runs or not",
 		[NM_WHEN_L2] = "an AMD vCPU that runs L2 (GUEST_MODE)",
 		[NM_WHEN_L1] = "an AMD vCPU that runs L1 (no GUEST_MODE)",
+		[NM_WHEN_VMX] = "an Intel vCPU, whether L2 runs or not",
+		[NM_WHEN_VMX_L2] = "an Intel vCPU that runs L2 (GUEST_MODE)",
+		[NM_WHEN_VMX_L1] =
+			"an Intel vCPU that runs L1 (no GUEST_MODE) with a current VMCS12",
+		[NM_WHEN_VMCS12] = "an Intel vCPU that runs L2, or L1 with a current VMCS12",
 		[NM_WHEN_SMM] = "a vCPU in SMM, of either vendor",
 	};
 
@@ -249,6 +254,9 @@ static void put_consequences(struct nm_buf *buf, const struct nm_rule *rule)
 
 	if (!rule->changed) {
 		put_consequence(buf, "What happens if it does not", rule->before);
+		if (rule->when == NM_WHEN_VMCS12)
+			put_consequence(buf, "While L1 runs (then it is no error)",
+					nm_at_next_entry(rule->before));
 		return;
 	}
 	nm_kernel_text(rule->changed, kernel);

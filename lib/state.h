@@ -74,6 +74,13 @@ struct nm_vcpu_memory {
 	uint8_t smm_vmcb12[KVMNS_VMCB_SIZE], hsave[KVMNS_VMCB_SIZE];
 };
 
+/* The same for VMX (vmx_memory.c). */
+struct nm_vmx_memory {
+	uint8_t page[4096], vtpr[4]; /* page: only while loading */
+	struct nestmig_eptp eptps[512];
+	uint8_t areas[NESTMIG_MSR_AREAS][NESTMIG_MSR_AREA_MAX * NESTMIG_MSR_ENTRY_SIZE];
+};
+
 struct nm_vcpu {
 	uint32_t id;
 	struct nestmig_vcpu_view view;
@@ -83,7 +90,8 @@ struct nm_vcpu {
 	struct nm_cpuid_entry *cpuid; /* owned; may be empty though view.cpuid is known */
 	size_t cpuid_count;
 	struct nm_qemu_cpu qemu;
-	struct nm_vcpu_memory *memory; /* owned; NULL: nothing of it is at hand */
+	struct nm_vcpu_memory *memory;    /* owned; NULL: nothing of it is at hand */
+	struct nm_vmx_memory *vmx_memory; /* the same */
 	struct nm_pdptes pdptes[NM_PDPTES];
 	struct nm_vmcb12_copy vmcb12_copy;
 };
@@ -223,6 +231,21 @@ void nm_encode_kvm(const struct nm_vcpu *vcpu, enum nm_kvm_struct kind, uint8_t 
 /* The file name of a KVM struct in a raw dump ("nested_state", "sregs2", ...). */
 const char *nm_kvm_struct_name(enum nm_kvm_struct kind);
 
+/* Puts an MSR among the VMX capability MSRs, if it is one; else does nothing. */
+static inline bool nm_vmx_msr_put(struct nestmig_vmx_msrs *vmx, uint32_t index, uint64_t value)
+{
+	uint32_t n = index - NESTMIG_VMX_MSR_FIRST;
+
+	if (index < NESTMIG_VMX_MSR_FIRST || n >= NESTMIG_VMX_MSRS)
+		return false;
+	vmx->value[n] = value;
+	vmx->have |= UINT32_C(1) << n;
+	return true;
+}
+
+/* The bit of msrs_listed that an MSR has, or 0. */
+uint32_t nm_msr_listed(uint32_t index);
+
 /* Fills the words that rules read from a list of CPUID entries. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret);
 
@@ -259,6 +282,21 @@ NESTMIG_CHECKED enum nestmig_error nm_state_load_memory(struct nestmig_state *st
 /* Of that only the PDPTEs, from extents and pages that are there already: costs no allocation. */
 NESTMIG_CHECKED enum nestmig_error nm_vcpu_load_pdptes(const struct nestmig_state *state,
 						       struct nm_vcpu *vcpu);
+
+/*
+ * Of that only what rules on a VMCS12 read; and the ranges that this is, at most NM_VMX_RANGES: those
+ * that a stream is searched for. The root table of the EPT, which nearly every VMCS12 has, is taken
+ * only where it is at hand.
+ */
+struct nm_range {
+	uint64_t gpa, length;
+};
+#define NM_VMX_RANGES 5
+NESTMIG_CHECKED enum nestmig_error nm_vmx_load_memory(const struct nestmig_state *state,
+						      struct nm_vcpu *vcpu,
+						      struct nestmig_detail *detail);
+size_t nm_vmx_wants(const struct nestmig_vcpu_view *view, struct nm_range ranges[NM_VMX_RANGES]);
+void nm_vmx_drop_memory(struct nm_vcpu *vcpu);
 
 /* Gives up what nm_state_load_memory has taken; the items become absent. */
 void nm_vcpu_drop_memory(struct nm_vcpu *vcpu);

@@ -15,11 +15,18 @@ static bool intercepts(const struct nestmig_ctx *ctx, uint64_t bit)
 	       (vmcb12_intercept_word3(ctx->v->vmcb12) & bit);
 }
 
+/* The same of a pin-based control. */
+static bool exits_on(const struct nestmig_ctx *ctx, uint32_t control)
+{
+	return ctx->vmx_l2 && (ctx->v->have & NESTMIG_HAVE(VMCS12)) &&
+	       vmcs12_pin(ctx->v->vmcs12, control);
+}
+
 static bool nmi_is_open(const struct nestmig_ctx *ctx)
 {
 	if (!nm_nmi_pending(ctx) || !nm_gif(ctx))
 		return false;
-	return (ctx->svm_l2 && intercepts(ctx, VMCB12_INTERCEPT3_NMI)) ||
+	return (ctx->svm_l2 && intercepts(ctx, VMCB12_INTERCEPT3_NMI)) || exits_on(ctx, PIN_NMI) ||
 	       (!ctx->v->events.nmi_masked && !nm_shadow(ctx));
 }
 
@@ -30,7 +37,7 @@ static bool smi_is_open(const struct nestmig_ctx *ctx)
 
 static bool init_is_open(const struct nestmig_ctx *ctx)
 {
-	return nm_init_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
+	return !nm_vmx_blocks_init(ctx) && nm_init_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
 }
 
 /* Is there anything in the saved state that wakes a vCPU which waits? (kvm_vcpu_has_events) While a
@@ -79,11 +86,25 @@ static enum nm_consequence leaves_l2(const struct nestmig_ctx *ctx)
 	return NM_CONSEQUENCE_NONE;
 }
 
+/* The same of vmx_check_nested_events: an INIT always exits. */
+static enum nm_consequence leaves_vmx_l2(const struct nestmig_ctx *ctx)
+{
+	if (nm_init_pending(ctx))
+		return NM_CONSEQUENCE_LEAVES_L2;
+	if (nm_exc_pending(ctx))
+		return nm_exc_exits(ctx) ? NM_CONSEQUENCE_LEAVES_L2 : NM_CONSEQUENCE_NONE;
+	if (smi_is_open(ctx))
+		return NM_CONSEQUENCE_ENTERS_SMM;
+	if (nmi_is_open(ctx) && exits_on(ctx, PIN_NMI))
+		return NM_CONSEQUENCE_LEAVES_L2;
+	return NM_CONSEQUENCE_NONE;
+}
+
 /* Does L2 have to be entered once before? A pending VMRUN is completed first, and an injected event is
  * delivered before anything but an exception. */
 static bool is_late(const struct nestmig_ctx *ctx)
 {
-	if (!ctx->svm_l2)
+	if (!ctx->svm_l2 && !ctx->vmx_l2)
 		return false;
 	return nm_run_pending(ctx) || (nm_reinjects(ctx) && !nm_exc_pending(ctx));
 }
@@ -114,7 +135,9 @@ enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 		return turn;
 	if (ctx->svm_l2)
 		return leaves_l2(ctx);
-	if (nm_init_pending(ctx))
+	if (ctx->vmx_l2)
+		return leaves_vmx_l2(ctx);
+	if (nm_init_pending(ctx) && !nm_vmx_blocks_init(ctx))
 		return NM_CONSEQUENCE_INIT_RESETS;
 	if (smi_is_open(ctx) && !nm_reinjects(ctx) && !nm_exc_pending(ctx))
 		return NM_CONSEQUENCE_ENTERS_SMM;

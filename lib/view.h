@@ -116,7 +116,10 @@ enum nestmig_cpuid_word {
 	NESTMIG_CPUID_7_0_ECX,
 	NESTMIG_CPUID_7_0_EDX,
 	NESTMIG_CPUID_7_1_EAX,
+	NESTMIG_CPUID_A_EAX,
+	NESTMIG_CPUID_A_EDX,
 	NESTMIG_CPUID_D_1_EAX,
+	NESTMIG_CPUID_40000001_EAX,
 	NESTMIG_CPUID_80000001_ECX,
 	NESTMIG_CPUID_80000001_EDX,
 	NESTMIG_CPUID_80000008_EAX, /* 7:0 is the MAXPHYADDR that KVM takes, also without the leaf */
@@ -131,6 +134,57 @@ struct nestmig_cpuid {
 	uint32_t have; /* bit n: word n is known */
 	uint32_t word[NESTMIG_CPUID_WORDS];
 };
+
+/* The VMX capability MSRs, IA32_VMX_BASIC to IA32_VMX_VMFUNC, by index - NESTMIG_VMX_MSR_FIRST. */
+#define NESTMIG_VMX_MSR_FIRST 0x480
+#define NESTMIG_VMX_MSRS      18
+
+struct nestmig_vmx_msrs {
+	uint32_t have; /* bit n: value n is known */
+	uint64_t value[NESTMIG_VMX_MSRS];
+};
+
+/* What is known of a range of guest-physical addresses. */
+enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
+
+/* An entry of an EPTP list: each value once, with the first index that has it; not those that are 0. */
+struct nestmig_eptp {
+	uint64_t value;
+	uint16_t index;
+	enum nestmig_backed root; /* the page that it points at */
+};
+
+/* The list, and what its entries have together; those that are the EPT pointer in use do not count for
+ * that. */
+struct nestmig_eptp_list {
+	const struct nestmig_eptp *entries;
+	uint16_t count;
+	uint8_t memtypes, walks; /* bit n: an entry has this memory type, this page-walk length */
+	uint8_t unbacked;        /* the root of an entry is not surely guest memory */
+	uint64_t any;            /* all bits that an entry has */
+};
+
+/* What the present entries of a root table of the EPT have together. */
+struct nestmig_ept_root {
+	uint64_t any; /* all bits that an entry has */
+	uint8_t write_only, execute_only;
+};
+
+/* The MSR areas of a VMCS12; of longer ones the first entries. */
+enum nestmig_msr_area {
+	NESTMIG_AREA_ENTRY_LOAD,
+	NESTMIG_AREA_EXIT_LOAD,
+	NESTMIG_AREA_EXIT_STORE,
+	NESTMIG_MSR_AREAS
+};
+#define NESTMIG_MSR_AREA_MAX   512
+#define NESTMIG_MSR_ENTRY_SIZE 16 /* index, reserved, value */
+
+/* MSRs that KVM_SET_MSRS makes canonical or refuses: bits of msrs_listed. */
+#define NESTMIG_LISTED_SYSENTER_ESP 0x1
+#define NESTMIG_LISTED_SYSENTER_EIP 0x2
+#define NESTMIG_LISTED_FS_BASE      0x4
+#define NESTMIG_LISTED_GS_BASE      0x8
 
 /* One vCPU, as rules see it. */
 struct nestmig_vcpu_view {
@@ -151,6 +205,13 @@ struct nestmig_vcpu_view {
 	const uint8_t *hsave;      /* 4096 bytes or NULL */
 	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
 	struct nestmig_cpuid cpuid;
+	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
+	struct nestmig_eptp_list eptps;
+	struct nestmig_ept_root ept_root;
+	const uint8_t *msr_areas[NESTMIG_MSR_AREAS]; /* as many entries as are used, or NULL */
+	uint8_t vtpr;
+	uint32_t msrs_listed; /* which of these the list has: NESTMIG_LISTED_* */
+	uint32_t link_header; /* the first 4 bytes of the page at the VMCS link pointer */
 };
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
@@ -162,6 +223,7 @@ struct nestmig_vcpu_view {
 #define NESTMIG_VM_EXCEPTION_PAYLOAD  0x1 /* KVM_CAP_EXCEPTION_PAYLOAD */
 #define NESTMIG_VM_TRIPLE_FAULT_EVENT 0x2 /* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 #define NESTMIG_VM_IRQCHIP            0x4 /* a local APIC in the kernel */
+#define NESTMIG_VM_EVMCS              0x8 /* KVM_CAP_HYPERV_ENLIGHTENED_VMCS, of each vCPU */
 
 /* The destination, as rules see it. */
 struct nestmig_host_view {
@@ -172,9 +234,11 @@ struct nestmig_host_view {
 	uint8_t npt;     /* kvm_amd npt */
 	uint8_t ept;     /* kvm_intel ept */
 	uint8_t unrestricted_guest;
+	uint8_t no_emulation; /* kvm_intel emulate_invalid_guest_state is said to be N */
 	uint8_t vgif, vls;
 	uint8_t has_nested_state; /* KVM_CAP_NESTED_STATE answered more than 0 */
 	struct nestmig_cpuid cpuid;
+	struct nestmig_vmx_msrs vmx; /* all that KVM can give a guest */
 };
 
 #define NESTMIG_KERNEL(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
@@ -192,8 +256,20 @@ struct nestmig_limits {
 	uint8_t phys_bits_min, phys_bits_max;
 };
 
-/* What is known of a range of guest-physical addresses. */
-enum nestmig_backed { NESTMIG_BACKED_UNKNOWN, NESTMIG_BACKED_NO, NESTMIG_BACKED_YES };
+/* Bits that must be 1 and bits that must be 0, as far as they are known: a bit of `maybe_one` or
+ * `maybe_zero` may have to be, which depends on an input that is missing. */
+struct nestmig_bits {
+	uint64_t one, maybe_one, zero, maybe_zero;
+};
+
+/* What L1 may put into a VMCS12: by the VMX capability MSRs of the guest if it brings them, else, as
+ * far as that goes, by those of the host. */
+struct nestmig_vmx_limits {
+	struct nestmig_bits pin, proc, proc2, exit, entry, vmfunc, cr0, cr4;
+	struct nestmig_vmx_msrs msrs; /* only those that are known for certain */
+	/* Bits of IA32_VMX_EPT_VPID_CAP and IA32_VMX_MISC: surely offered, surely not. */
+	uint64_t ept_yes, ept_no, misc_yes, misc_no;
+};
 
 /* Addresses whose backing rules ask about, worked out once per vCPU before judging. */
 struct nestmig_backing {
@@ -210,6 +286,13 @@ struct nestmig_backing {
 	enum nestmig_backed vmcb12_same; /* YES: L1's page holds what the blob holds */
 };
 
+/* The same of what a VMCS12 points at. */
+struct nestmig_vmx_backing {
+	enum nestmig_backed io_bitmap_a, io_bitmap_b, msr_bitmap, vapic, apic_access, posted;
+	enum nestmig_backed vmread_bitmap, vmwrite_bitmap, pml, ept_root, eptp_list, vmcs12, link;
+	enum nestmig_backed entry_load, exit_load, exit_store; /* the whole of each MSR area */
+};
+
 /* All that a predicate gets. */
 struct nestmig_ctx {
 	const struct nestmig_vcpu_view *v;
@@ -221,8 +304,15 @@ struct nestmig_ctx {
 	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
 	uint8_t is_qemu; /* QEMU restores it: it enables what it needs, and loses what it loses */
 	uint8_t svm_l2;  /* in guest mode, SVM: the registers are L2's */
+	uint8_t vmx_l2;  /* the same of VMX */
 	uint8_t events_before_sregs, mp_before_events,
-		mp_before_nested; /* order of KVM_SET_MP_STATE, ... */
+		mp_before_nested;      /* order of KVM_SET_MP_STATE, ... */
+	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */
+	struct nestmig_vmx_backing vmx_mem;
+	uint8_t vmx_msrs_late;     /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
+	uint8_t regs_first;        /* KVM_SET_REGS comes before KVM_SET_NESTED_STATE */
+	uint8_t msrs_first;        /* KVM_SET_MSRS comes before KVM_SET_NESTED_STATE */
+	uint8_t regs_after_events; /* KVM_SET_REGS comes after KVM_SET_VCPU_EVENTS */
 };
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };

@@ -90,7 +90,10 @@ int main(void)
 	       "*error* "
 	       "makes the verdict of a vCPU \"fail\"; a *warning* means that the vCPU runs on, but "
 	       "not as it was; a *note* is worth knowing. `nestmig explain` tells more of "
-	       "each.\n\n");
+	       "each.\n\n"
+	       "Rules on a VMCS12 speak of an L2 that runs. While L1 runs they are judged too, if "
+	       "it has a current VMCS, but are warnings at most: its next VM entry meets what is "
+	       "wrong, unless L1 changes it first.\n\n");
 	put_groups();
 	put_not_judged();
 	printf("# SEE ALSO\n\n*nestmig*(1), *nestmig-validate*(1), *nestmig-explain*(1)\n");

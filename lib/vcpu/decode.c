@@ -131,6 +131,22 @@ static void decode_sregs2(struct nm_vcpu *vcpu, struct nm_origin origin)
 	nm_vcpu_set_item(vcpu, NESTMIG_ITEM_PDPTRS, origin);
 }
 
+uint32_t nm_msr_listed(uint32_t index)
+{
+	switch (index) {
+	case 0x175:
+		return NESTMIG_LISTED_SYSENTER_ESP;
+	case 0x176:
+		return NESTMIG_LISTED_SYSENTER_EIP;
+	case 0xc0000100:
+		return NESTMIG_LISTED_FS_BASE;
+	case 0xc0000101:
+		return NESTMIG_LISTED_GS_BASE;
+	default:
+		return 0;
+	}
+}
+
 /* An MSR that has an item of its own. */
 static void msr_item(struct nm_vcpu *vcpu, const struct nm_msr *msr, struct nm_origin origin)
 {
@@ -141,6 +157,8 @@ static void msr_item(struct nm_vcpu *vcpu, const struct nm_msr *msr, struct nm_o
 	} else if (msr->index == MSR_VM_HSAVE_PA) {
 		vcpu->view.hsave_pa = msr->value;
 		nm_vcpu_set_item(vcpu, NESTMIG_ITEM_HSAVE_PA, origin);
+	} else if (nm_vmx_msr_put(&vcpu->view.vmx, msr->index, msr->value)) {
+		nm_vcpu_set_item(vcpu, NESTMIG_ITEM_VMX_MSRS, origin);
 	}
 }
 
@@ -154,6 +172,7 @@ static enum nestmig_error decode_msrs(struct nm_vcpu *vcpu, struct nm_origin ori
 				  "msrs: %zu entries, more than %d", count, MAX_MSRS);
 	free(vcpu->msrs);
 	vcpu->msr_count = 0;
+	vcpu->view.msrs_listed = 0;
 	vcpu->msrs = calloc(count ? count : 1, sizeof(*vcpu->msrs));
 	if (!vcpu->msrs)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
@@ -161,6 +180,7 @@ static enum nestmig_error decode_msrs(struct nm_vcpu *vcpu, struct nm_origin ori
 		const uint8_t *p = origin.bytes + i * MSR_ENTRY_SIZE;
 
 		vcpu->msrs[i] = (struct nm_msr){.index = nm_le32(p), .value = nm_le64(p + 8)};
+		vcpu->view.msrs_listed |= nm_msr_listed(vcpu->msrs[i].index);
 		msr_item(vcpu, &vcpu->msrs[i], origin);
 	}
 	vcpu->msr_count = count;
@@ -270,7 +290,10 @@ void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct n
 		[NESTMIG_CPUID_7_0_ECX] = WORD(7, 0, ecx),
 		[NESTMIG_CPUID_7_0_EDX] = WORD(7, 0, edx),
 		[NESTMIG_CPUID_7_1_EAX] = WORD(7, 1, eax),
+		[NESTMIG_CPUID_A_EAX] = WORD(0xa, 0, eax),
+		[NESTMIG_CPUID_A_EDX] = WORD(0xa, 0, edx),
 		[NESTMIG_CPUID_D_1_EAX] = WORD(0xd, 1, eax),
+		[NESTMIG_CPUID_40000001_EAX] = WORD(0x40000001, 0, eax),
 		[NESTMIG_CPUID_80000001_ECX] = WORD(0x80000001, 0, ecx),
 		[NESTMIG_CPUID_80000001_EDX] = WORD(0x80000001, 0, edx),
 		[NESTMIG_CPUID_80000008_EAX] = WORD(0x80000008, 0, eax),

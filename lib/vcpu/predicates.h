@@ -8,6 +8,7 @@
 #define NESTMIG_VCPU_PREDICATES_H
 
 #include "../vmcb/predicates.h"
+#include "../vmcs/vmcs12.h"
 
 /* Flags of struct kvm_vcpu_events (uapi asm/kvm.h). */
 #define NM_EVENT_NMI_PENDING  0x01
@@ -124,14 +125,35 @@ static inline int nm_gif(const struct nestmig_ctx *c)
 	return !nm_is_svm_state(c) || (c->v->nested.flags & KVMNS_GIF_SET);
 }
 
+/* Is a nested entry pending: VMRUN, VMLAUNCH or VMRESUME emulated, L2 not yet entered? */
 static inline int nm_run_pending(const struct nestmig_ctx *c)
 {
-	return c->svm_l2 && (c->v->nested.flags & KVMNS_RUN_PENDING);
+	return (c->svm_l2 || c->vmx_l2) && (c->v->nested.flags & KVMNS_RUN_PENDING);
+}
+
+/* Does L1 have its exception bitmap, and for #PF mask and match of the error code, ask for this exception of
+ * L2? (nested_vmx_is_exception_vmexit) */
+static inline int nm_vmx_l1_takes(const struct nestmig_ctx *c, unsigned vector)
+{
+	const uint8_t *page = c->v->vmcs12;
+	uint32_t code = c->v->events.exc_error_code;
+	int bit, differs;
+
+	if (!(c->v->have & NESTMIG_HAVE(VMCS12)) || vector > 31)
+		return 0;
+	bit = vmcs12_exception_bitmap(page) >> vector & 1;
+	if (vector != NM_VECTOR_PF)
+		return bit;
+	differs = (code & vmcs12_page_fault_error_code_mask(page)) !=
+		  vmcs12_page_fault_error_code_match(page);
+	return bit ^ differs;
 }
 
 /* Does L1 intercept this exception of L2? (nested_svm_is_exception_vmexit) */
 static inline int nm_l1_takes(const struct nestmig_ctx *c, unsigned vector)
 {
+	if (c->vmx_l2)
+		return nm_vmx_l1_takes(c, vector);
 	if (!c->svm_l2 || !(c->v->have & NESTMIG_HAVE(VMCB12)) || vector > 31)
 		return 0;
 	return vmcb12_intercept_exceptions(c->v->vmcb12) >> vector & 1;

@@ -54,6 +54,8 @@ make_inputs() {
 	cp -r "$cases/raw-dump" "$work/inputs/raw1" && rm "$work/inputs/raw1/README.md" || return
 	cp -r "$cases/smm-l2" "$work/inputs/smm" && rm "$work/inputs/smm/README.md" || return
 	zstd -qd --rm "$work/inputs/smm/mem/0.zst" || return
+	cp -r "$cases/raw-dump-vmx" "$work/inputs/vmx" && rm "$work/inputs/vmx/README.md" || return
+	zstd -qd --rm "$work/inputs/vmx/mem/0.zst" || return
 	cp -r "$cases/host-amd-6.1" "$work/inputs/host" || return
 	mv "$work/inputs/host/expected.json" "$work/inputs/host.json" && rm "$work/inputs/host/expected.txt"
 }

@@ -16,8 +16,6 @@
 #       --env NAME=VALUE       put into its environment (may be repeated)
 #       --timeout SECONDS      600; of this machine, whose seconds are not the host's
 #   intel.sh stop DIR
-#   intel.sh run JOB OUTDIR [options]
-#       All three, in a directory that is then removed.
 #
 # In the job, `load_kvm [PARAMETERS]` inserts kvm_intel anew, e.g. `load_kvm ept=0`, see
 # intel-load-kvm. Programs must be linked statically.
@@ -193,9 +191,16 @@ trouble() {
 start() {
 	local append='' deadline=$((SECONDS + BOOT_TIMEOUT))
 	while [ $# -gt 0 ]; do
-		[ "$1" = --append ] && [ $# -ge 2 ] || die "start takes --append WORDS, not $1"
-		append=$2
-		shift 2
+		case $1 in
+		--append=*) append=${1#*=} ;;
+		--append)
+			[ $# -ge 2 ] || die "$1 needs a value"
+			append=$2
+			shift
+			;;
+		*) die "start takes --append WORDS, not $1" ;;
+		esac
+		shift
 	done
 	need bochs-bin setsid flock cc ld objcopy od
 	! is_alive || die "a host already runs in $dir"
@@ -237,7 +242,7 @@ parse_job_options() {
 
 # What the job finds in its current directory, as links; tar follows them.
 collect_files() {
-	local file path name assignment
+	local file path name assignment value
 	for file in "${files[@]}"; do
 		path=${file%%=*} name=$(basename "$path")
 		[ "$path" = "$file" ] || name=${file#*=}
@@ -248,7 +253,8 @@ collect_files() {
 	ln -s "$(realpath "$job")" "$work/.job"
 	{
 		for assignment in "${job_env[@]}"; do
-			printf "export %s='%s'\n" "${assignment%%=*}" "${assignment#*=}"
+			value=${assignment#*=}
+			printf "export %s='%s'\n" "${assignment%%=*}" "${value//\'/\'\\\'\'}"
 		done
 		echo '. ./.job'
 	} >"$work/.start"
@@ -269,7 +275,7 @@ send_job() {
 listen() {
 	local deadline=$((SECONDS + time_limit)) part line='' said
 	exec {said}<"$dir/said"
-	tail_from "$said"
+	head -c "$heard" <&"$said" >/dev/null
 	while :; do
 		if ! IFS= read -r -u "$said" part; then
 			line+=$part
@@ -288,10 +294,6 @@ listen() {
 	read -r _ _ _ status answer <<<"$line"
 }
 
-tail_from() {
-	head -c "$heard" <&"$1" >/dev/null
-}
-
 take_answer() {
 	mkdir -p "$out"
 	dd if="$dir/disk" bs=1M iflag=skip_bytes,count_bytes,fullblock skip=$((ANSWER_AT << 20)) \
@@ -305,7 +307,9 @@ job() {
 	parse_job_options "$@"
 	exec 8>"$dir/lock"
 	flock 8
-	is_alive && [ -e "$dir/sequence" ] || die "no host is ready in $dir"
+	if ! is_alive || [ ! -e "$dir/sequence" ]; then
+		die "no host is ready in $dir"
+	fi
 	sequence=$(($(cat "$dir/sequence") + 1))
 	echo "$sequence" >"$dir/sequence"
 	heard=$(stat -c %s "$dir/said")

@@ -38,7 +38,10 @@ struct vm {
 	struct nm_order order;
 	uint8_t page[KVMNS_VMCB_SIZE];
 	uint8_t image[NESTMIG_SMRAM_SIZE], hsave[KVMNS_VMCB_SIZE]; /* in SMM */
+	uint8_t shadow[KVMNS_VMCS_SIZE];                           /* of a VMX guest */
 	uint8_t *ram;                                              /* RAM_SIZE bytes */
+	uint64_t lacks; /* items that stay absent whatever is in memory */
+	void (*become)(struct vm *vm, unsigned kind); /* another kind of guest */
 };
 
 /* One change of a value. */
@@ -47,13 +50,16 @@ enum place {
 	PLACE_PAGE,
 	PLACE_IMAGE,
 	PLACE_HSAVE,
+	PLACE_SHADOW,
+	PLACE_ORDER,
 	PLACE_VIEW,
 	PLACE_HOST,
 	PLACE_RAM,
 	PLACE_LACK,
 	PLACE_GIVE,
 	PLACE_QEMU,
-	PLACE_FIRST
+	PLACE_FIRST,
+	PLACE_BECOME
 };
 
 struct poke {
@@ -159,8 +165,12 @@ static void lack(struct vm *vm, unsigned item)
 {
 	vm->vcpu.view.have &= ~(UINT64_C(1) << item);
 	vm->host.have &= ~(UINT64_C(1) << item);
+	vm->lacks |= UINT64_C(1) << item;
 	if (item == NESTMIG_ITEM_HOST_KERNEL)
 		vm->host.kernel = 0;
+	/* A list of MSRs without them would say that the VMM restores none. */
+	if (item == NESTMIG_ITEM_VMX_MSRS)
+		vm->vcpu.view.have &= ~NESTMIG_HAVE(MSRS);
 	if (item == NESTMIG_ITEM_MEMORY) {
 		vm->vcpu.view.have &=
 			~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE));
@@ -190,6 +200,13 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 		case PLACE_HSAVE:
 			put(vm->hsave + p->offset, p->width, p->value);
 			break;
+		case PLACE_SHADOW:
+			put(vm->shadow + p->offset, p->width, p->value);
+			break;
+		case PLACE_ORDER:
+			vm->state.restore_order = "KVM_SET_NESTED_STATE";
+			nm_order_parse(vm->state.restore_order, &vm->order);
+			break;
 		case PLACE_VIEW:
 			memcpy((uint8_t *)&vm->vcpu.view + p->offset, &p->value, p->width);
 			break;
@@ -210,6 +227,9 @@ static void vm_poke(struct vm *vm, const struct poke *pokes)
 			break;
 		case PLACE_FIRST:
 			first(vm, (enum nm_stage)p->offset);
+			break;
+		case PLACE_BECOME:
+			vm->become(vm, (unsigned)p->offset);
 			break;
 		case PLACE_END:
 			break;
@@ -416,11 +436,14 @@ static void vm_free(struct vm *vm)
 	free(vm->ram);
 }
 
-/* Takes the PDPTEs from the guest's memory as it is now. */
+/* Takes what rules read from the guest's memory as it is now. */
 static void vm_judge(const struct vm *vm, struct judged *ret)
 {
-	if (nm_vcpu_load_pdptes(&vm->state, (struct nm_vcpu *)(uintptr_t)&vm->vcpu))
+	struct nm_vcpu *vcpu = (struct nm_vcpu *)(uintptr_t)&vm->vcpu;
+
+	if (nm_vcpu_load_pdptes(&vm->state, vcpu) || nm_vmx_load_memory(&vm->state, vcpu, NULL))
 		abort();
+	vcpu->view.have &= ~vm->lacks;
 	nm_ctx_init(&ret->ctx, &vm->state, &vm->vcpu, &vm->host, &vm->order);
 	nm_judge_vcpu(&ret->ctx, &vm->order, ret->broken, ret->unknown);
 }

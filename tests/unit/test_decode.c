@@ -294,6 +294,25 @@ START_TEST(msrs)
 }
 END_TEST
 
+/* Of those that rules ask about only whether they are in the list. */
+START_TEST(msrs_listed)
+{
+	struct kvm_msr_entry all[] = {{.index = 0x175},
+				      {.index = 0x176},
+				      {.index = 0xc0000100},
+				      {.index = 0xc0000101},
+				      {.index = 0x174}};
+	struct kvm_msr_entry one[] = {{.index = 0x176}};
+
+	must_decode(&vcpu, NM_KVM_MSRS, all, sizeof(all));
+	ck_assert_uint_eq(vcpu.view.msrs_listed,
+			  NESTMIG_LISTED_SYSENTER_ESP | NESTMIG_LISTED_SYSENTER_EIP |
+				  NESTMIG_LISTED_FS_BASE | NESTMIG_LISTED_GS_BASE);
+	must_decode(&vcpu, NM_KVM_MSRS, one, sizeof(one));
+	ck_assert_uint_eq(vcpu.view.msrs_listed, NESTMIG_LISTED_SYSENTER_EIP);
+}
+END_TEST
+
 /* ---- Nested state ---------------------------------------------------------------------------- */
 
 static uint8_t nested[128 + 8192];
@@ -416,6 +435,8 @@ START_TEST(cpuid_words)
 		{.function = 7, .index = 1, .flags = 1, .eax = 0x71},
 		{.function = 7, .index = 0, .flags = 1, .ebx = 0x7b, .ecx = 0x7c, .edx = 0x7d},
 		{.function = 1, .index = 99, .ecx = 0x1c, .edx = 0x1d},
+		{.function = 0xa, .eax = 0xaa, .edx = 0xad},
+		{.function = 0x40000001, .eax = 0x41},
 		{.function = 0xd, .index = 1, .flags = 1, .eax = 0xd1},
 		{.function = 0x80000001, .ecx = 0x81c, .edx = 0x81d},
 		{.function = 0x80000008, .eax = 0x3028, .ebx = 0x88b},
@@ -425,17 +446,19 @@ START_TEST(cpuid_words)
 		enum nestmig_cpuid_word word;
 		uint32_t value;
 	} expected[] = {
-		{NESTMIG_CPUID_1_ECX, 0x1c},         {NESTMIG_CPUID_1_EDX, 0x1d},
-		{NESTMIG_CPUID_7_0_EBX, 0x7b},       {NESTMIG_CPUID_7_0_ECX, 0x7c},
-		{NESTMIG_CPUID_7_0_EDX, 0x7d},       {NESTMIG_CPUID_7_1_EAX, 0x71},
-		{NESTMIG_CPUID_D_1_EAX, 0xd1},       {NESTMIG_CPUID_80000001_ECX, 0x81c},
-		{NESTMIG_CPUID_80000001_EDX, 0x81d}, {NESTMIG_CPUID_80000008_EAX, 0x3028},
-		{NESTMIG_CPUID_80000008_EBX, 0x88b}, {NESTMIG_CPUID_8000000A_EBX, 0x10},
-		{NESTMIG_CPUID_8000000A_EDX, 0x8ad}, {NESTMIG_CPUID_80000021_EAX, 0},
+		{NESTMIG_CPUID_1_ECX, 0x1c},          {NESTMIG_CPUID_1_EDX, 0x1d},
+		{NESTMIG_CPUID_7_0_EBX, 0x7b},        {NESTMIG_CPUID_7_0_ECX, 0x7c},
+		{NESTMIG_CPUID_7_0_EDX, 0x7d},        {NESTMIG_CPUID_7_1_EAX, 0x71},
+		{NESTMIG_CPUID_A_EAX, 0xaa},          {NESTMIG_CPUID_A_EDX, 0xad},
+		{NESTMIG_CPUID_40000001_EAX, 0x41},   {NESTMIG_CPUID_D_1_EAX, 0xd1},
+		{NESTMIG_CPUID_80000001_ECX, 0x81c},  {NESTMIG_CPUID_80000001_EDX, 0x81d},
+		{NESTMIG_CPUID_80000008_EAX, 0x3028}, {NESTMIG_CPUID_80000008_EBX, 0x88b},
+		{NESTMIG_CPUID_8000000A_EBX, 0x10},   {NESTMIG_CPUID_8000000A_EDX, 0x8ad},
+		{NESTMIG_CPUID_80000021_EAX, 0},
 	};
 
 	must_decode(&vcpu, NM_KVM_CPUID, s, sizeof(s));
-	ck_assert_uint_eq(vcpu.cpuid_count, 8);
+	ck_assert_uint_eq(vcpu.cpuid_count, 10);
 	ck_assert_uint_eq(sizeof(expected) / sizeof(expected[0]), NESTMIG_CPUID_WORDS);
 	for (size_t i = 0; i < NESTMIG_CPUID_WORDS; i++)
 		ck_assert_msg(vcpu.view.cpuid.word[expected[i].word] == expected[i].value,
@@ -465,6 +488,7 @@ int main(void)
 	tcase_add_test(tcase, a_shadow_that_is_not_valid_is_absent);
 	tcase_add_test(tcase, debugregs_and_mp_state);
 	tcase_add_test(tcase, msrs);
+	tcase_add_test(tcase, msrs_listed);
 	tcase_add_test(tcase, nested_svm);
 	tcase_add_test(tcase, nested_vmx);
 	tcase_add_loop_test(tcase, pages_are_there_if_size_and_file_say_so, 0,

@@ -162,6 +162,10 @@ START_TEST(every_field_has_its_place_in_the_uapi)
 			ck_assert_int_eq(field->kvm_offset, -1); /* they are MSRs */
 			continue;
 		}
+		if (strncmp(field->name, "vmx_msrs.", 9) == 0) {
+			ck_assert_int_eq(field->kvm_offset, -1);
+			continue;
+		}
 		while (k < sizeof(kvm) / sizeof(kvm[0]) && strcmp(kvm[k].name, field->name) != 0)
 			k++;
 		ck_assert_msg(k < sizeof(kvm) / sizeof(kvm[0]), "%s is not tested", field->name);

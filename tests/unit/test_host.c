@@ -126,6 +126,22 @@ START_TEST(params_of_modules)
 }
 END_TEST
 
+/* KVM emulates invalid guest state unless it is told not to. */
+START_TEST(param_emulation)
+{
+	static const char *const params[] = {
+		"nested=Y ept=Y unrestricted_guest=Y", "emulate_invalid_guest_state=Y",
+		"emulate_invalid_guest_state=N", "kvm_intel.emulate_invalid_guest_state=0"};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct nestmig_host *host = from_parts(NESTMIG_VENDOR_INTEL, NULL, params[i]);
+
+		ck_assert_uint_eq(host->view.no_emulation, i > 1);
+		nestmig_host_free(host);
+	}
+}
+END_TEST
+
 START_TEST(param_modules)
 {
 	struct nestmig_host *host =
@@ -374,6 +390,7 @@ int main(void)
 	add_rows(tc, kernel_release, releases);
 	tcase_add_test(tc, nothing_known);
 	add_rows(tc, params_of_modules, param_rows);
+	tcase_add_test(tc, param_emulation);
 	tcase_add_test(tc, param_modules);
 	add_rows(tc, broken_params, bad_params);
 	tcase_add_test(tc, part_limits);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What becomes of a broken rule on VMX state, where that goes by more than the rule. */
+#include "judge.h"
+#include "vmcs/predicates.h"
+
+/*
+ * First kernels that do not emulate L2 (cd0e615c49e5), that give up a VM with an entry pending (KVM_BUG_ON),
+ * and that tell so from a bug in vcpu_pre_run instead (64c947a1cf35).
+ */
+#define NO_EMULATION_SINCE NESTMIG_KERNEL(5, 16)
+#define BUG_SINCE          NESTMIG_KERNEL(5, 15)
+#define NO_BUG_SINCE       NESTMIG_KERNEL(6, 15)
+
+/* Of L2's state that needs emulation: __vmx_handle_exit, vmx_vcpu_pre_run. */
+enum nm_consequence nm_vmx_emulation(const struct nestmig_ctx *ctx)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (!kernel || !(ctx->v->have & NESTMIG_HAVE(EVENTS)))
+		return NM_CONSEQUENCE_EMULATION_REQUIRED;
+	if (kernel >= NO_EMULATION_SINCE && nm_exception_waits(ctx))
+		return NM_CONSEQUENCE_FIRST_RUN_PENDING_EXCEPTION;
+	if (nm_run_pending(ctx) && kernel >= BUG_SINCE)
+		return kernel < NO_BUG_SINCE ? NM_CONSEQUENCE_EMULATION_RUN_EIO
+					     : NM_CONSEQUENCE_EMULATION_INTERNAL_ERROR;
+	return kernel < NO_EMULATION_SINCE ? NM_CONSEQUENCE_EMULATION
+					   : NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
+}
+
+/* Of a segment register that the SDM does not allow: what KVM itself finds invalid it does not enter. */
+enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx)
+{
+	switch (ctx->v->have & NESTMIG_HAVE(VMCS12) ? nm_vmx_guest_valid(ctx) : NESTMIG_UNKNOWN) {
+	case NESTMIG_BROKEN:
+		return nm_vmx_emulation(ctx);
+	case NESTMIG_HOLDS:
+		return NM_CONSEQUENCE_VMENTRY_EXIT_33;
+	case NESTMIG_UNKNOWN:
+		break;
+	}
+	return NM_CONSEQUENCE_VMX_SEGMENT;
+}
+
+/* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
+enum nm_consequence nm_at_next_entry(enum nm_consequence consequence)
+{
+	switch (consequence) {
+	case NM_CONSEQUENCE_VMX_CONTROLS:
+	case NM_CONSEQUENCE_LATE_VMFAIL_7:
+		return NM_CONSEQUENCE_NEXT_VMFAIL_7;
+	case NM_CONSEQUENCE_VMX_HOST_STATE:
+		return NM_CONSEQUENCE_NEXT_VMFAIL_8;
+	case NM_CONSEQUENCE_VMX_GUEST_STATE:
+	case NM_CONSEQUENCE_SET_NESTED_STATE_2:
+	case NM_CONSEQUENCE_VMENTRY_EXIT_33:
+	case NM_CONSEQUENCE_VMX_SEGMENT:
+	case NM_CONSEQUENCE_EMULATION_REQUIRED:
+	case NM_CONSEQUENCE_FIRST_RUN_PDPTRS:
+		return NM_CONSEQUENCE_NEXT_EXIT_33;
+	case NM_CONSEQUENCE_VMENTRY_EXIT_34:
+		return NM_CONSEQUENCE_NEXT_EXIT_34;
+	case NM_CONSEQUENCE_FIRST_RUN_INTERNAL_ERROR:
+		return NM_CONSEQUENCE_NEXT_INTERNAL_ERROR;
+	case NM_CONSEQUENCE_NONE:
+	case NM_CONSEQUENCE_ACCEPTED:
+		return consequence;
+	default:
+		return nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY
+			       ? consequence
+			       : NM_CONSEQUENCE_NEXT_L2;
+	}
+}
