@@ -41,6 +41,22 @@ enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx)
 	return NM_CONSEQUENCE_VMX_SEGMENT;
 }
 
+/*
+ * nested_vmx_triple_fault ends L2 and leaves nested_run_pending set. L1 then runs to its first exit, where
+ * KVM finds a bug (__vmx_handle_exit) and gives the VM up. What newer kernels do has not been seen.
+ */
+enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
+					enum nm_consequence consequence)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (!nm_run_pending(ctx))
+		return consequence;
+	if (!kernel || kernel < BUG_SINCE || kernel >= NO_BUG_SINCE)
+		return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_PENDING;
+	return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO;
+}
+
 /* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
 enum nm_consequence nm_at_next_entry(enum nm_consequence consequence)
 {
