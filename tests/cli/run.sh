@@ -47,7 +47,7 @@ export -f patch offset each
 
 make_inputs() {
 	local name cases=$here/../cases
-	for name in dev1 dev2 full1 l1only; do
+	for name in dev1 dev2 full1 l1only vmx1 vmxdev1; do
 		zstd -qdc "$cases/streams/$name.qemu.zst" >"$work/inputs/$name.qemu" || return
 	done
 	cp "$here"/inputs/*.nms "$work/inputs" || return

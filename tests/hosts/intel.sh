@@ -286,12 +286,14 @@ listen() {
 		fi
 		line+=$part
 		case $line in
-		"intel-host: end $sequence "*) break ;;
+		*"intel-host: end $sequence "*) break ;;
 		esac
 		printf '%s\n' "$line"
 		line=''
 	done
-	read -r _ _ _ status answer <<<"$line"
+	# What the job said last need not end a line.
+	[ "${line%intel-host: end*}" = "" ] || printf '%s\n' "${line%intel-host: end*}"
+	read -r _ _ _ status answer <<<"intel-host: end${line##*intel-host: end}"
 }
 
 take_answer() {

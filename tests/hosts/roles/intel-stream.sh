@@ -105,6 +105,12 @@ reached=$(last_count)
 say "the stream is written, $reached counts"
 
 start_qemu after -incoming "exec:cat out/vmx1.qemu"
+# What was stopped before it was saved comes back stopped.
+until grep -q '"status": "paused"' out/qmp.after; do
+	sleep 0.2
+	qmp '{"execute": "query-status"}'
+done
+qmp '{"execute": "cont"}'
 wait_for_count $((reached + 3))
 stop_qemu
 say "restored, it counts on to $(last_count)"
