@@ -92,6 +92,7 @@ parameters=/sys/module/kvm_intel/parameters
 if ! grep -q Y $parameters/ept || ! grep -q Y $parameters/unrestricted_guest; then
 	load_kvm || fail "no kvm_intel"
 fi
+dmesg -c >/dev/null
 say "starting QEMU"
 start_qemu before
 qmp '{"execute": "query-version"}'
