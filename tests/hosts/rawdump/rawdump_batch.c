@@ -3,7 +3,8 @@
  * Many cases of one dump. Workers take the next case from shared memory and send back a line; the
  * first process prints it, and replaces a worker that dies of a case or does not come back from it.
  *
- * More workers than CPUs, because much of a case is waiting for the kernel to tear down its VM.
+ * By default more workers than CPUs, because much of a case is waiting for the kernel to tear down its
+ * VM. With one it is known at which case a host died.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,17 +21,18 @@
 
 #include "rawdump.h"
 
-#define WORKERS 4
-#define NO_CASE SIZE_MAX
-/* No case needs more than a few seconds: SLICES_MAX of rawdump_run.c. */
+#define MAX_WORKERS     16
+#define DEFAULT_WORKERS 4
+#define NO_CASE         SIZE_MAX
+/* No case needs more than a few seconds: struct patience of rawdump_run.c. */
 #define SECONDS_A_CASE  60
 #define PROGRESS_PERIOD 10
 
 /* What the processes share. */
 struct shared {
 	_Atomic size_t next;
-	_Atomic size_t current[WORKERS];
-	_Atomic time_t since[WORKERS];
+	_Atomic size_t current[MAX_WORKERS];
+	_Atomic time_t since[MAX_WORKERS];
 };
 
 struct batch {
@@ -40,7 +42,8 @@ struct batch {
 	struct cases cases;
 	struct shared *shared;
 	int pipe[2];
-	pid_t pids[WORKERS];
+	size_t workers;
+	pid_t pids[MAX_WORKERS];
 	size_t done;
 	time_t start;
 };
@@ -57,7 +60,7 @@ static void try_case(struct batch *batch, uint8_t *memory, const struct case_tex
 {
 	struct verdict verdict = {.words = "not-tried"};
 	const char *reason = "";
-	char line[512];
+	char line[1024];
 	int length;
 
 	image_reset(&batch->image);
@@ -168,7 +171,7 @@ static void look_after(struct batch *batch, size_t worker)
 
 static bool is_anyone_left(const struct batch *batch)
 {
-	for (size_t worker = 0; worker < WORKERS; worker++) {
+	for (size_t worker = 0; worker < batch->workers; worker++) {
 		if (batch->pids[worker] > 0)
 			return true;
 	}
@@ -181,7 +184,7 @@ static void watch_workers(struct batch *batch)
 
 	while (is_anyone_left(batch)) {
 		take_lines(batch);
-		for (size_t worker = 0; worker < WORKERS; worker++)
+		for (size_t worker = 0; worker < batch->workers; worker++)
 			look_after(batch, worker);
 		if (now() - reported < PROGRESS_PERIOD)
 			continue;
@@ -193,8 +196,15 @@ static void watch_workers(struct batch *batch)
 	take_remaining_lines(batch);
 }
 
+static void on_child(int number)
+{
+	(void)number;
+}
+
 static int run_cases(struct batch *batch)
 {
+	/* A worker that ends is noticed at once: poll is interrupted. */
+	struct sigaction action = {.sa_handler = on_child};
 	/* Kept open, because KVM patches the kernel when its first VM comes or its last one goes. */
 	int keeper = ioctl(batch->kvm_fd, KVM_CREATE_VM, 0);
 
@@ -204,9 +214,10 @@ static int run_cases(struct batch *batch)
 		perror("rawdump: batch");
 		return -1;
 	}
+	sigaction(SIGCHLD, &action, NULL);
 	batch->start = now();
 	fflush(stdout);
-	for (size_t worker = 0; worker < WORKERS; worker++) {
+	for (size_t worker = 0; worker < batch->workers; worker++) {
 		if (start_worker(batch, worker))
 			return -1;
 	}
@@ -217,7 +228,7 @@ static int run_cases(struct batch *batch)
 	return batch->done == batch->cases.count ? 0 : -1;
 }
 
-int batch_run(int kvm_fd, const char *base, const char *cases_file)
+int batch_run(int kvm_fd, const char *base, const char *cases_file, const char *workers)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 	int failed = -1;
@@ -226,6 +237,12 @@ int batch_run(int kvm_fd, const char *base, const char *cases_file)
 		return -1;
 	batch->kvm_fd = kvm_fd;
 	batch->base = base;
+	batch->workers = workers ? strtoul(workers, NULL, 10) : DEFAULT_WORKERS;
+	if (!batch->workers || batch->workers > MAX_WORKERS) {
+		fprintf(stderr, "rawdump: from 1 to %d workers\n", MAX_WORKERS);
+		free(batch);
+		return -1;
+	}
 	if (!image_read(base, &batch->image) && !cases_read(cases_file, &batch->cases))
 		failed = run_cases(batch);
 	free(batch);
