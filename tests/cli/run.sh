@@ -55,6 +55,7 @@ make_inputs() {
 	cp -r "$cases/smm-l2" "$work/inputs/smm" && rm "$work/inputs/smm/README.md" || return
 	zstd -qd --rm "$work/inputs/smm/mem/0.zst" || return
 	cp -r "$cases/host-amd-6.1" "$work/inputs/host" || return
+	cp "$cases/host-intel-6.1/expected.json" "$work/inputs/host-intel.json" || return
 	mv "$work/inputs/host/expected.json" "$work/inputs/host.json" && rm "$work/inputs/host/expected.txt"
 }
 

@@ -5,9 +5,10 @@
 # ../intel.sh for how it runs): QEMU with the nested guest writes its state, then a second QEMU reads
 # it and L2 must go on to count where it was.
 #
-# In the current directory: qemu/ with QEMU, its libraries and ROMs, l1.elf. Into out: vmx1.qemu, the
-# stream of `migrate`, vmxdev1.qemu, that of xen-save-devices-state, com1.before and com1.after, what
-# the two guests said, qmp.before and qmp.after, what QEMU said.
+# In the current directory: qemu/ with QEMU, its libraries and ROMs, l1.elf, rawdump. Into out: hostinfo,
+# what `nestmig host --root` wants to know of the host; vmx1.qemu, the stream of `migrate`;
+# vmxdev1.qemu, that of xen-save-devices-state; com1.before and com1.after, what the two guests said;
+# qmp.before and qmp.after, what QEMU said.
 set -u
 
 fail() {
@@ -87,11 +88,21 @@ migrate() {
 	done
 }
 
+save_host_files() {
+	for file in /proc/version /proc/cpuinfo /proc/sys/kernel/osrelease \
+		/sys/module/kvm/parameters/* /sys/module/kvm_intel/parameters/*; do
+		mkdir -p "out/hostinfo$(dirname "$file")"
+		cat "$file" >"out/hostinfo$file" || fail "cannot copy $file"
+	done
+	./rawdump host out/hostinfo/kvm || fail "cannot ask KVM about this host"
+}
+
 # Slow, so only if somebody else has loaded it in another way.
 parameters=/sys/module/kvm_intel/parameters
 if ! grep -q Y $parameters/ept || ! grep -q Y $parameters/unrestricted_guest; then
 	load_kvm || fail "no kvm_intel"
 fi
+save_host_files
 dmesg -c >/dev/null
 say "starting QEMU"
 start_qemu before
