@@ -182,12 +182,13 @@ thaw() {
 stop_host() {
 	local pid
 	pid=$(group) && [ -n "$pid" ] && kill -KILL -- "-$pid" 2>/dev/null
-	rm -f "$dir/pid" "$dir/disk" "$dir/disk.lock" "$dir/image"
+	rm -f "$dir/pid" "$dir/sequence" "$dir/disk" "$dir/disk.lock" "$dir/image"
 }
 
 trouble() {
 	echo "intel.sh: FAILED: $1; the console's last lines:"
-	tail -n 25 "$dir/bochs.out" "$dir/console.log" 2>/dev/null | tr -cd '\11\12\40-\176' | sed "s/^/| /"
+	tail -n 25 "$dir/bochs.out" "$dir/console.log" 2>/dev/null | tr -cd '\11\12\40-\176' |
+		sed "s/^/| /" || true
 	stop_host
 	exit 125
 }
@@ -311,11 +312,10 @@ job() {
 	job=$1 out=$2
 	shift 2
 	parse_job_options "$@"
+	[ -e "$dir/sequence" ] || die "no host is ready in $dir"
 	exec 8>"$dir/lock"
 	flock 8
-	if ! is_alive || [ ! -e "$dir/sequence" ]; then
-		die "no host is ready in $dir"
-	fi
+	is_alive || die "the host in $dir is gone"
 	sequence=$(($(cat "$dir/sequence") + 1))
 	echo "$sequence" >"$dir/sequence"
 	heard=$(stat -c %s "$dir/said")
@@ -339,7 +339,7 @@ command=$1
 shift
 case $command in
 start | job | stop)
-	mkdir -p "$1"
+	[ "$command" != start ] || mkdir -p "$1"
 	dir=$(realpath "$1")
 	shift
 	;;&
