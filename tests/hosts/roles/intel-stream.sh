@@ -63,8 +63,9 @@ qmp() {
 	! grep '^{"error"' "out/qmp.$name" || fail "QEMU refuses $1"
 }
 
+# Of a line that is there completely.
 last_count() {
-	count=$(sed -n 's/^L2 cpu0 count 0*\([0-9]*\)$/\1/p' "out/com1.$name" | tail -n 1)
+	count=$(grep -o '^L2 cpu0 count [0-9]\{8\}$' "out/com1.$name" | tail -n 1 | sed 's/.* 0*//')
 	echo "${count:-0}"
 }
 
@@ -129,6 +130,7 @@ say "restored, it counts on to $(last_count)"
 # A snapshot cuts a line anywhere: both outputs, put together, have no gap.
 cat out/com1.before out/com1.after >all
 seen=$(last_count)
+[ "$seen" -gt "$reached" ] || fail "after $reached counts only $seen"
 n=1
 while [ $n -le "$seen" ]; do
 	[ "$(grep -c -x "L2 cpu0 count $(printf %08d $n)" all)" = 1 ] || fail "count $n is not there once"
