@@ -91,6 +91,9 @@ function has_resumed(key, follows, seen, details,   user) {
 		return 1
 	if (seen == "vmfunc-exit-59" && user != "nobody")
 		return 1
+	# an L1 that makes its VMCS with what it knew of the processor
+	if (seen ~ /^(vmentry-exit-|vmfail-)/ && user == "l1" && key ~ /\/l1-vmxon\//)
+		return 1
 	# a later VMRUN or VMRESUME of L1, which L2 has called
 	if (seen ~ /^(svm-exit-err|vmentry-exit-|vmfail-)/ && details ~ /calls=[1-9]/ && user != "nobody")
 		return 1
@@ -216,7 +219,7 @@ function check_reason(key, broken_ids, seen, details,   text, reason, ids, n, i)
 		reason_confirmed[reason]++
 		return
 	}
-	if (part(line[key], "user") !~ /^nobody/ &&
+	if (part(line[key], "user") !~ /^nobody/ && seen !~ /^ioctl-rejected/ &&
 			(details ~ /(counts|calls)=[1-9]/ || part(line[key], "user") ~ / l1s$/)) {
 		late_reasons++
 		return
