@@ -27,78 +27,13 @@
 # the work tree).
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-tree=$(cd "$here/../.." && pwd)
-cache=${NESTMIG_HOST_CACHE:-$tree/build/hosts}
+# shellcheck source=kernel.sh
+. "$(dirname "$0")/kernel.sh"
+
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-90}
 
-# In the order in which they are inserted, so that no dependency has to be resolved inside.
-MODULES="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
-	netfs fscache 9pnet 9p 9pnet_virtio overlay
-	failover net_failover virtio_net llc stp bridge tun
-	irqbypass kvm ccp kvm-amd"
-
-die() {
-	echo "host.sh: $*" >&2
-	exit 125
-}
-
-need() {
-	local program
-	for program; do
-		command -v "$program" >/dev/null || die "$program is not installed: see tests/hosts/README.md"
-	done
-}
-
-unpack_kernel() {
-	local package file
-	need apt-cache apt-get dpkg-deb tar
-	package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-	[ -n "$package" ] || die "apt knows no linux-image-amd64: run apt-get update"
-	[ "$(cat "$cache/kernel/package" 2>/dev/null)" = "$package" ] && return
-	echo "host.sh: fetching $package (not installing it)" >&2
-	rm -rf "$cache/kernel"
-	mkdir -p "$cache/kernel"
-	(cd "$cache/kernel" && apt-get -qq download "$package" 2>apt.log) ||
-		die "cannot download $package: $(tail -n 1 "$cache/kernel/apt.log")"
-	file=$(echo "$cache"/kernel/*.deb)
-	# shellcheck disable=SC2046,SC2086 # one word a pattern
-	dpkg-deb --fsys-tarfile "$file" |
-		tar -x -C "$cache/kernel" --wildcards --transform 's,.*/,,' './boot/vmlinuz-*' \
-			$(printf '*/kernel/*/%s.ko ' $MODULES)
-	rm -f "$file"
-	mv "$cache"/kernel/vmlinuz-* "$cache/kernel/vmlinuz"
-	echo "$package" >"$cache/kernel/package"
-}
-
-make_initramfs() {
-	local work module
-	[ "$cache/initramfs" -nt "$here/host-init" ] && [ "$cache/initramfs" -nt "$here/host.sh" ] &&
-		[ "$cache/initramfs" -nt "$cache/kernel/package" ] && return
-	need busybox cpio gzip
-	work=$(mktemp -d)
-	mkdir -p "$work/bin" "$work/modules"
-	cp "$(command -v busybox)" "$work/bin/busybox"
-	ln -s busybox "$work/bin/sh"
-	cp "$here/host-init" "$work/init"
-	chmod 755 "$work/init"
-	for module in $MODULES; do
-		cp "$cache/kernel/$module.ko" "$work/modules/" || die "the kernel package has no $module"
-		echo "$module" >>"$work/modules/order"
-	done
-	(cd "$work" && find . | cpio --quiet -o -H newc | gzip -1) >"$cache/initramfs.new"
-	mv "$cache/initramfs.new" "$cache/initramfs"
-	rm -rf "$work"
-}
-
 prepare() {
-	mkdir -p "$cache"
-	(
-		# Two hosts may be started at once.
-		flock 9
-		unpack_kernel
-		make_initramfs
-	) 9>"$cache/lock"
+	prepare_kernel "$cache/initramfs" "$here/host-init" "$AMD_MODULES"
 }
 
 parse_options() {

@@ -10,13 +10,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # No SSE, no red zone, no position independence: nothing sets up what those need.
-for source in boot.S l1.c l2.S vmrun.S; do
+for source in boot.S l1.c l2.S svm.c vmrun.S vmx.c vmx_enter.S; do
 	${CC:-cc} -m64 -std=gnu11 -O2 -g0 -Wall -Wextra -Werror -ffreestanding -fno-pic \
 		-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
 		-mno-red-zone -mgeneral-regs-only -c "$here/$source" -o "$work/${source%.*}.o"
 done
 ${LD:-ld} -m elf_x86_64 -nostdlib -static -z noexecstack --no-warn-rwx-segments \
 	-T "$here/l1.ld" -o "$work/l1.elf64" \
-	"$work/boot.o" "$work/l1.o" "$work/l2.o" "$work/vmrun.o"
+	"$work/boot.o" "$work/l1.o" "$work/l2.o" "$work/svm.o" "$work/vmrun.o" \
+	"$work/vmx.o" "$work/vmx_enter.o"
 # A multiboot loader takes a 32-bit ELF only, whatever mode the code switches to.
 ${OBJCOPY:-objcopy} -O elf32-i386 "$work/l1.elf64" "$1"

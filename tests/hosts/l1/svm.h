@@ -91,10 +91,4 @@ _Static_assert(offsetof(struct vmcb, rax) == 0x5f8, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB layout");
 _Static_assert(sizeof(struct vmcb) == 0x1000, "a VMCB is one page");
 
-/* L2's registers that VMRUN does not switch; vmrun.S knows this order. */
-struct l2_regs {
-	uint64_t rbx, rcx, rdx, rsi, rdi, rbp;
-	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
-};
-
 #endif

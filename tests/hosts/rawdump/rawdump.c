@@ -3,7 +3,8 @@
  * rawdump save [VARIANT] DIR       make a nested guest, stop it, write everything KVM knows into DIR
  * rawdump variants                 what can be made on this host
  * rawdump run DIR                  restore DIR as its meta.json orders, run it, say what became of it
- * rawdump batch BASE CASES         the same for each case of the file CASES: changes to the dump BASE
+ * rawdump batch BASE CASES [WORKERS]
+ *                                  the same for each case of the file CASES: changes to the dump BASE
  * rawdump apply BASE CASES OUTDIR  write each case as a dump OUTDIR/NAME
  * rawdump host DIR                 write what KVM says of this host into DIR
  *
@@ -33,9 +34,8 @@ static int command_save_variant(int kvm_fd, char **arguments)
 
 static int command_variants(int kvm_fd, char **arguments)
 {
-	(void)kvm_fd, (void)arguments;
-	variants_print();
-	return 0;
+	(void)arguments;
+	return variants_print(kvm_fd);
 }
 
 static int command_run(int kvm_fd, char **arguments)
@@ -49,6 +49,7 @@ static int command_run(int kvm_fd, char **arguments)
 		memory = guest_memory_new(image->memory_fd);
 	if (memory)
 		failed = image_run(kvm_fd, memory, image, &verdict);
+	trace_close();
 	if (!failed)
 		printf("outcome %s\n", verdict.words);
 	free(image);
@@ -57,7 +58,12 @@ static int command_run(int kvm_fd, char **arguments)
 
 static int command_batch(int kvm_fd, char **arguments)
 {
-	return batch_run(kvm_fd, arguments[0], arguments[1]);
+	return batch_run(kvm_fd, arguments[0], arguments[1], NULL);
+}
+
+static int command_batch_workers(int kvm_fd, char **arguments)
+{
+	return batch_run(kvm_fd, arguments[0], arguments[1], arguments[2]);
 }
 
 static int apply_case(struct image *image, const struct case_text *item, char **arguments)
@@ -103,9 +109,9 @@ static const struct {
 	int (*run)(int kvm_fd, char **arguments);
 } commands[] = {
 	{"save", 1, true, command_save},   {"save", 2, true, command_save_variant},
-	{"run", 1, true, command_run},     {"variants", 0, false, command_variants},
+	{"run", 1, true, command_run},     {"variants", 0, true, command_variants},
 	{"batch", 2, true, command_batch}, {"apply", 3, false, command_apply},
-	{"host", 1, true, command_host},
+	{"host", 1, true, command_host},   {"batch", 3, true, command_batch_workers},
 };
 
 int main(int argc, char **argv)
@@ -120,8 +126,8 @@ int main(int argc, char **argv)
 		failed = commands[i].run(kvm_fd, argv + 2);
 		return failed || fflush(stdout) ? EXIT_TROUBLE : EXIT_SUCCESS;
 	}
-	fprintf(stderr,
-		"usage: rawdump save [VARIANT] DIR | variants | run DIR | batch BASE CASES | "
-		"apply BASE CASES OUTDIR | host DIR\n");
+	fprintf(stderr, "usage: rawdump save [VARIANT] DIR | variants | run DIR | batch BASE CASES "
+			"[WORKERS] | "
+			"apply BASE CASES OUTDIR | host DIR\n");
 	return EXIT_TROUBLE;
 }

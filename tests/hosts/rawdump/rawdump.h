@@ -19,14 +19,15 @@
  */
 #define GUEST_MEMORY (256u << 10)
 
-#define ADDRESS_VMCB 0x5000
+#define ADDRESS_VMCB 0x5000 /* or L1's VMCS */
 
 /* Where the guest's code reports: see rawdump_guest_code.S. */
 #define PORT_L2_COUNT     0x80
-#define PORT_L1_REPORT    0x84 /* six words: exit code, exit info 1, exit info 2, low half first */
+#define PORT_L1_REPORT    0x84 /* six words, see rawdump_svm_report.c and rawdump_vmx_report.c */
 #define PORT_L1_CALL      0xa0
 #define PORT_SMM          0xb0
 #define PORT_L2_EXCEPTION 0xb4
+#define PORT_L1_VMXON     0xb8
 #define REPORT_WORDS      6
 
 #define MAX_ORDER         64
@@ -166,7 +167,19 @@ int feature_msrs_save(int kvm_fd, const char *path);
 
 /* ---- the guests: rawdump_guest.c, rawdump_variants.c ------------------------------------------ */
 
-enum l2_mode { L2_LONG, L2_LEGACY, L2_PAE, L2_REAL };
+enum l2_mode { L2_LONG, L2_LEGACY, L2_PAE, L2_REAL, L2_VM86 };
+
+/* What L1 uses of VMX beside what every guest of this kind needs. */
+enum vmx_extra {
+	VMX_NOTHING_MORE,
+	VMX_MSR_LISTS,
+	VMX_EPTP_LIST,
+	VMX_TPR_SHADOW,
+	VMX_APIC_ACCESS,
+	VMX_X2APIC,
+	/* every control that the host allows and that leaves L2 alone */
+	VMX_FULL,
+};
 
 struct guest {
 	enum l2_mode mode;
@@ -174,22 +187,65 @@ struct guest {
 	bool shutdown_not_intercepted;
 	/* no L2: L1 itself counts, in L2_LEGACY mode, on a processor without long mode */
 	bool plain;
+	enum vmx_extra extra;
 };
 
 /* Puts L1, L2, the SMI handler and the VMCB into memory and points the vCPU at L1. */
 int guest_load(struct vm *vm, const struct guest *guest);
 /* Takes back what only an emulated processor writes into page tables. */
 void guest_clean(uint8_t *memory);
+/* Can it be made on this host? Also where KVM gives the vCPU less than its feature MSRs say: false */
+bool vmx_guest_fits(int kvm_fd, const struct guest *guest);
+
+/* ---- the states that are dumped: rawdump_variants.c and the tables of the vendors -------------- */
+
+enum moment {
+	IN_L2,
+	/* VMRUN, VMLAUNCH or VMRESUME is emulated, L2 not yet entered */
+	RUN_PENDING,
+	IN_L1,
+	/* VMXON done, no VMCS yet */
+	IN_VMXON,
+	/* in the handler of an SMI that came to L2, or to L1 */
+	SMM_FROM_L2,
+	SMM_FROM_L1,
+};
+
+struct variant {
+	const char *name;
+	struct guest guest;
+	enum moment moment;
+	vm_caps caps;
+};
+
+struct variant_list {
+	const struct variant *items;
+	size_t count;
+};
+
+extern const struct variant_list svm_variants, vmx_variants;
+
 /* Makes the guest called variant and writes its dump into dir. */
 int variant_save(int kvm_fd, const char *variant, const char *dir);
-void variants_print(void);
+int variants_print(int kvm_fd);
+/* Moves L1 to the moment between an emulated VM entry and L2's first instruction. */
+int step_over_vmrun(const struct vm *vm);
+int step_over_vmresume(const struct vm *vm);
 
 /* ---- running: rawdump_run.c, rawdump_batch.c -------------------------------------------------- */
 
 struct verdict {
 	char words[96];    /* "resumes", "ioctl-rejected KVM_SET_SREGS2 EINVAL", ... */
-	char details[320]; /* "counts=3 calls=1 ..." */
+	char details[640]; /* "counts=3 calls=1 ..." */
 };
+
+/* What L1 said on PORT_L1_REPORT, put into words. */
+typedef void report_function(const struct vm *vm, const uint32_t *words, struct verdict *verdict);
+report_function svm_report, vmx_report;
+void __attribute__((format(printf, 2, 3)))
+verdict_say(struct verdict *verdict, const char *format, ...);
+void __attribute__((format(printf, 2, 3)))
+verdict_add(struct verdict *verdict, const char *format, ...);
 
 bool is_out(const struct kvm_run *run, unsigned int port);
 uint32_t out_value(const struct kvm_run *run);
@@ -197,9 +253,25 @@ uint32_t out_value(const struct kvm_run *run);
 int finish_instruction(const struct vm *vm);
 /* Restores the image into a VM of its own, runs it, names the outcome. -1: it could not be tried. */
 int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *ret_verdict);
-int batch_run(int kvm_fd, const char *base, const char *cases_file);
+/* workers: how many, as text; NULL for the default */
+int batch_run(int kvm_fd, const char *base, const char *cases_file, const char *workers);
+
+/* ---- KVM's own reasons: rawdump_trace.c -------------------------------------------------------- */
+
+/* A trace of this process's failed VM entries; without tracefs, or on AMD, there is none. */
+void trace_open(void);
+/* What came since: adds cc="..." for the first one to details */
+void trace_take(struct verdict *verdict);
+void trace_close(void);
 
 /* ---- this host: rawdump_host.c ---------------------------------------------------------------- */
+
+enum vendor { VENDOR_AMD, VENDOR_INTEL };
+
+enum vendor host_vendor(void);
+const char *host_module(void); /* where the parameters of its KVM module are */
+/* Is the module's parameter on? */
+bool host_parameter(const char *name);
 
 /* What `nestmig host` wants to know, as KVM answers it. */
 int host_save(int kvm_fd, const char *dir);

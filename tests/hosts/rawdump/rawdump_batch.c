@@ -3,7 +3,8 @@
  * Many cases of one dump. Workers take the next case from shared memory and send back a line; the
  * first process prints it, and replaces a worker that dies of a case or does not come back from it.
  *
- * More workers than CPUs, because much of a case is waiting for the kernel to tear down its VM.
+ * By default more workers than CPUs, because much of a case is waiting for the kernel to tear down its
+ * VM. With one it is known at which case a host died.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,8 +21,9 @@
 
 #include "rawdump.h"
 
-#define WORKERS 4
-#define NO_CASE SIZE_MAX
+#define MAX_WORKERS     16
+#define DEFAULT_WORKERS 4
+#define NO_CASE         SIZE_MAX
 /* No case needs more than a few seconds: SLICES_MAX of rawdump_run.c. */
 #define SECONDS_A_CASE  60
 #define PROGRESS_PERIOD 10
@@ -29,8 +31,8 @@
 /* What the processes share. */
 struct shared {
 	_Atomic size_t next;
-	_Atomic size_t current[WORKERS];
-	_Atomic time_t since[WORKERS];
+	_Atomic size_t current[MAX_WORKERS];
+	_Atomic time_t since[MAX_WORKERS];
 };
 
 struct batch {
@@ -40,7 +42,8 @@ struct batch {
 	struct cases cases;
 	struct shared *shared;
 	int pipe[2];
-	pid_t pids[WORKERS];
+	size_t workers;
+	pid_t pids[MAX_WORKERS];
 	size_t done;
 	time_t start;
 };
@@ -57,7 +60,7 @@ static void try_case(struct batch *batch, uint8_t *memory, const struct case_tex
 {
 	struct verdict verdict = {.words = "not-tried"};
 	const char *reason = "";
-	char line[512];
+	char line[1024];
 	int length;
 
 	image_reset(&batch->image);
@@ -90,6 +93,7 @@ static void work(struct batch *batch, size_t worker)
 		try_case(batch, memory, &batch->cases.items[index]);
 		atomic_store(&shared->current[worker], NO_CASE);
 	}
+	trace_close();
 	_exit(0);
 }
 
@@ -168,7 +172,7 @@ static void look_after(struct batch *batch, size_t worker)
 
 static bool is_anyone_left(const struct batch *batch)
 {
-	for (size_t worker = 0; worker < WORKERS; worker++) {
+	for (size_t worker = 0; worker < batch->workers; worker++) {
 		if (batch->pids[worker] > 0)
 			return true;
 	}
@@ -181,7 +185,7 @@ static void watch_workers(struct batch *batch)
 
 	while (is_anyone_left(batch)) {
 		take_lines(batch);
-		for (size_t worker = 0; worker < WORKERS; worker++)
+		for (size_t worker = 0; worker < batch->workers; worker++)
 			look_after(batch, worker);
 		if (now() - reported < PROGRESS_PERIOD)
 			continue;
@@ -206,7 +210,7 @@ static int run_cases(struct batch *batch)
 	}
 	batch->start = now();
 	fflush(stdout);
-	for (size_t worker = 0; worker < WORKERS; worker++) {
+	for (size_t worker = 0; worker < batch->workers; worker++) {
 		if (start_worker(batch, worker))
 			return -1;
 	}
@@ -217,7 +221,7 @@ static int run_cases(struct batch *batch)
 	return batch->done == batch->cases.count ? 0 : -1;
 }
 
-int batch_run(int kvm_fd, const char *base, const char *cases_file)
+int batch_run(int kvm_fd, const char *base, const char *cases_file, const char *workers)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 	int failed = -1;
@@ -226,6 +230,12 @@ int batch_run(int kvm_fd, const char *base, const char *cases_file)
 		return -1;
 	batch->kvm_fd = kvm_fd;
 	batch->base = base;
+	batch->workers = workers ? strtoul(workers, NULL, 10) : DEFAULT_WORKERS;
+	if (!batch->workers || batch->workers > MAX_WORKERS) {
+		fprintf(stderr, "rawdump: from 1 to %d workers\n", MAX_WORKERS);
+		free(batch);
+		return -1;
+	}
 	if (!image_read(base, &batch->image) && !cases_read(cases_file, &batch->cases))
 		failed = run_cases(batch);
 	free(batch);

@@ -1,80 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Guests that are in L2 after one instruction that matters. Sources: APM volume 2, 15.5 "VMRUN
- * Instruction", 15.25 "Nested Paging", appendix B "Layout of VMCB"; chapter 5 "Page Translation and
- * Protection"; chapter 8 "Exceptions and Interrupts"; 10.3 "SMM Resources".
+ * Guests that are in L2 after one instruction that matters: what both vendors share. Sources: APM
+ * volume 2, chapter 5 "Page Translation and Protection"; chapter 8 "Exceptions and Interrupts"; 10.3
+ * "SMM Resources"; SDM volume 3, 21.5 "Task-State Segment" of virtual-8086 mode.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
-#include "../l1/svm.h"
-#include "rawdump.h"
+#include "rawdump_guest.h"
 
-/* Guest physical addresses. The first page is L2's interrupt table where that is in real mode. */
-#define ADDRESS_PML4          0x1000
-#define ADDRESS_PDPT          0x2000
-#define ADDRESS_PD            0x3000
-#define ADDRESS_GDT           0x4000
-#define ADDRESS_TSS           0x4100
-#define ADDRESS_IDT           0x4200
-#define ADDRESS_VMCB          0x5000
-#define ADDRESS_HSAVE         0x6000
-#define ADDRESS_IOPM          0x7000 /* three pages */
-#define ADDRESS_MSRPM         0xa000 /* two pages */
-#define ADDRESS_LEGACY_PD     0xc000
-#define ADDRESS_LEGACY_PT     0xd000
-#define ADDRESS_PAE_PDPT      0xe000 /* rawdump_guest_code.S knows it too */
-#define ADDRESS_PAE_PD        0xf000
-#define ADDRESS_CODE          0x10000
-#define ADDRESS_NESTED_PML4   0x12000
-#define ADDRESS_NESTED_PDPT   0x13000
-#define ADDRESS_NESTED_PD     0x14000
-#define ADDRESS_STACK         0x18000 /* its end; rawdump_guest_code.S knows it too */
-#define ADDRESS_SMI_HANDLER   0x38000
-
-#define PAGE_PRESENT_WRITE    0x3
-#define PAGE_USER             0x4
-#define PAGE_LARGE            0x80
-
-#define CR0_PG_WP_NE_ET_MP_PE 0x80010033u
-#define CR0_NE_ET             0x30u
-#define CR4_OSXMMEXCPT_OSFXSR 0x600u
-#define CR4_PAE               0x20u
-#define EFER_SVME             0x1000u
-#define EFER_LMA_LME          0x500u
-#define DR6_RESET             0xffff0ff0u
-#define DR7_RESET             0x400u
-#define PAT_RESET             0x0007040600070406ull
-#define RFLAGS_RESET          0x2u
-#define MSR_VM_HSAVE_PA       0xc0010117u
 #define CPUID_EXTENDED        0x80000001u
 #define CPUID_EXTENDED_EDX_LM (1u << 29)
-
-#define SELECTOR_CODE64       8
-#define SELECTOR_DATA         16
-#define SELECTOR_TSS          24
-#define SELECTOR_CODE32       40
-#define TSS_LIMIT             103
-#define GDT_LIMIT             47
-#define EXCEPTIONS            32
 #define EXCEPTION_ENTRY       8 /* bytes between the entries in rawdump_guest_code.S */
-
-extern const uint8_t guest_code[], guest_code_end[], guest_smm[], guest_smm_end[], guest_l1[];
-extern const uint8_t guest_l2_64[], guest_l2_32[], guest_l2_16[];
-extern const uint8_t guest_plain[], guest_plain_exceptions[];
-extern const uint8_t guest_l2_64_exceptions[], guest_l2_32_exceptions[], guest_l2_16_exceptions[];
-
-static uint32_t offset_of(const uint8_t *code)
-{
-	return (uint32_t)(code - guest_code);
-}
-
-static void put64(uint8_t *memory, uint32_t address, uint64_t value)
-{
-	memcpy(memory + address, &value, sizeof(value));
-}
 
 /*
  * QEMU's TCG sets the accessed bit in the entries of PAE's first table, where it is reserved, and KVM
@@ -104,6 +42,24 @@ static void fill_page_tables(uint8_t *memory)
 	put64(memory, ADDRESS_LEGACY_PD, ADDRESS_LEGACY_PT | PAGE_PRESENT_WRITE);
 }
 
+/*
+ * Virtual-8086 mode runs at privilege level 3, sends exceptions to level 0 and asks the TSS for every
+ * port: all ports that the guest knows are free.
+ */
+static void fill_vm86(uint8_t *memory)
+{
+	const uint32_t stack = ADDRESS_STACK;
+	const uint16_t ports = TSS_LIMIT + 1;
+
+	memcpy(memory + ADDRESS_TSS + 4, &stack, sizeof(stack));
+	memory[ADDRESS_TSS + 8] = SELECTOR_DATA;
+	memcpy(memory + ADDRESS_TSS + TSS_LIMIT - 1, &ports, sizeof(ports));
+	memory[ADDRESS_TSS + TSS_LIMIT_PORTS] = 0xff;
+	for (uint32_t page = 0; page < 1024; page++)
+		memory[ADDRESS_LEGACY_PT + page * 4] |= PAGE_USER;
+	memory[ADDRESS_LEGACY_PD] |= PAGE_USER;
+}
+
 static void fill_descriptors(uint8_t *memory)
 {
 	uint64_t gdt[] = {
@@ -119,104 +75,52 @@ static void fill_descriptors(uint8_t *memory)
 	memcpy(memory + ADDRESS_GDT, gdt, sizeof(gdt));
 }
 
+static uint64_t gate(uint32_t target, uint16_t selector)
+{
+	return (target & 0xffff) | (uint32_t)selector << 16 | 0x8e00ull << 32 |
+	       (uint64_t)(target >> 16) << 48;
+}
+
 /* L2's interrupt gates, in the form of its mode. */
-static void fill_idt(uint8_t *memory, const struct guest *guest)
+static void fill_idt(uint8_t *memory, const struct guest *guest,
+		     const struct guest_entries *entries)
 {
 	const uint8_t *exceptions_32 =
-		guest->plain ? guest_plain_exceptions : guest_l2_32_exceptions;
+		guest->plain ? guest_plain_exceptions : entries->exceptions_32;
 
 	for (uint32_t vector = 0; vector < EXCEPTIONS; vector++) {
-		uint32_t entry = vector * EXCEPTION_ENTRY, target;
+		uint32_t entry = ADDRESS_CODE + vector * EXCEPTION_ENTRY, target;
 
 		switch (guest->mode) {
 		case L2_LONG:
-			target = ADDRESS_CODE + offset_of(guest_l2_64_exceptions) + entry;
 			put64(memory, ADDRESS_IDT + vector * 16,
-			      (target & 0xffff) | SELECTOR_CODE64 << 16 | 0x8e00ull << 32 |
-				      (uint64_t)(target >> 16) << 48);
+			      gate(entry + offset_of(entries->exceptions_64), SELECTOR_CODE64));
 			break;
 		case L2_REAL:
-			target = offset_of(guest_l2_16_exceptions) + entry;
+			target = offset_of(entries->exceptions_16) + vector * EXCEPTION_ENTRY;
 			target |= ADDRESS_CODE >> 4 << 16;
 			memcpy(memory + vector * 4, &target, sizeof(target));
 			break;
 		default:
-			target = ADDRESS_CODE + offset_of(exceptions_32) + entry;
 			put64(memory, ADDRESS_IDT + vector * 8,
-			      (target & 0xffff) | SELECTOR_CODE32 << 16 | 0x8e00ull << 32 |
-				      (uint64_t)(target >> 16) << 48);
+			      gate(entry + offset_of(exceptions_32), SELECTOR_CODE32));
 		}
 	}
 }
 
-static void fill_memory(uint8_t *memory, const struct guest *guest)
+static void fill_memory(uint8_t *memory, const struct guest *guest,
+			const struct guest_entries *entries)
 {
 	fill_page_tables(memory);
 	fill_descriptors(memory);
-	fill_idt(memory, guest);
+	fill_idt(memory, guest, entries);
+	if (guest->mode == L2_VM86)
+		fill_vm86(memory);
 	memcpy(memory + ADDRESS_CODE, guest_code, (size_t)(guest_code_end - guest_code));
 	memcpy(memory + ADDRESS_SMI_HANDLER, guest_smm, (size_t)(guest_smm_end - guest_smm));
 }
 
-static void fill_l2(struct vmcb *vmcb, enum l2_mode mode)
-{
-	struct vmcb_segment data = {SELECTOR_DATA, ATTRIB_DATA, 0xffffffff, 0};
-
-	vmcb->es = vmcb->ss = vmcb->ds = data;
-	vmcb->tr = (struct vmcb_segment){SELECTOR_TSS, ATTRIB_TSS64, TSS_LIMIT, ADDRESS_TSS};
-	vmcb->gdtr = (struct vmcb_segment){0, 0, GDT_LIMIT, ADDRESS_GDT};
-	vmcb->efer = EFER_SVME;
-	vmcb->cr0 = CR0_PG_WP_NE_ET_MP_PE;
-	vmcb->cr4 = CR4_OSXMMEXCPT_OSFXSR;
-	vmcb->rsp = ADDRESS_STACK;
-	if (mode == L2_LONG) {
-		vmcb->cs = (struct vmcb_segment){SELECTOR_CODE64, ATTRIB_CODE64, 0xffffffff, 0};
-		vmcb->idtr = (struct vmcb_segment){0, 0, EXCEPTIONS * 16 - 1, ADDRESS_IDT};
-		vmcb->efer |= EFER_LMA_LME;
-		vmcb->cr3 = ADDRESS_PML4;
-		vmcb->cr4 |= CR4_PAE;
-		vmcb->rip = ADDRESS_CODE + offset_of(guest_l2_64);
-	} else if (mode == L2_REAL) {
-		vmcb->cs = (struct vmcb_segment){ADDRESS_CODE >> 4, ATTRIB_CODE16, 0xffff,
-						 ADDRESS_CODE};
-		vmcb->ss = (struct vmcb_segment){ADDRESS_CODE >> 4, ATTRIB_DATA16, 0xffff,
-						 ADDRESS_CODE};
-		vmcb->es = vmcb->ds = (struct vmcb_segment){0, ATTRIB_DATA16, 0xffff, 0};
-		vmcb->idtr = (struct vmcb_segment){0, 0, EXCEPTIONS * 4 - 1, 0};
-		vmcb->cr0 = CR0_NE_ET;
-		vmcb->rsp = ADDRESS_STACK - ADDRESS_CODE;
-		vmcb->rip = offset_of(guest_l2_16);
-	} else {
-		vmcb->cs = (struct vmcb_segment){SELECTOR_CODE32, ATTRIB_CODE32, 0xffffffff, 0};
-		vmcb->idtr = (struct vmcb_segment){0, 0, EXCEPTIONS * 8 - 1, ADDRESS_IDT};
-		vmcb->cr3 = mode == L2_PAE ? ADDRESS_PAE_PDPT : ADDRESS_LEGACY_PD;
-		vmcb->cr4 |= mode == L2_PAE ? CR4_PAE : 0;
-		vmcb->rip = ADDRESS_CODE + offset_of(guest_l2_32);
-	}
-}
-
-static void fill_vmcb(struct vmcb *vmcb, const struct guest *guest)
-{
-	memset(vmcb, 0, sizeof(*vmcb));
-	vmcb->intercept3 = INTERCEPT3_CPUID | INTERCEPT3_HLT;
-	if (!guest->shutdown_not_intercepted)
-		vmcb->intercept3 |= INTERCEPT3_SHUTDOWN;
-	vmcb->intercept4 = INTERCEPT4_VMRUN | INTERCEPT4_VMMCALL;
-	vmcb->iopm_base_pa = ADDRESS_IOPM;
-	vmcb->msrpm_base_pa = ADDRESS_MSRPM;
-	vmcb->asid = 1;
-	if (guest->nested_paging) {
-		vmcb->nested_ctl = 1;
-		vmcb->nested_cr3 = ADDRESS_NESTED_PML4;
-	}
-	fill_l2(vmcb, guest->mode);
-	vmcb->dr6 = DR6_RESET;
-	vmcb->dr7 = DR7_RESET;
-	vmcb->g_pat = PAT_RESET;
-	vmcb->rflags = RFLAGS_RESET;
-}
-
-static void fill_sregs(struct kvm_sregs *sregs)
+static void fill_sregs(struct kvm_sregs *sregs, const struct guest_vendor *vendor)
 {
 	struct kvm_segment data = {
 		.limit = 0xffffffff,
@@ -250,11 +154,11 @@ static void fill_sregs(struct kvm_sregs *sregs)
 	memset(&sregs->idt, 0, sizeof(sregs->idt));
 	sregs->cr0 = CR0_PG_WP_NE_ET_MP_PE;
 	sregs->cr3 = ADDRESS_PML4;
-	sregs->cr4 = CR4_OSXMMEXCPT_OSFXSR | CR4_PAE;
-	sregs->efer = EFER_SVME | EFER_LMA_LME;
+	sregs->cr4 = CR4_OSXMMEXCPT_OSFXSR | CR4_PAE | vendor->l1_cr4;
+	sregs->efer = EFER_LMA_LME | vendor->l1_efer;
 }
 
-/* L1 without an L2 is what L2_LEGACY would be, with SVM off. */
+/* L1 without an L2 is what L2_LEGACY would be, with SVM or VMX off. */
 static void fill_plain_sregs(struct kvm_sregs *sregs)
 {
 	sregs->cs.selector = SELECTOR_CODE32;
@@ -275,25 +179,23 @@ static void remove_long_mode(struct kvm_cpuid2 *cpuid)
 	}
 }
 
-static int set_hsave(const struct vm *vm)
+int guest_set_msr(const struct vm *vm, uint32_t index, uint64_t value, const char *name)
 {
-	struct one_msr msr = {
-		.count = 1,
-		.entry = {.index = MSR_VM_HSAVE_PA, .data = ADDRESS_HSAVE},
-	};
+	struct one_msr msr = {.count = 1, .entry = {.index = index, .data = value}};
 
 	if (ioctl(vm->vcpu_fd, KVM_SET_MSRS, &msr) == 1)
 		return 0;
-	fprintf(stderr, "rawdump: KVM takes no VM_HSAVE_PA: is kvm_amd loaded with nested=1?\n");
+	fprintf(stderr, "rawdump: KVM takes no %s: is it loaded with nested=1?\n", name);
 	return -1;
 }
 
-static int set_registers(const struct vm *vm, bool plain)
+static int set_registers(const struct vm *vm, const struct guest_vendor *vendor, bool plain)
 {
+	const uint8_t *start = plain ? guest_plain : vendor->entries->l1;
 	struct kvm_regs regs = {
-		.rip = ADDRESS_CODE + offset_of(plain ? guest_plain : guest_l1),
+		.rip = ADDRESS_CODE + offset_of(start),
 		.rflags = RFLAGS_RESET,
-		.rax = ADDRESS_VMCB,
+		.rax = vendor->l1_rax,
 		.rsp = plain ? ADDRESS_STACK : 0,
 	};
 	struct kvm_sregs sregs;
@@ -302,11 +204,11 @@ static int set_registers(const struct vm *vm, bool plain)
 		perror("rawdump: KVM_GET_SREGS");
 		return -1;
 	}
-	fill_sregs(&sregs);
+	fill_sregs(&sregs, vendor);
 	if (plain)
 		fill_plain_sregs(&sregs);
 	if (ioctl(vm->vcpu_fd, KVM_SET_SREGS, &sregs)) {
-		perror("rawdump: KVM_SET_SREGS with EFER.SVME");
+		perror("rawdump: KVM_SET_SREGS, with what lets L1 start");
 		return -1;
 	}
 	if (ioctl(vm->vcpu_fd, KVM_SET_REGS, &regs)) {
@@ -318,6 +220,7 @@ static int set_registers(const struct vm *vm, bool plain)
 
 int guest_load(struct vm *vm, const struct guest *guest)
 {
+	const struct guest_vendor *vendor = host_vendor() == VENDOR_INTEL ? &vmx_guest : &svm_guest;
 	struct kvm_cpuid2 *cpuid = supported_cpuid_new(vm->kvm_fd);
 	int set;
 
@@ -331,9 +234,8 @@ int guest_load(struct vm *vm, const struct guest *guest)
 		perror("rawdump: KVM_SET_CPUID2");
 		return -1;
 	}
-	fill_memory(vm->memory, guest);
-	fill_vmcb((struct vmcb *)(vm->memory + ADDRESS_VMCB), guest);
-	if (set_hsave(vm))
+	fill_memory(vm->memory, guest, vendor->entries);
+	if (vendor->prepare(vm, guest))
 		return -1;
-	return set_registers(vm, guest->plain);
+	return set_registers(vm, vendor, guest->plain);
 }

@@ -4,8 +4,40 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "rawdump.h"
+
+#define PARAMETER_MAX 4096
+
+enum vendor host_vendor(void)
+{
+	static int intel = -1;
+
+	if (intel < 0)
+		intel = !access("/sys/module/kvm_intel", F_OK);
+	return intel ? VENDOR_INTEL : VENDOR_AMD;
+}
+
+const char *host_module(void)
+{
+	return host_vendor() == VENDOR_INTEL ? "/sys/module/kvm_intel/parameters"
+					     : "/sys/module/kvm_amd/parameters";
+}
+
+bool host_parameter(const char *name)
+{
+	char *path = path_new(host_module(), name), *value = NULL;
+	size_t size;
+	bool on;
+
+	if (path)
+		value = file_read_new(path, PARAMETER_MAX, &size);
+	on = value && (value[0] == 'Y' || value[0] == '1');
+	free(value);
+	free(path);
+	return on;
+}
 
 struct capability {
 	const char *name;

@@ -32,6 +32,9 @@ static void append_parameter(FILE *text, const char *dir, const char *name)
 		value[strcspn(value, "\n")] = '\0';
 		if (!strcmp(value, "Y") || !strcmp(value, "N"))
 			strcpy(value, value[0] == 'Y' ? "1" : "0");
+		/* "EPT disabled", say: blanks are between parameters */
+		for (char *blank = value; (blank = strchr(blank, ' '));)
+			*blank = '-';
 		fprintf(text, "%s%s=%s", ftell(text) ? " " : "", name, value);
 	}
 	fclose(file);
@@ -59,7 +62,7 @@ static char *parameters_new(void)
 
 	if (!text)
 		return NULL;
-	append_parameters(text, "/sys/module/kvm_amd/parameters");
+	append_parameters(text, host_module());
 	append_parameters(text, "/sys/module/kvm/parameters");
 	fclose(text);
 	return parameters;
@@ -86,9 +89,10 @@ int meta_save(const char *dir, vm_caps caps)
 	for (size_t i = 0; i < ORDER_LENGTH; i++)
 		json_array_append_new(order, json_string(restore_order[i]));
 	uname(&system);
-	meta = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o}", "vendor", "amd", "kernel",
-			 system.release, "params", parameters ? parameters : "", "restore_order",
-			 order, "memory_complete", 1, "vm_caps", caps_new(caps));
+	meta = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o}", "vendor",
+			 host_vendor() == VENDOR_INTEL ? "intel" : "amd", "kernel", system.release,
+			 "params", parameters ? parameters : "", "restore_order", order,
+			 "memory_complete", 1, "vm_caps", caps_new(caps));
 	failed = path && meta && !json_dump_file(meta, path, JSON_INDENT(2)) ? 0 : -1;
 	if (failed)
 		fprintf(stderr, "rawdump: cannot write %s/meta.json: %m\n", dir);

@@ -14,7 +14,6 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "../l1/svm.h"
 #include "rawdump.h"
 
 /*
@@ -43,6 +42,7 @@ struct course {
 	/* since the start or L1's first call */
 	bool counted, counted_then_called;
 	uint32_t report[REPORT_WORDS];
+	report_function *report_exit;
 	/* the first exception that L2 got */
 	uint32_t vector;
 	uint64_t dr6, cr2;
@@ -105,8 +105,7 @@ uint32_t out_value(const struct kvm_run *run)
 	return value;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-say(struct verdict *verdict, const char *format, ...)
+void verdict_say(struct verdict *verdict, const char *format, ...)
 {
 	va_list arguments;
 
@@ -115,8 +114,7 @@ say(struct verdict *verdict, const char *format, ...)
 	va_end(arguments);
 }
 
-static void __attribute__((format(printf, 2, 3)))
-add(struct verdict *verdict, const char *format, ...)
+void verdict_add(struct verdict *verdict, const char *format, ...)
 {
 	size_t used = strlen(verdict->details);
 	va_list arguments;
@@ -126,63 +124,29 @@ add(struct verdict *verdict, const char *format, ...)
 	va_end(arguments);
 }
 
-/* GIF after #VMEXIT, as L1 finds it. */
-static int gif(const struct vm *vm)
-{
-	union {
-		uint8_t bytes[8192];
-		struct kvm_nested_state nested;
-	} state = {.nested.size = sizeof(state)};
-
-	if (ioctl(vm->vcpu_fd, KVM_GET_NESTED_STATE, &state))
-		return -1;
-	return !!(state.nested.flags & KVM_STATE_NESTED_GIF_SET);
-}
-
-static void report_l1_exit(const struct course *course, struct verdict *verdict)
-{
-	const struct vmcb *vmcb = (const struct vmcb *)(course->vm->memory + ADDRESS_VMCB);
-	const uint32_t *words = course->report;
-	uint64_t code = (uint64_t)words[1] << 32 | words[0];
-
-	if (words[0] == UINT32_MAX)
-		say(verdict, "svm-exit-err");
-	else if (code == VMEXIT_SHUTDOWN)
-		say(verdict, "triple-fault-to-l1");
-	else
-		say(verdict, "l1-exit 0x%llx", (unsigned long long)code);
-	add(verdict, " code=0x%llx info1=0x%llx info2=0x%llx gif=%d", (unsigned long long)code,
-	    (unsigned long long)words[3] << 32 | words[2],
-	    (unsigned long long)words[5] << 32 | words[4], gif(course->vm));
-	/* What the exit says of L2, if L1's VMCB is where it was. */
-	add(verdict, " intinfo=0x%llx l2dr6=0x%llx l2cr2=0x%llx",
-	    (unsigned long long)vmcb->exit_int_info, (unsigned long long)vmcb->dr6,
-	    (unsigned long long)vmcb->cr2);
-}
-
 static void report_exit(const struct kvm_run *run, struct verdict *verdict)
 {
 	switch (run->exit_reason) {
 	case KVM_EXIT_SHUTDOWN:
-		say(verdict, "shutdown");
+		verdict_say(verdict, "shutdown");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		say(verdict, "internal-error");
-		add(verdict, " suberror=%u", run->internal.suberror);
+		verdict_say(verdict, "internal-error");
+		verdict_add(verdict, " suberror=%u", run->internal.suberror);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		say(verdict, "fail-entry");
-		add(verdict, " reason=0x%llx",
-		    (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+		verdict_say(verdict, "fail-entry");
+		verdict_add(verdict, " reason=0x%llx",
+			    (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_MMIO:
-		say(verdict, "mmio");
-		add(verdict, " address=0x%llx", (unsigned long long)run->mmio.phys_addr);
+		verdict_say(verdict, "mmio");
+		verdict_add(verdict, " address=0x%llx", (unsigned long long)run->mmio.phys_addr);
 		break;
 	default:
-		say(verdict, "kvm-exit %u", run->exit_reason);
+		verdict_say(verdict, "kvm-exit %u", run->exit_reason);
 		if (run->exit_reason == KVM_EXIT_IO)
-			add(verdict, " port=0x%x", run->io.port);
+			verdict_add(verdict, " port=0x%x", run->io.port);
 	}
 }
 
@@ -227,8 +191,8 @@ static bool has_stopped(struct course *course, struct verdict *verdict)
 		why = "stuck";
 	if (!why)
 		return false;
-	say(verdict, "no-exit");
-	add(verdict, " why=%s rip=0x%llx", why, (unsigned long long)regs.rip);
+	verdict_say(verdict, "no-exit");
+	verdict_add(verdict, " why=%s rip=0x%llx", why, (unsigned long long)regs.rip);
 	return true;
 }
 
@@ -257,7 +221,7 @@ static bool take_out(struct course *course, struct verdict *verdict)
 		course->counts++;
 		course->counted = true;
 		if (course->counted_then_called)
-			say(verdict, "resumes");
+			verdict_say(verdict, "resumes");
 		return course->counted_then_called;
 	case PORT_L1_CALL:
 		course->calls++;
@@ -269,6 +233,8 @@ static bool take_out(struct course *course, struct verdict *verdict)
 	case PORT_L2_EXCEPTION:
 		take_exception(course);
 		return false;
+	case PORT_L1_VMXON:
+		return false;
 	}
 	if (word >= REPORT_WORDS || run->io.port % 4) {
 		report_exit(run, verdict);
@@ -276,7 +242,7 @@ static bool take_out(struct course *course, struct verdict *verdict)
 	}
 	course->report[word] = out_value(run);
 	if (word == REPORT_WORDS - 1)
-		report_l1_exit(course, verdict);
+		course->report_exit(course->vm, course->report, verdict);
 	return word == REPORT_WORDS - 1;
 }
 
@@ -289,7 +255,7 @@ static void watch(struct course *course, struct verdict *verdict)
 	while (outs < MAX_OUTS) {
 		if (ioctl(course->vm->vcpu_fd, KVM_RUN, 0)) {
 			if (errno != EINTR) {
-				say(verdict, "run-error %s", strerrorname_np(errno));
+				verdict_say(verdict, "run-error %s", strerrorname_np(errno));
 				return;
 			}
 			if (has_stopped(course, verdict))
@@ -307,34 +273,38 @@ static void watch(struct course *course, struct verdict *verdict)
 	}
 	/* It runs, but not as its code says: L1 never hears of it, or L2 takes fault after fault. */
 	if (course->exceptions)
-		say(verdict, "l2-exception %u", course->vector);
+		verdict_say(verdict, "l2-exception %u", course->vector);
 	else
-		say(verdict, "no-call");
+		verdict_say(verdict, "no-call");
 }
 
 static void run_vm(struct vm *vm, struct verdict *verdict)
 {
-	struct course course = {.vm = vm};
+	struct course course = {
+		.vm = vm,
+		.report_exit = host_vendor() == VENDOR_INTEL ? vmx_report : svm_report,
+	};
 
 	set_ticks(SLICE_MICROSECONDS);
 	watch(&course, verdict);
 	set_ticks(0);
-	add(verdict, " counts=%u calls=%u smis=%u exceptions=%u", course.counts, course.calls,
-	    course.smis, course.exceptions);
+	verdict_add(verdict, " counts=%u calls=%u smis=%u exceptions=%u", course.counts,
+		    course.calls, course.smis, course.exceptions);
 	if (course.exceptions)
-		add(verdict, " vector=%u dr6=0x%llx cr2=0x%llx", course.vector,
-		    (unsigned long long)course.dr6, (unsigned long long)course.cr2);
+		verdict_add(verdict, " vector=%u dr6=0x%llx cr2=0x%llx", course.vector,
+			    (unsigned long long)course.dr6, (unsigned long long)course.cr2);
 }
 
 static void report_refusal(const struct refusal *refusal, struct verdict *verdict)
 {
 	if (refusal->error)
-		say(verdict, "ioctl-rejected %s %s", refusal->ioctl,
-		    strerrorname_np(refusal->error));
+		verdict_say(verdict, "ioctl-rejected %s %s", refusal->ioctl,
+			    strerrorname_np(refusal->error));
 	else
-		say(verdict, "ioctl-rejected %s returns %d", refusal->ioctl, refusal->returned);
+		verdict_say(verdict, "ioctl-rejected %s returns %d", refusal->ioctl,
+			    refusal->returned);
 	if (refusal->msr)
-		add(verdict, " msr=0x%x", refusal->msr);
+		verdict_add(verdict, " msr=0x%x", refusal->msr);
 }
 
 int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *ret_verdict)
@@ -344,6 +314,7 @@ int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *
 	struct vm vm;
 
 	*ret_verdict = (struct verdict){0};
+	trace_open();
 	image_load_memory(image, memory);
 	if (!vm_open(kvm_fd, image->meta.caps, memory, &vm))
 		result = state_restore(&vm, image, &refusal);
@@ -351,6 +322,7 @@ int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *
 		run_vm(&vm, ret_verdict);
 	else if (result > 0)
 		report_refusal(&refusal, ret_verdict);
+	trace_take(ret_verdict);
 	vm_close(&vm);
 	return result < 0 ? -1 : 0;
 }

@@ -5,84 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "rawdump.h"
 
-#define MAX_STEPS     16
-#define PARAMETER_MAX 4096
-
-enum moment {
-	IN_L2,
-	/* VMRUN is emulated, L2 not yet entered */
-	RUN_PENDING,
-	IN_L1,
-	/* in the handler of an SMI that came to L2, or to L1 */
-	SMM_FROM_L2,
-	SMM_FROM_L1,
-};
-
-struct variant {
-	const char *name;
-	struct guest guest;
-	enum moment moment;
-	vm_caps caps;
-};
-
-#define VARIANT(name, mode, np, moment)                                                            \
-	{                                                                                          \
-		name, {mode, np, false, false}, moment, VM_CAPS_DEFAULT                            \
-	}
-
-static const struct variant variants[] = {
-	VARIANT("long-nonp", L2_LONG, false, IN_L2),
-	VARIANT("long-np", L2_LONG, true, IN_L2),
-	VARIANT("legacy-nonp", L2_LEGACY, false, IN_L2),
-	VARIANT("legacy-np", L2_LEGACY, true, IN_L2),
-	VARIANT("pae-nonp", L2_PAE, false, IN_L2),
-	VARIANT("pae-np", L2_PAE, true, IN_L2),
-	VARIANT("real-nonp", L2_REAL, false, IN_L2),
-	VARIANT("real-np", L2_REAL, true, IN_L2),
-	VARIANT("long-nonp-pending", L2_LONG, false, RUN_PENDING),
-	VARIANT("long-np-pending", L2_LONG, true, RUN_PENDING),
-	VARIANT("legacy-nonp-pending", L2_LEGACY, false, RUN_PENDING),
-	VARIANT("legacy-np-pending", L2_LEGACY, true, RUN_PENDING),
-	VARIANT("pae-nonp-pending", L2_PAE, false, RUN_PENDING),
-	VARIANT("pae-np-pending", L2_PAE, true, RUN_PENDING),
-	VARIANT("real-nonp-pending", L2_REAL, false, RUN_PENDING),
-	VARIANT("real-np-pending", L2_REAL, true, RUN_PENDING),
-	VARIANT("l1-long-nonp", L2_LONG, false, IN_L1),
-	VARIANT("l1-long-np", L2_LONG, true, IN_L1),
-	VARIANT("smm-l2-long-nonp", L2_LONG, false, SMM_FROM_L2),
-	VARIANT("smm-l2-long-np", L2_LONG, true, SMM_FROM_L2),
-	VARIANT("smm-l2-legacy-nonp", L2_LEGACY, false, SMM_FROM_L2),
-	VARIANT("smm-l2-pae-nonp", L2_PAE, false, SMM_FROM_L2),
-	VARIANT("smm-l2-pae-np", L2_PAE, true, SMM_FROM_L2),
-	VARIANT("smm-l2-legacy-np", L2_LEGACY, true, SMM_FROM_L2),
-	VARIANT("smm-l2-real-nonp", L2_REAL, false, SMM_FROM_L2),
-	VARIANT("smm-l2-real-np", L2_REAL, true, SMM_FROM_L2),
-	VARIANT("smm-l1-long-nonp", L2_LONG, false, SMM_FROM_L1),
-	VARIANT("smm-l1-long-np", L2_LONG, true, SMM_FROM_L1),
-	/* L1 does not intercept SHUTDOWN */
-	{"long-nonp-noshutdown", {L2_LONG, false, true, false}, IN_L2, VM_CAPS_DEFAULT},
-	{"long-np-noshutdown", {L2_LONG, true, true, false}, IN_L2, VM_CAPS_DEFAULT},
-	{"smm-l2-long-nonp-noshutdown",
-	 {L2_LONG, false, true, false},
-	 SMM_FROM_L2,
-	 VM_CAPS_DEFAULT},
-	/* a VMM that enables nothing */
-	{"long-nonp-nocaps", {L2_LONG, false, false, false}, IN_L2, 0},
-	{"long-np-nocaps", {L2_LONG, true, false, false}, IN_L2, 0},
-	/* no long mode in CPUID: SMRAM has KVM's 32-bit map */
-	{"plain-legacy", {L2_LEGACY, false, false, true}, IN_L1, VM_CAPS_DEFAULT},
-	{"smm-plain-legacy", {L2_LEGACY, false, false, true}, SMM_FROM_L1, VM_CAPS_DEFAULT},
-};
-
-#define VARIANTS (sizeof(variants) / sizeof(variants[0]))
+#define SECONDS_TO_SAVE 30
 
 /* Up to the count'th OUT to port, and to the end of that instruction. */
 static int run_until_out(const struct vm *vm, unsigned int port, unsigned int count)
 {
-	static const unsigned int harmless[] = {PORT_L2_COUNT, PORT_L1_CALL};
+	static const unsigned int harmless[] = {PORT_L2_COUNT, PORT_L1_CALL, PORT_L1_VMXON};
 
 	while (count) {
 		bool known = false;
@@ -104,62 +36,12 @@ static int run_until_out(const struct vm *vm, unsigned int port, unsigned int co
 	return 0;
 }
 
-static int nested_flags(const struct vm *vm, uint16_t *ret_flags)
-{
-	union {
-		uint8_t bytes[65536];
-		struct kvm_nested_state nested;
-	} *buffer = calloc(1, sizeof(*buffer));
-	int failed = -1;
-
-	if (buffer) {
-		buffer->nested.size = sizeof(*buffer);
-		failed = ioctl(vm->vcpu_fd, KVM_GET_NESTED_STATE, buffer);
-		*ret_flags = buffer->nested.flags;
-	}
-	free(buffer);
-	return failed;
-}
-
-static int set_debugging(const struct vm *vm, uint32_t control)
-{
-	struct kvm_guest_debug debug = {.control = control};
-
-	if (!ioctl(vm->vcpu_fd, KVM_SET_GUEST_DEBUG, &debug))
-		return 0;
-	perror("rawdump: KVM_SET_GUEST_DEBUG");
-	return -1;
-}
-
-/* Steps L1, because KVM returns to the debugger between emulating VMRUN and entering L2. */
-static int step_over_vmrun(const struct vm *vm)
-{
-	uint16_t flags = 0;
-
-	if (set_debugging(vm, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP))
-		return -1;
-	for (int step = 0; step < MAX_STEPS && !(flags & KVM_STATE_NESTED_RUN_PENDING); step++) {
-		if (ioctl(vm->vcpu_fd, KVM_RUN, 0) || vm->run->exit_reason != KVM_EXIT_DEBUG) {
-			fprintf(stderr, "rawdump: a step ends with KVM exit %u\n",
-				vm->run->exit_reason);
-			return -1;
-		}
-		if (nested_flags(vm, &flags)) {
-			perror("rawdump: KVM_GET_NESTED_STATE");
-			return -1;
-		}
-	}
-	if (!(flags & KVM_STATE_NESTED_RUN_PENDING)) {
-		fprintf(stderr, "rawdump: KVM never stops with a nested run pending\n");
-		return -1;
-	}
-	return set_debugging(vm, 0);
-}
-
 static int reach(const struct vm *vm, enum moment moment)
 {
 	unsigned int port = PORT_L2_COUNT;
 
+	if (moment == IN_VMXON)
+		return run_until_out(vm, PORT_L1_VMXON, 1) || finish_instruction(vm) ? -1 : 0;
 	if (moment == IN_L1 || moment == SMM_FROM_L1 || moment == RUN_PENDING)
 		port = PORT_L1_CALL;
 	/* Past L1's first call, so that no memory is as the loader left it. */
@@ -176,7 +58,9 @@ static int reach(const struct vm *vm, enum moment moment)
 	}
 	if (finish_instruction(vm))
 		return -1;
-	return moment == RUN_PENDING ? step_over_vmrun(vm) : 0;
+	if (moment != RUN_PENDING)
+		return 0;
+	return host_vendor() == VENDOR_INTEL ? step_over_vmresume(vm) : step_over_vmrun(vm);
 }
 
 /* All of the guest's RAM as one extent: zeros, too, are something that is known. */
@@ -198,11 +82,18 @@ static int save_files(const struct vm *vm, vm_caps caps, const char *dir)
 	return failed;
 }
 
+static const struct variant_list *variants_of_host(void)
+{
+	return host_vendor() == VENDOR_INTEL ? &vmx_variants : &svm_variants;
+}
+
 static const struct variant *find_variant(const char *name)
 {
-	for (size_t i = 0; i < VARIANTS; i++) {
-		if (!strcmp(variants[i].name, name))
-			return &variants[i];
+	const struct variant_list *variants = variants_of_host();
+
+	for (size_t i = 0; i < variants->count; i++) {
+		if (!strcmp(variants->items[i].name, name))
+			return &variants->items[i];
 	}
 	fprintf(stderr, "rawdump: there is no variant %s\n", name);
 	return NULL;
@@ -217,32 +108,33 @@ int variant_save(int kvm_fd, const char *name, const char *dir)
 
 	if (!memory)
 		return -1;
+	/* A guest that spins is not to be waited for: the signal ends the process. */
+	alarm(SECONDS_TO_SAVE);
 	if (!vm_open(kvm_fd, variant->caps, memory, &vm) && !guest_load(&vm, &variant->guest) &&
 	    !reach(&vm, variant->moment)) {
 		guest_clean(memory);
 		failed = save_files(&vm, variant->caps, dir);
 	}
 	vm_close(&vm);
+	alarm(0);
 	return failed;
 }
 
 /* L1 gets nested paging only where KVM itself uses it. */
-static bool host_has_npt(void)
+static bool is_offered(int kvm_fd, const struct variant *variant)
 {
-	size_t size;
-	char *value = file_read_new("/sys/module/kvm_amd/parameters/npt", PARAMETER_MAX, &size);
-	bool on = value && (value[0] == 'Y' || value[0] == '1');
-
-	free(value);
-	return on;
+	if (host_vendor() == VENDOR_INTEL)
+		return vmx_guest_fits(kvm_fd, &variant->guest);
+	return !variant->guest.nested_paging || host_parameter("npt");
 }
 
-void variants_print(void)
+int variants_print(int kvm_fd)
 {
-	bool npt = host_has_npt();
+	const struct variant_list *variants = variants_of_host();
 
-	for (size_t i = 0; i < VARIANTS; i++) {
-		if (npt || !variants[i].guest.nested_paging)
-			puts(variants[i].name);
+	for (size_t i = 0; i < variants->count; i++) {
+		if (is_offered(kvm_fd, &variants->items[i]))
+			puts(variants->items[i].name);
 	}
+	return 0;
 }

@@ -13,7 +13,8 @@
 
 #include "rawdump.h"
 
-#define MAX_CPUID_ENTRIES 256
+#define MAX_CPUID_ENTRIES    256
+#define IDENTITY_MAP_ADDRESS 0xfeffc000ul
 
 static const struct {
 	const char *name;
@@ -61,7 +62,8 @@ int kvm_open(void)
 	}
 	if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) > 0)
 		return kvm_fd;
-	fprintf(stderr, "rawdump: /dev/kvm saves no nested state: load kvm_amd with nested=1\n");
+	fprintf(stderr, "rawdump: /dev/kvm saves no nested state: load kvm_amd or kvm_intel with "
+			"nested=1\n");
 	close(kvm_fd);
 	return -1;
 }
@@ -91,6 +93,21 @@ static int enable_caps(int vm_fd, vm_caps caps)
 		return -1;
 	}
 	return 0;
+}
+
+/*
+ * Where KVM for Intel puts what it needs for real mode without "unrestricted guest": as QEMU does, below
+ * the end of the BIOS.
+ */
+static int add_real_mode(int vm_fd)
+{
+	uint64_t identity_map = IDENTITY_MAP_ADDRESS;
+
+	if (!ioctl(vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) &&
+	    !ioctl(vm_fd, KVM_SET_TSS_ADDR, IDENTITY_MAP_ADDRESS + 0x1000ul))
+		return 0;
+	perror("rawdump: KVM_SET_IDENTITY_MAP_ADDR or KVM_SET_TSS_ADDR");
+	return -1;
 }
 
 /* The same memory twice: what a vCPU in SMM sees is an address space of its own. */
@@ -139,6 +156,8 @@ int vm_open(int kvm_fd, vm_caps caps, uint8_t *memory, struct vm *ret_vm)
 		return -1;
 	}
 	if (enable_caps(ret_vm->vm_fd, caps) || add_memory(ret_vm))
+		return -1;
+	if (host_vendor() == VENDOR_INTEL && add_real_mode(ret_vm->vm_fd))
 		return -1;
 	return add_vcpu(ret_vm);
 }
