@@ -31,7 +31,8 @@ set -euo pipefail
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-300}
 LIFETIME=${LIFETIME:-7200}
 
-# The disk, see intel-init: 1 MiB for the line that announces a job, the job, the answer.
+# The disk, see intel-init: 1 MiB for the boot sector and the line that announces a job, the job, the
+# answer.
 JOB_ROOM=256
 ANSWER_AT=$((1 + JOB_ROOM))
 ANSWER_ROOM=255
@@ -41,25 +42,87 @@ usage() {
 	exit 2
 }
 
-make_iso() {
-	local work
-	work=$(mktemp -d "$dir/iso.XXXXXX")
-	mkdir "$work/isolinux"
-	cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$work/isolinux"
-	cp "$cache/kernel/vmlinuz" "$work/vmlinuz"
-	cp "$cache/intel-initramfs" "$work/initramfs"
-	cat >"$work/isolinux/isolinux.cfg" <<-END
-		DEFAULT linux
-		PROMPT 0
-		LABEL linux
-		KERNEL /vmlinuz
-		INITRD /initramfs
-		APPEND quiet panic=-1 mitigations=off nokaslr tsc_early_khz=50000 console=ttyS0 $append
-	END
-	xorriso -as mkisofs -quiet -o "$dir/boot.iso" -b isolinux/isolinux.bin -c isolinux/boot.cat \
-		-no-emul-boot -boot-load-size 4 -boot-info-table "$work" 2>"$dir/xorriso.log" ||
-		die "cannot make the boot image: $(tail -n 1 "$dir/xorriso.log")"
-	rm -rf "$work"
+# Where Bochs puts things into RAM; intel-boot.S knows them too.
+SETUP_AT=0x90000
+COMMAND_LINE=0xe000 # after SETUP_AT
+ENTRY_AT=0x100000
+IMAGE_AT=0x10000000
+BLOCK=0x20000
+IMAGE_ROOM=256 # blocks before the kernel
+
+# field FILE OFFSET BYTES: a number in the header of the kernel
+field() {
+	od -An -t "u$3" -j $(($2)) -N "$3" "$1" | tr -d ' '
+}
+
+# set_field FILE OFFSET BYTES VALUE
+set_field() {
+	local value=$(($4)) bytes='' i
+	for ((i = 0; i < $3; i++, value >>= 8)); do
+		bytes+=$(printf '\\x%02x' $((value & 255)))
+	done
+	printf %b "$bytes" | dd of="$1" bs=1 seek=$(($2)) conv=notrunc status=none
+}
+
+# The kernel proper, out of its compressed image: Documentation/x86/boot.rst, payload_offset.
+unpack_vmlinux() {
+	local image=$cache/kernel/vmlinuz vmlinux=$cache/kernel/vmlinux magic unpack from
+	from=$((($(field "$image" 0x1f1 1) + 1) * 512 + $(field "$image" 0x248 4)))
+	magic=$(od -An -t x1 -j $from -N 4 "$image")
+	case $magic in
+	' fd 37 7a 58') unpack="xz -dc --single-stream" ;;
+	' 28 b5 2f fd') unpack="zstd -dcq" ;;
+	*) die "the kernel is packed with something unknown:$magic" ;;
+	esac
+	need "${unpack%% *}"
+	# Four bytes with the size come after it.
+	dd if="$image" bs=1M iflag=skip_bytes,count_bytes,fullblock skip=$from \
+		count=$(($(field "$image" 0x24c 4) - 4)) status=none |
+		$unpack >"$vmlinux.elf" || die "cannot unpack the kernel"
+	objcopy -O binary "$vmlinux.elf" "$vmlinux.new"
+	rm -f "$vmlinux.elf"
+	mv "$vmlinux.new" "$vmlinux"
+}
+
+# The real-mode part of the kernel with what a boot loader writes into its header.
+make_setup() {
+	local image=$cache/kernel/vmlinuz setup=$dir/setup
+	head -c $((($(field "$image" 0x1f1 1) + 1) * 512)) "$image" >"$setup"
+	set_field "$setup" 0x210 1 0xff # type_of_loader: unknown
+	set_field "$setup" 0x211 1 0x81 # loadflags: LOADED_HIGH, CAN_USE_HEAP
+	set_field "$setup" 0x214 4 $ENTRY_AT
+	set_field "$setup" 0x21c 4 "$(stat -c %s "$cache/intel-initramfs")"
+	set_field "$setup" 0x224 2 $((COMMAND_LINE - 0x200)) # heap_end_ptr
+	set_field "$setup" 0x228 4 $((SETUP_AT + COMMAND_LINE))
+	truncate -s $((COMMAND_LINE)) "$setup"
+	# TSC and timers count instructions, 50 million a second; CPUID says otherwise.
+	printf '%s\0' "quiet panic=-1 mitigations=off nokaslr tsc_early_khz=50000 console=ttyS0 $append" >>"$setup"
+}
+
+blocks() {
+	echo $((($(stat -c %s "$1") + BLOCK - 1) / BLOCK))
+}
+
+# Kernel and initramfs, as intel-boot.S wants them.
+make_image() {
+	local image=$dir/image kernel=$cache/kernel/vmlinux initramfs=$cache/intel-initramfs room
+	room=$((IMAGE_ROOM * BLOCK))
+	rm -f "$image"
+	truncate -s $room "$image"
+	set_field "$image" $((room - BLOCK)) 4 0x74756f62
+	set_field "$image" $((room - BLOCK + 4)) 4 $(($(blocks "$kernel") + $(blocks "$initramfs")))
+	set_field "$image" $((room - BLOCK + 8)) 4 "$(blocks "$kernel")"
+	cat "$kernel" >>"$image"
+	truncate -s %$((BLOCK)) "$image"
+	cat "$initramfs" >>"$image"
+}
+
+make_boot_code() {
+	cc -c -o "$dir/boot.o" "$here/intel-boot.S"
+	ld -m elf_x86_64 -nostdlib -static -z noexecstack --no-warn-rwx-segments --section-start=.boot_sector=0x7c00 \
+		--section-start=.entry=$ENTRY_AT -e 0 -o "$dir/boot.elf" "$dir/boot.o"
+	objcopy -O binary -j .boot_sector "$dir/boot.elf" "$dir/boot.sector"
+	objcopy -O binary -j .entry "$dir/boot.elf" "$dir/entry"
 }
 
 write_bochsrc() {
@@ -68,11 +131,13 @@ write_bochsrc() {
 		romimage: file=/usr/share/bochs/BIOS-bochs-latest
 		vgaromimage: file=/usr/share/vgabios/vgabios.bin
 		megs: 512
+		optramimage1: file="$dir/setup", address=$SETUP_AT
+		optramimage2: file="$dir/entry", address=$ENTRY_AT
+		optramimage3: file="$dir/image", address=$IMAGE_AT
 		cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=1, ignore_bad_msrs=1
 		clock: sync=none
-		ata0-master: type=cdrom, path="$dir/boot.iso", status=inserted
-		ata0-slave: type=disk, path="$dir/disk", mode=flat
-		boot: cdrom
+		ata0-master: type=disk, path="$dir/disk", mode=flat
+		boot: disk
 		com1: enabled=1, mode=file, dev="$dir/console.log"
 		com2: enabled=1, mode=file, dev="$dir/said"
 		log: $dir/bochs.log
@@ -88,6 +153,7 @@ write_bochsrc() {
 start_bochs() {
 	truncate -s 0 "$dir/disk" "$dir/console.log" "$dir/said"
 	truncate -s $((1 + JOB_ROOM + ANSWER_ROOM))M "$dir/disk"
+	dd if="$dir/boot.sector" of="$dir/disk" conv=notrunc status=none
 	rm -f "$dir/disk.lock" "$dir/sequence"
 	setsid timeout -k 5 "$LIFETIME" bochs-bin -q -f "$dir/bochsrc" -rc "$dir/bochs.rc" \
 		>"$dir/bochs.out" 2>&1 </dev/null &
@@ -114,7 +180,7 @@ thaw() {
 stop_host() {
 	local pid
 	pid=$(group) && [ -n "$pid" ] && kill -KILL -- "-$pid" 2>/dev/null
-	rm -f "$dir/pid" "$dir/disk" "$dir/disk.lock" "$dir/boot.iso"
+	rm -f "$dir/pid" "$dir/disk" "$dir/disk.lock" "$dir/image"
 }
 
 trouble() {
@@ -131,10 +197,13 @@ start() {
 		append=$2
 		shift 2
 	done
-	need bochs-bin xorriso setsid flock
+	need bochs-bin setsid flock cc ld objcopy od
 	! is_alive || die "a host already runs in $dir"
 	prepare_kernel "$cache/intel-initramfs" "$here/intel-init" "$INTEL_MODULES" "$here/intel-load-kvm"
-	make_iso
+	[ "$cache/kernel/vmlinux" -nt "$cache/kernel/vmlinuz" ] || unpack_vmlinux
+	make_setup
+	make_image
+	make_boot_code
 	write_bochsrc
 	trap stop_host EXIT
 	trap 'exit 130' INT TERM HUP
@@ -192,7 +261,7 @@ send_job() {
 	((bytes <= JOB_ROOM << 20)) || die "the job's files are more than $JOB_ROOM MiB"
 	dd if="$dir/job.tar" of="$dir/disk" bs=1M seek=1 conv=notrunc status=none
 	printf 'job %d %d %d\n' "$sequence" "$bytes" "$ANSWER_AT" |
-		dd of="$dir/disk" bs=512 conv=notrunc,sync status=none
+		dd of="$dir/disk" bs=4096 seek=1 conv=notrunc,sync status=none
 	rm -f "$dir/job.tar"
 }
 
