@@ -4,7 +4,8 @@
 # bases.sh OUTDIR [KERNEL WORDS]: genuine raw KVM dumps of every variant that the host can make, as
 # OUTDIR/VARIANT: the states from which the cases of a differential test are made.
 #
-# KERNEL WORDS, e.g. "kvm_amd.npt=0", reach an emulated host's command line and force one.
+# KERNEL WORDS, e.g. "kvm_amd.npt=0", reach an emulated host's command line and force one. INTEL_HOST: see
+# oracle.sh.
 set -uo pipefail
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"

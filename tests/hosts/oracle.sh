@@ -12,7 +12,9 @@
 #       # details", in the order in which they end; progress is shown. A case that ends the emulated
 #       host (QEMU's TCG aborts at some states) is found, and gets the outcome host-died.
 #
-# KERNEL WORDS, e.g. "kvm_amd.npt=0", reach an emulated host's command line and force one.
+# KERNEL WORDS, e.g. "kvm_amd.npt=0", reach an emulated host's command line and force one. With INTEL_HOST,
+# where an emulated Intel host runs (see intel.sh), that one is used, and WORDS, e.g. "kvm_intel.ept=0", are
+# parameters of its modules.
 set -uo pipefail
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
@@ -23,11 +25,15 @@ usage() {
 	fail "usage: oracle.sh DUMPS OUTDIR [KERNEL WORDS] | --batch BASES CASES OUTDIR [KERNEL WORDS]"
 }
 
-# Generous: one slow core does some eighty cases a second.
+# Generous: one slow core does some eighty cases a second, or three in Bochs.
 batch_time_limit() {
 	local count
 	count=$(cat "$1"/*.cases | grep -c '^case ')
-	echo $((120 + count / 4))
+	if [ -n "${INTEL_HOST:-}" ]; then
+		echo $((300 + count))
+	else
+		echo $((120 + count / 4))
+	fi
 }
 
 # The first variant that has cases without an outcome, or nothing.
@@ -70,6 +76,61 @@ run_batch() {
 	return 1
 }
 
+# remaining FILE SEEN: the cases of FILE without an outcome
+remaining() {
+	awk 'FILENAME == ARGV[1] { seen[$1] = 1; next }
+		$1 == "case" { wanted = !($2 in seen) }
+		wanted' "$2" "$1"
+}
+
+# What is left to do, as $scratch/cases.
+write_remaining() {
+	local file variant
+	rm -rf "$scratch/cases"
+	mkdir "$scratch/cases"
+	for file in "$CASES"/*.cases; do
+		variant=$(basename "$file" .cases)
+		touch "$OUT/$variant.seen"
+		remaining "$file" "$OUT/$variant.seen" >"$scratch/cases/$variant.cases"
+		[ -s "$scratch/cases/$variant.cases" ] || rm "$scratch/cases/$variant.cases"
+	done
+}
+
+take_seen() {
+	local word variant rest
+	while read -r word variant rest; do
+		if [ "$word" = seen ]; then
+			echo "$rest" >>"$OUT/$variant.seen"
+		else
+			echo "$word $variant $rest"
+		fi
+	done
+}
+
+# One case at a time runs there, in order: the first without an outcome is what the host died of.
+note_intel_death() {
+	local variant name
+	variant=$(unfinished)
+	name=$(remaining "$CASES/$variant.cases" "$OUT/$variant.seen" |
+		awk '$1 == "case" { print $2; exit }')
+	echo "$name outcome host-died" >>"$OUT/$variant.seen"
+	echo "$variant: the host dies of case $name"
+	"$hosts/intel.sh" start "$INTEL_HOST"
+}
+
+run_intel_batch() {
+	local deaths
+	rm -f "$OUT"/*.seen
+	for ((deaths = 0; deaths <= MAX_DEATHS; deaths++)); do
+		write_remaining
+		run_role intel-batch.sh "$OUT" "$1" "BASES=$BASES" "CASES=$scratch/cases" | take_seen
+		[ "${PIPESTATUS[0]}" = 125 ] || break
+		[ -n "$(unfinished)" ] || break
+		note_intel_death || return
+	done
+	[ -z "$(unfinished)" ] || fail "not all cases of $(unfinished) were tried"
+}
+
 if [ "${1:-}" = --batch ]; then
 	if [ $# -lt 4 ] || [ ! -d "$2" ] || [ ! -d "$3" ]; then
 		usage
@@ -78,7 +139,11 @@ if [ "${1:-}" = --batch ]; then
 	TIME_LIMIT=$(batch_time_limit "$3") EXTRA_WORDS=$FAST_WORDS
 	mkdir -p "$4"
 	BASES=$(realpath "$2") CASES=$(realpath "$3") OUT=$(realpath "$4")
-	run_batch "${5:-}"
+	if [ -n "${INTEL_HOST:-}" ]; then
+		run_intel_batch "${5:-}"
+	else
+		run_batch "${5:-}"
+	fi
 else
 	if [ $# -lt 2 ] || [ ! -d "$1" ]; then
 		usage

@@ -37,8 +37,13 @@ find_program() {
 	fail "cannot find $1: build the project, or set $variable"
 }
 
+# What an emulated Intel host runs must be linked statically; no QEMU runs there, so no L1 for it.
 build_guest() {
 	L1=$scratch/l1.elf RAWDUMP=$scratch/rawdump
+	if [ -n "${INTEL_HOST:-}" ]; then
+		"$hosts/rawdump/build.sh" "$RAWDUMP" -static || fail "cannot build rawdump"
+		return
+	fi
 	if ! "$hosts/l1/build.sh" "$L1" || ! "$hosts/rawdump/build.sh" "$RAWDUMP"; then
 		fail "cannot build the nested guest"
 	fi
@@ -61,6 +66,27 @@ kvm_runs_nested_svm() {
 # each, no waiting for RCU's grace periods, and no byte-wise copying.
 FAST_WORDS="debugfs=off rcupdate.rcu_expedited=1 clearcpuid=erms"
 
+# run_intel_role ROLE OUTDIR WORDS [NAME=VALUE...]: on the emulated Intel host that runs in INTEL_HOST, see
+# intel.sh, with WORDS, e.g. "kvm_intel.ept=0", as parameters of its modules. Directories in values are
+# sent there.
+run_intel_role() {
+	local role=$1 out=$2 words=$3 assignment options=()
+	shift 3
+	for assignment; do
+		if [ -d "${assignment#*=}" ]; then
+			options+=(--file "${assignment#*=}=${assignment%%=*}"
+				--env "${assignment%%=*}=./${assignment%%=*}")
+		else
+			options+=(--env "$assignment")
+		fi
+	done
+	# A VM is torn down sooner without RCU's grace periods.
+	echo "load_kvm $words && echo 1 >/sys/kernel/rcu_expedited && . ./role" >"$scratch/job"
+	"$hosts/intel.sh" job "$INTEL_HOST" "$scratch/job" "$out" --timeout "$TIME_LIMIT" \
+		--file "$hosts/roles/$role=role" --file "$RAWDUMP=rawdump" --env RAWDUMP=./rawdump \
+		--env OUT=./out "${options[@]}"
+}
+
 # run_role ROLE OUTDIR WORDS [NAME=VALUE...]: one role on one host; emulated, and with WORDS on its
 # kernel's command line, unless this machine's own KVM will do. Directories in values are shown inside.
 # EXTRA_WORDS are added if it is emulated, but force nothing.
@@ -68,6 +94,10 @@ run_role() {
 	local role=$hosts/roles/$1 words=$3 assignment options=() status=0
 	mkdir -p "$2"
 	OUT=$(realpath "$2")
+	if [ -n "${INTEL_HOST:-}" ]; then
+		run_intel_role "$1" "$OUT" "${@:3}"
+		return
+	fi
 	shift 3
 	set -- "RAWDUMP=$RAWDUMP" "$@"
 	if [ -z "$words" ] && kvm_runs_nested_svm; then

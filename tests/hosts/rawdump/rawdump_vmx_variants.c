@@ -56,7 +56,6 @@ static const struct variant items[] = {
 	MORE("apicaccess-long-ept", VMX_APIC_ACCESS),
 	MORE("x2apic-long-ept", VMX_X2APIC),
 	MORE("fullcontrols-long-ept", VMX_FULL),
-	{"smm-l2-fullcontrols-long-ept", EXTRA(VMX_FULL), SMM_FROM_L2, VM_CAPS_DEFAULT},
 	/* a VMM that enables nothing */
 	{"long-ept-nocaps", GUEST(L2_LONG, true), IN_L2, 0},
 	{"long-noept-nocaps", GUEST(L2_LONG, false), IN_L2, 0},

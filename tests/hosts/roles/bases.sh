@@ -1,8 +1,8 @@
-#!/bin/bash
+#!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Makes every variant of nested guest that this host's KVM can run, as $OUT/VARIANT, and sees that each
-# resumes on the KVM that made it. Environment: RAWDUMP, OUT.
+# resumes on the KVM that made it. Environment: RAWDUMP, OUT. On an emulated Intel host sh is busybox's.
 set -u
 
 made=0 status=0
