@@ -264,6 +264,14 @@ void trace_open(void);
 void trace_take(struct verdict *verdict);
 void trace_close(void);
 
+/* ---- the kernel's warnings: rawdump_kernel_log.c ----------------------------------------------- */
+
+/* Without debugfs there are none. */
+void kernel_log_open(void);
+void kernel_log_start(void);
+/* What the kernel has warned of since: adds warned=FILE:LINE to details */
+void kernel_log_take(struct verdict *verdict);
+
 /* ---- this host: rawdump_host.c ---------------------------------------------------------------- */
 
 enum vendor { VENDOR_AMD, VENDOR_INTEL };
