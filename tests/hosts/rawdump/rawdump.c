@@ -49,7 +49,6 @@ static int command_run(int kvm_fd, char **arguments)
 		memory = guest_memory_new(image->memory_fd);
 	if (memory)
 		failed = image_run(kvm_fd, memory, image, &verdict);
-	trace_close();
 	if (!failed)
 		printf("outcome %s\n", verdict.words);
 	free(image);

@@ -262,7 +262,6 @@ int batch_run(int kvm_fd, const char *base, const char *cases_file, const char *
 void trace_open(void);
 /* What came since: adds cc="..." for the first one to details */
 void trace_take(struct verdict *verdict);
-void trace_close(void);
 
 /* ---- the kernel's warnings: rawdump_kernel_log.c ----------------------------------------------- */
 

@@ -25,7 +25,7 @@
 #define MAX_WORKERS     16
 #define DEFAULT_WORKERS 4
 #define NO_CASE         SIZE_MAX
-/* No case needs more than a few seconds: SLICES_MAX of rawdump_run.c. */
+/* No case needs more than a few seconds: struct patience of rawdump_run.c. */
 #define SECONDS_A_CASE  60
 #define PROGRESS_PERIOD 10
 
@@ -98,7 +98,6 @@ static void work(struct batch *batch, size_t worker)
 		try_case(batch, memory, &batch->cases.items[index]);
 		atomic_store(&shared->current[worker], NO_CASE);
 	}
-	trace_close();
 	_exit(0);
 }
 

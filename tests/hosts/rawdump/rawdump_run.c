@@ -21,16 +21,23 @@
  * a tick that comes late because this whole host was not running is one slice, however late it is.
  * Between two OUTs the guest needs a few instructions and page faults, well under a millisecond. One
  * that stays at the same place is given up soon; one that strays through memory, which may lead it
- * back, only after the guest has had many thousand times what it needs.
+ * back, only after the guest has had many thousand times what it needs. Bochs counts time in
+ * instructions, so there that is the same for every case, and less will do.
  */
-#define SLICE_MICROSECONDS   20000
-#define SLICES_ASLEEP        2
-#define SLICES_SPINNING      10
-#define SPINNING_NANOSECONDS 150000000ll
-#define STRAYING_NANOSECONDS 2000000000ll
-#define SAME_PLACE           1024
-/* Whatever the reason is, e.g. KVM itself spins: */
-#define SLICES_MAX 500
+struct patience {
+	long slice_microseconds;
+	unsigned int slices_asleep, slices_spinning;
+	long long spinning_nanoseconds, straying_nanoseconds;
+	/* whatever the reason is, e.g. KVM itself spins */
+	unsigned int slices_max;
+};
+
+static const struct patience patience_of[] = {
+	[VENDOR_AMD] = {20000, 2, 10, 150000000, 2000000000, 500},
+	[VENDOR_INTEL] = {10000, 2, 3, 30000000, 300000000, 200},
+};
+
+#define SAME_PLACE 1024
 
 /* Exits to userspace; a guest that resumes needs seven, its SMI handler one. */
 #define MAX_OUTS 48
@@ -170,6 +177,7 @@ static void start_watch(struct course *course)
 /* A tick came: is there hope? */
 static bool has_stopped(struct course *course, struct verdict *verdict)
 {
+	const struct patience *patience = &patience_of[host_vendor()];
 	long long used = cpu_nanoseconds() - course->cpu_start;
 	struct kvm_regs regs = {0};
 	const char *why = NULL;
@@ -180,14 +188,15 @@ static bool has_stopped(struct course *course, struct verdict *verdict)
 	if (regs.rip > course->highest_rip)
 		course->highest_rip = regs.rip;
 	course->slices++;
-	if (course->slices >= SLICES_ASLEEP && is_asleep(course->vm))
+	if (course->slices >= patience->slices_asleep && is_asleep(course->vm))
 		why = "asleep";
-	else if (course->slices >= SLICES_SPINNING && used > SPINNING_NANOSECONDS &&
+	else if (course->slices >= patience->slices_spinning &&
+		 used > patience->spinning_nanoseconds &&
 		 course->highest_rip - course->lowest_rip < SAME_PLACE)
 		why = "spinning";
-	else if (used > STRAYING_NANOSECONDS)
+	else if (used > patience->straying_nanoseconds)
 		why = "straying";
-	else if (course->slices >= SLICES_MAX)
+	else if (course->slices >= patience->slices_max)
 		why = "stuck";
 	if (!why)
 		return false;
@@ -285,7 +294,7 @@ static void run_vm(struct vm *vm, struct verdict *verdict)
 		.report_exit = host_vendor() == VENDOR_INTEL ? vmx_report : svm_report,
 	};
 
-	set_ticks(SLICE_MICROSECONDS);
+	set_ticks(patience_of[host_vendor()].slice_microseconds);
 	watch(&course, verdict);
 	set_ticks(0);
 	verdict_add(verdict, " counts=%u calls=%u smis=%u exceptions=%u", course.counts,

@@ -1,80 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KVM's tracepoint kvm_nested_vmenter_failed prints the condition that an entry to L2, or a
- * KVM_SET_NESTED_STATE, has not met. Each process reads its own in an instance of its own.
+ * KVM's tracepoint kvm_nested_vmenter_failed carries the text of the condition that an entry to L2, or
+ * a KVM_SET_NESTED_STATE, has not met. It is read through perf_event_open, each process its own: an
+ * instance in tracefs would take seconds to make in an emulated host.
  */
-#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rawdump.h"
 
-#define INSTANCES "/sys/kernel/tracing/instances"
-#define EVENT     "kvm_nested_vmenter_failed: "
+#define ID_FILE "/sys/kernel/tracing/events/kvm/kvm_nested_vmenter_failed/id"
+#define PAGE    4096u
+#define BUFFER  (4 * PAGE)
+/* The sample: its size, then the event, in which KVM's string is said to be, offset in the low half. */
+#define STRING_AT 8
 
-static char instance[64];
-static int pipe_fd = -1;
+static int event_fd = -1;
+static struct perf_event_mmap_page *ring; /* the page before the buffer */
 
-static int write_text(const char *file, const char *text)
+static uint64_t event_id(void)
 {
-	char *path = path_new(instance, file);
-	int fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
-	ssize_t written = fd < 0 ? -1 : write(fd, text, strlen(text));
+	size_t size;
+	char *text = access(ID_FILE, R_OK) ? NULL : file_read_new(ID_FILE, PAGE, &size);
+	uint64_t id = text ? strtoull(text, NULL, 10) : 0;
 
-	if (fd >= 0)
-		close(fd);
-	free(path);
-	return written < 0 ? -1 : 0;
+	free(text);
+	return id;
 }
 
 void trace_open(void)
 {
+	struct perf_event_attr attributes = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attributes),
+		.sample_period = 1,
+		.sample_type = PERF_SAMPLE_RAW,
+	};
 	static bool tried;
-	char *path, pid[16];
+	void *mapped;
 
 	if (tried || host_vendor() != VENDOR_INTEL)
 		return;
 	tried = true;
-	snprintf(instance, sizeof(instance), INSTANCES "/rawdump-%d", getpid());
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	if (mkdir(instance, 0700))
+	attributes.config = event_id();
+	if (!attributes.config)
 		return;
-	write_text("buffer_size_kb", "16");
-	if (write_text("set_event_pid", pid) ||
-	    write_text("events/kvm/kvm_nested_vmenter_failed/enable", "1"))
+	event_fd = (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (event_fd < 0) {
+		perror("rawdump: the trace of failed VM entries");
 		return;
-	path = path_new(instance, "trace_pipe");
-	pipe_fd = path ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
-	free(path);
+	}
+	mapped = mmap(NULL, PAGE + BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED, event_fd, 0);
+	if (mapped == MAP_FAILED)
+		perror("rawdump: the trace of failed VM entries");
+	else
+		ring = mapped;
 }
 
+/* size bytes of the buffer, which is a ring, from position on */
+static void copy_out(uint64_t position, void *bytes, size_t size)
+{
+	const uint8_t *buffer = (const uint8_t *)ring + PAGE;
+
+	for (size_t i = 0; i < size; i++)
+		((uint8_t *)bytes)[i] = buffer[(position + i) % BUFFER];
+}
+
+/* The first of the samples that came; the next case is not to see the others. */
 void trace_take(struct verdict *verdict)
 {
-	char text[4096], *reason;
-	ssize_t length = pipe_fd < 0 ? 0 : read(pipe_fd, text, sizeof(text) - 1);
+	struct perf_event_header header;
+	uint8_t event[1024] = {0};
+	uint64_t head, tail;
+	uint32_t where;
 
-	if (length <= 0)
+	if (!ring)
 		return;
-	text[length] = '\0';
-	reason = strstr(text, EVENT);
-	if (!reason)
-		return;
-	reason += strlen(EVENT);
-	verdict_add(verdict, " cc=\"%.*s\"", (int)strcspn(reason, "\n"), reason);
-	/* Only the first is told; the next case is not to see the others. */
-	while (read(pipe_fd, text, sizeof(text)) > 0)
-		continue;
-}
+	head = ring->data_head;
+	atomic_thread_fence(memory_order_acquire);
+	tail = ring->data_tail;
+	while (tail < head) {
+		size_t size;
 
-void trace_close(void)
-{
-	if (pipe_fd >= 0)
-		close(pipe_fd);
-	pipe_fd = -1;
-	if (instance[0])
-		rmdir(instance);
-	instance[0] = '\0';
+		copy_out(tail, &header, sizeof(header));
+		size = header.size - sizeof(header);
+		if (header.type == PERF_RECORD_SAMPLE && size < sizeof(event)) {
+			copy_out(tail + sizeof(header), event, size);
+			break;
+		}
+		tail += header.size;
+	}
+	atomic_thread_fence(memory_order_release);
+	ring->data_tail = head;
+	memcpy(&where, event + sizeof(uint32_t) + STRING_AT, sizeof(where));
+	where = (where & 0xffff) + sizeof(uint32_t);
+	if (tail < head && where < sizeof(event))
+		verdict_add(verdict, " cc=\"%.*s\"", (int)(sizeof(event) - where), event + where);
 }
