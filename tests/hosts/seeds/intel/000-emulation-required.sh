@@ -66,59 +66,67 @@ try_segment() {
 flat=0xffffffff
 
 # Of a 64-bit L2 in ring 0 with flat segments; nothing but the one register is changed.
-segments() {
-	try_segment cs-execute-only nobody cs 8 0 $flat 0xa099
+some_segments() {
 	try_segment cs-conforming nobody cs 8 0 $flat 0xa09f
+	try_segment cs-dpl kvm cs 8 0 $flat 0xa0fb
+	try_segment cs-rpl kvm cs 11 0 $flat 0xa09b nobody
+	try_segment ss-expand-down nobody ss 16 0 $flat 0xc097
+	try_segment ss-rpl kvm ss 19 0 $flat 0xc0f3
+	try_segment ds-conforming-rpl nobody ds 19 0 $flat 0xc09f
+	try_segment ds-rpl kvm ds 19 0 $flat 0xc093 nobody
+	try_segment ds-not-accessed cpu ds 16 0 $flat 0xc092
+	try_segment fs-usable nobody fs 19 0 $flat 0xc0f3
+	try_segment fs-system kvm fs 16 0 $flat 0xc083
+	try_segment tr-other-selector nobody tr 32 $((0x4100)) 103 0x8b
+	try_segment tr-available kvm tr 24 $((0x4100)) 103 0x89
+	try_segment ldtr-usable nobody ldtr 32 0 255 0x82
+	try_segment ldtr-type kvm ldtr 32 0 255 0x81
+}
+
+more_segments() {
+	try_segment cs-execute-only nobody cs 8 0 $flat 0xa099
 	try_segment cs-unusable kvm cs 8 0 $flat 0x1a09b nobody
 	try_segment cs-not-accessed kvm cs 8 0 $flat 0xa09a
 	try_segment cs-system kvm cs 8 0 $flat 0xa08b
-	try_segment cs-dpl kvm cs 8 0 $flat 0xa0fb
-	try_segment cs-rpl kvm cs 11 0 $flat 0xa09b nobody
 	try_segment cs-conforming-dpl kvm cs 8 0 $flat 0xa0ff
 	try_segment cs-long-and-wide cpu cs 8 0 $flat 0xe09b
+	# The P bit: KVM takes it for "usable", the processor does not.
+	try_segment cs-not-present cpu cs 8 0 $flat 0xa01b
+	try_segment cs-reserved cpu cs 8 0 $flat 0xa19b
 	try_segment ss-unusable nobody ss 16 0 $flat 0x1c093
-	try_segment ss-expand-down nobody ss 16 0 $flat 0xc097
-	try_segment ss-rpl kvm ss 19 0 $flat 0xc0f3
 	try_segment ss-read-only kvm ss 16 0 $flat 0xc091
 	try_segment ss-system kvm ss 16 0 $flat 0xc083
 	try_segment ss-dpl kvm ss 16 0 $flat 0xc0f3
 	try_segment ds-other-selector nobody ds 32 0 $flat 0xc093
-	try_segment ds-conforming-rpl nobody ds 19 0 $flat 0xc09f
-	try_segment ds-not-accessed cpu ds 16 0 $flat 0xc092
 	try_segment ds-system kvm ds 16 0 $flat 0xc083
-	try_segment ds-rpl kvm ds 19 0 $flat 0xc093 nobody
 	try_segment es-system kvm es 16 0 $flat 0xc083
-	try_segment fs-usable nobody fs 19 0 $flat 0xc0f3
-	try_segment fs-system kvm fs 16 0 $flat 0xc083
 	try_segment gs-rpl kvm gs 19 0 $flat 0xc093 nobody
-	try_segment tr-other-selector nobody tr 32 $((0x4100)) 103 0x8b
 	try_segment tr-16-bit cpu tr 24 $((0x4100)) 103 0x83
 	try_segment tr-unusable kvm tr 24 $((0x4100)) 103 0x1008b
 	try_segment tr-ti kvm tr 28 $((0x4100)) 103 0x8b
-	try_segment tr-available kvm tr 24 $((0x4100)) 103 0x89
-	try_segment ldtr-usable nobody ldtr 32 0 255 0x82
 	try_segment ldtr-ti kvm ldtr 36 0 255 0x82
-	try_segment ldtr-type kvm ldtr 32 0 255 0x81
 }
 
 urg=no
-on long-$ept
+on "long-$ept"
 way=vmcs
-segments
-# The P bit: KVM reads it back as "usable", the processor does not.
-try_segment cs-not-present cpu cs 8 0 $flat 0xa01b
-try_segment cs-reserved cpu cs 8 0 $flat 0xa19b
+some_segments
+[ "$host" != ept1 ] || more_segments
 way=sregs
-segments
+some_segments
+# In struct kvm_segment it is KVM itself that makes "unusable" of it.
 try_segment cs-not-present kvm cs 8 0 $flat 0xa01b
-on smm-l2-long-$ept
+on "smm-l2-long-$ept"
 way=rsm
-segments
-on long-$ept-pending
-way=vmcs-pending
-[ "$host" = ug0 ] || segments
+some_segments
+if [ "$host" != ug0 ]; then
+	on "long-$ept-pending"
+	way=vmcs-pending
+	some_segments
+fi
 if [ "$host" = ept1 ]; then
 	on fullcontrols-long-ept
 	way=vmcs urg=yes
-	segments
+	some_segments
+	more_segments
 fi

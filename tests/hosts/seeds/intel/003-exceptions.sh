@@ -138,9 +138,9 @@ both_seeds() {
 }
 
 case $host in
-ept1) variants="long-ept long-noept long-ept-pending" ;;
+ept1) variants="long-ept long-ept-pending" ;;
 ug0) variants='' ;;
-ept0) variants="long-noept long-noept-pending" ;;
+ept0) variants="long-noept" ;;
 esac
 for variant in $variants; do
 	on "$variant"
