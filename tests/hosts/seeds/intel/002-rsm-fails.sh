@@ -46,7 +46,8 @@ for variant in "smm-l2-long-$ept"; do
 	# Nor does it look at what a VM entry checks: L2 goes on with what SMRAM says, until L1's next VM entry.
 	start_case 002-vmcs12-cr0-nw-without-cd resumes
 	put vmcs_guest_cr0 0xa0010033
-	start_case 002-vmcs12-host-cr3-illegal resumes
+	# ... and no exit of L2 gets to an L1 whose state cannot be loaded
+	start_case 002-vmcs12-host-cr3-illegal "shutdown # counts=2"
 	put vmcs_host_cr3 0x10000000001000
 	start_case 002-vmcs12-pin-reserved "vmfail-7 # calls=1"
 	put vmcs_pin_based_vm_exec_control 0

@@ -31,7 +31,9 @@ eptp_cases() {
 
 	# KVM offers no uncached tables
 	bad_entry uncached 8 $((root & ~7)) memtype
-	bad_entry zero 9 0 walk
+	# What is unused is not worth a word of nestmig.
+	start_case 004-zero vmfunc-exit-59
+	entry 9 0
 	bad_entry walk-length-5 10 $((root | 0x20)) walk
 	bad_entry walk-length-3 11 $((0x12056)) walk
 	bad_entry memory-type-1 12 $((0x12059)) memtype
@@ -65,7 +67,7 @@ eptp_cases() {
 	poke eptp_function b001
 	start_case 004-function-63 vmfunc-exit-59
 	poke eptp_function b03f
-	start_case 004-function-64 "l2-exception 6"
+	start_case 004-function-64 "resumes # exceptions=1 vector=6"
 	poke eptp_function b040
 }
 

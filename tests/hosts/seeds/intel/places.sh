@@ -4,18 +4,18 @@
 # What the cases on Intel change: file, offset and width. Fields of the VMCS12 are called vmcs_NAME and
 # those of KVM's 64-bit map of SMRAM smram_NAME, with the names of nestmig's own tables.
 
-# field_places TABLE PREFIX MACRO COLUMN-OF-OFFSET FILE BASE: rows of MACRO(..., offset, width, name, ...)
+# field_places TABLE PREFIX START FILE BASE: rows "START offset, width, name, ..." of nestmig's table
 field_places() {
 	local offset width name
 	while read -r offset width name; do
-		places[$2$name]="$5 $(($6 + offset)) $width"
-	done < <(sed -n "s/^$3(\(.*\)/\1/p" "$hosts/../../lib/$1" | tr -d ' ' |
-		awk -F, -v at="$4" '$(at + 1) ~ /^[0-9]+$/ { print $at, $(at + 1), $(at + 2) }')
+		places[$2$name]="$4 $(($5 + offset)) $width"
+	done < <(sed -n "s/^$3//p" "$hosts/../../lib/$1" | tr -d ' ' |
+		awk -F, '$2 ~ /^[0-9]+$/ { print $1, $2, $3 }')
 }
 
 # In nested_state a header of 128 bytes precedes the VMCS12. SMBASE is 0x30000.
-field_places vmcs/layout.def vmcs_ VMCS_FIELD 1 vcpu0/nested_state 128
-field_places smram/layout.def smram_ SMRAM_FIELD 2 mem/0 $((0x30000))
+field_places vmcs/layout.def vmcs_ "VMCS_FIELD(" vcpu0/nested_state 128
+field_places smram/layout.def smram_ "SMRAM_FIELD(smram64," mem/0 $((0x30000))
 
 # struct kvm_sregs2: eight struct kvm_segment of 24 bytes, then the tables
 sregs_segments=(cs ds es fs gs ss tr ldtr)
