@@ -82,6 +82,10 @@ static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
 		return NM_CONSEQUENCE_RSM_SHUTDOWN;
 	if (path == NM_RSM_OPEN)
 		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
+	if (nm_rsm_is_vmx(ctx))
+		return nm_vmx_by_pending(ctx, NM_CONSEQUENCE_RSM_LOAD_FAILS,
+					 NM_CONSEQUENCE_RSM_VMX_RUN_EIO,
+					 NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT);
 	in_l2 = rsm_by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, ctx,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
@@ -96,6 +100,8 @@ static enum nm_consequence rsm_entry_refused(const struct nestmig_ctx *ctx)
 	case NM_RSM_TO_L1:
 		return NM_CONSEQUENCE_RSM_FAIL_ENTRY;
 	case NM_RSM_TO_L2:
+		if (nm_rsm_is_vmx(ctx))
+			return NM_CONSEQUENCE_RSM_VMX_EXIT_33;
 		return nm_parked_l1_is_sound(ctx) ? NM_CONSEQUENCE_RSM_SVM_EXIT_ERR
 						  : NM_CONSEQUENCE_RSM_ENTRY_REFUSED;
 	case NM_RSM_STOPS:
@@ -162,6 +168,29 @@ static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 	}
 }
 
+/* Before L2: CR0.PE is set by then, so without unrestricted guest KVM looks at L1's segments too. */
+static enum nm_consequence rsm_vmx_fails(const struct nestmig_ctx *ctx)
+{
+	if ((ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) && !ctx->h->unrestricted_guest)
+		return NM_CONSEQUENCE_RSM_VMX_INTERNAL_ERROR;
+	return NM_CONSEQUENCE_RSM_VMX_SHUTDOWN;
+}
+
+/* A triple fault that ends an L2 of VMX whose VM entry is still pending. */
+static enum nm_consequence with_entry_pending(enum nm_consequence consequence,
+					      const struct nestmig_ctx *ctx)
+{
+	if (!nm_run_pending(ctx))
+		return consequence;
+	if (consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1)
+		return nm_vmx_by_pending(ctx, consequence,
+					 NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO, consequence);
+	if (consequence == NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT)
+		return nm_vmx_by_pending(ctx, consequence, NM_CONSEQUENCE_VMX_ROOT_RUN_EIO,
+					 consequence);
+	return consequence;
+}
+
 /* What a row comes to with this vCPU and this order of ioctls. */
 static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when when,
 				   const struct nestmig_ctx *ctx, const struct nm_order *order)
@@ -185,7 +214,7 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
 				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
-		return triple_fault(v, ctx->no_nested);
+		return with_entry_pending(triple_fault(v, ctx->no_nested), ctx);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
 	case NM_CONSEQUENCE_ROOT_LOST:
@@ -202,6 +231,13 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return rsm_entry_refused(ctx);
 	case NM_CONSEQUENCE_RSM_LOSES_L1:
 		return rsm_loses_l1(ctx);
+	case NM_CONSEQUENCE_RSM_VMX_SHUTDOWN:
+		return rsm_vmx_fails(ctx);
+	case NM_CONSEQUENCE_RSM_EMULATION_REQUIRED:
+		return nm_vmx_rsm_emulation(ctx);
+	case NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1:
+	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
+		return with_entry_pending(consequence, ctx);
 	default:
 		return consequence;
 	}

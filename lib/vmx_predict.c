@@ -27,6 +27,31 @@ enum nm_consequence nm_vmx_emulation(const struct nestmig_ctx *ctx)
 					   : NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
 }
 
+/*
+ * Of an RSM that fails in the L2 that it has entered, or of an L2 that is lost before its pending VM entry was
+ * tried: nested_run_pending stays set in L1, whose first exit KVM takes for a bug.
+ */
+enum nm_consequence nm_vmx_by_pending(const struct nestmig_ctx *ctx, enum nm_consequence open,
+				      enum nm_consequence lost, enum nm_consequence to_l1)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (!kernel)
+		return open;
+	return kernel >= BUG_SINCE ? lost : to_l1;
+}
+
+/* The L2 that RSM has made needs emulation, with the VM entry of vmx_leave_smm pending. */
+enum nm_consequence nm_vmx_rsm_emulation(const struct nestmig_ctx *ctx)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (kernel && kernel < BUG_SINCE)
+		return NM_CONSEQUENCE_RSM_EMULATION;
+	return kernel >= NO_BUG_SINCE ? NM_CONSEQUENCE_RSM_EMULATION_INTERNAL_ERROR
+				      : NM_CONSEQUENCE_RSM_EMULATION_REQUIRED;
+}
+
 /* Of a segment register that the SDM does not allow: what KVM itself finds invalid it does not enter. */
 enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx)
 {

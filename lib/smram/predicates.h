@@ -10,5 +10,6 @@
 #include "predicates_registers.h"
 #include "predicates_svm.h"
 #include "predicates_vmx.h"
+#include "rsm_vmx.h"
 
 #endif

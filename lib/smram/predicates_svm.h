@@ -31,12 +31,15 @@ static inline enum nestmig_holds nm_without_l2(const struct nestmig_ctx *c)
 {
 	enum nm_rsm_path path = nm_rsm_path(c);
 
+	if (nm_rsm_is_vmx(c))
+		return NESTMIG_HOLDS;
 	return path == NM_RSM_TO_L2 || path == NM_RSM_OPEN ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
 }
 
 static inline int nm_enters_l2(const struct nestmig_ctx *c)
 {
-	return nm_rsm_path(c) == NM_RSM_TO_L2 && nm_has(c, NESTMIG_HAVE(SMM_VMCB12));
+	return !nm_rsm_is_vmx(c) && nm_rsm_path(c) == NM_RSM_TO_L2 &&
+	       nm_has(c, NESTMIG_HAVE(SMM_VMCB12));
 }
 
 /* ---- What svm_leave_smm asks for ------------------------------------------------------------- */
@@ -140,7 +143,7 @@ static inline enum nestmig_holds rule_smm_svm_hsave_content(const struct nestmig
 	};
 	enum nestmig_holds holds;
 
-	if (nm_rsm_path(c) != NM_RSM_TO_L2 || !nm_has(c, NESTMIG_HAVE(HSAVE)))
+	if (nm_rsm_is_vmx(c) || nm_rsm_path(c) != NM_RSM_TO_L2 || !nm_has(c, NESTMIG_HAVE(HSAVE)))
 		return nm_without_l2(c);
 	holds = nm_both(nm_parked_cr3(c), nm_parked_entry(c));
 	if (holds != NESTMIG_HOLDS)

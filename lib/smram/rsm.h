@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What RSM of KVM does with a save area, followed step by step: em_rsm, svm_leave_smm, enter_svm_guest_mode,
- * rsm_load_state_64, rsm_load_state_32 and rsm_enter_protected_mode of Linux 6.1; from 6.2 on the same
+ * vmx_leave_smm, nested_vmx_enter_non_root_mode, rsm_load_state_64, rsm_load_state_32 and rsm_enter_protected_mode of Linux 6.1; from 6.2 on the same
  * in smm.c. Needs no libc.
  *
  * The order: 1 the image is read; 2 the vCPU drops to real mode with EFER 0; 3 an image that was written in
@@ -13,6 +13,7 @@
 #define NESTMIG_SMRAM_RSM_H
 
 #include "../vmcb/predicates.h"
+#include "../vmcs/predicates.h"
 #include "smram.h"
 
 #define NM_CR0_ET         (UINT64_C(1) << 4)
@@ -44,24 +45,38 @@ static inline enum nestmig_holds nm_rsm_is_64(const struct nestmig_ctx *c)
 	return nm_cpuid_bit(c, NESTMIG_CPUID_80000001_EDX, 29);
 }
 
-/* VMX: its L2 is not in the image but in the nested state. */
+static inline int nm_rsm_is_vmx(const struct nestmig_ctx *c)
+{
+	return c->v->vendor == NESTMIG_VENDOR_INTEL ||
+	       (nm_has(c, NESTMIG_HAVE(NESTED)) && c->v->nested.format == KVMNS_FORMAT_VMX);
+}
+
+/* VMX: its L2 is not in the image but in the nested state. Entering it asks for nothing but a CR3. */
 static inline enum nm_rsm_path nm_rsm_path_vmx(const struct nestmig_ctx *c)
 {
 	if (c->no_nested)
 		return NM_RSM_TO_L1;
 	if (!nm_has(c, NESTMIG_HAVE(NESTED)))
 		return NM_RSM_OPEN;
-	return c->v->nested.vmx_smm_flags & 1 ? NM_RSM_OPEN : NM_RSM_TO_L1;
+	if (!(c->v->nested.vmx_smm_flags & VMX_SMM_GUEST_MODE))
+		return NM_RSM_TO_L1;
+	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
+		return NM_RSM_OPEN;
+	switch (rule_vmx_guest_cr3_width(c)) {
+	case NESTMIG_HOLDS:
+		return NM_RSM_TO_L2;
+	case NESTMIG_BROKEN:
+		return NM_RSM_STOPS;
+	default:
+		return NM_RSM_OPEN;
+	}
 }
 
 static inline enum nm_rsm_path nm_rsm_path(const struct nestmig_ctx *c)
 {
-	int has_nested = nm_has(c, NESTMIG_HAVE(NESTED));
-	int is_vmx = c->v->vendor == NESTMIG_VENDOR_INTEL ||
-		     (has_nested && c->v->nested.format == KVMNS_FORMAT_VMX);
 	enum nestmig_holds is_64 = nm_rsm_is_64(c), enters;
 
-	if (is_vmx)
+	if (nm_rsm_is_vmx(c))
 		return nm_rsm_path_vmx(c);
 	if (is_64 == NESTMIG_BROKEN)
 		return NM_RSM_TO_L1;
@@ -119,6 +134,19 @@ static inline uint64_t nm_with_lma(uint64_t efer, uint64_t old_cr0, uint64_t cr0
 	return cr0 & NM_CR0_PG ? efer | NM_EFER_LMA : efer & ~NM_EFER_LMA;
 }
 
+/* The L2 that vmx_leave_smm has entered. EFER was 0, and no VM entry is pending (nested_vmx_calc_efer). */
+static inline void nm_rsm_old_vmx(const struct nestmig_ctx *c, struct nm_rsm *rsm)
+{
+	const uint8_t *page = c->v->vmcs12;
+
+	rsm->old_cr0 = vmcs12_guest_cr0(page);
+	rsm->old_cr3 = vmcs12_guest_cr3(page);
+	rsm->old_cr4 = vmcs12_guest_cr4(page);
+	rsm->old_efer = vmcs12_entry(page, ENTRY_IA32E) ? NM_EFER_LME | NM_EFER_LMA : 0;
+	rsm->old_cs_l = !!(vmcs12_guest_cs_ar_bytes(page) & AR_L);
+	rsm->has_old_cr3 = 1;
+}
+
 /* Step 3 as far as step 4 sees it; false: not known. */
 static inline int nm_rsm_old(const struct nestmig_ctx *c, struct nm_rsm *rsm, int is_64)
 {
@@ -131,6 +159,10 @@ static inline int nm_rsm_old(const struct nestmig_ctx *c, struct nm_rsm *rsm, in
 		rsm->has_old_cr3 = nm_has(c, NESTMIG_HAVE(SREGS));
 		rsm->old_cr3 = c->v->sregs.cr3;
 		return !(rsm->old_efer & (NM_EFER_LME | NM_EFER_LMA));
+	}
+	if (nm_rsm_is_vmx(c)) {
+		nm_rsm_old_vmx(c, rsm);
+		return is_64;
 	}
 	if (!nm_has(c, NESTMIG_HAVE(SMM_VMCB12)))
 		return 0;

@@ -6,7 +6,8 @@
 .vcpus[0] as $vcpu |
 ([$vcpu.outcome, $vcpu.ioctl // empty, $vcpu.errno // empty] | join(" ")) as $foretold |
 (if $names != "" or ($expected | test("^(l1-exit|vmfunc-exit-59|ept-misconfig)")) then "resumes"
-elif $expected == "svm-exit-err" and $vcpu.mode != "L2" then "resumes"
+elif $expected | startswith("run-error ") then $expected | sub(" "; " KVM_RUN ")
+elif ($expected | test("^(svm-exit-err|vmfail-)")) and $vcpu.mode != "L2" then "resumes"
 else $expected end) as $due |
 [$names | split("\n")[] | select(. != "") | capture("^(?<rule>[^ ]+) ?(?<text>.*)$") | . as $named |
 	select(any($vcpu.findings[]; .rule == $named.rule and .outcome == $expected and
