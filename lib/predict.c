@@ -183,8 +183,8 @@ static enum nm_consequence with_entry_pending(enum nm_consequence consequence,
 	if (!nm_run_pending(ctx))
 		return consequence;
 	if (consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1)
-		return nm_vmx_by_pending(ctx, consequence,
-					 NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO, consequence);
+		return nm_vmx_by_pending(ctx, consequence, NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO,
+					 consequence);
 	if (consequence == NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT)
 		return nm_vmx_by_pending(ctx, consequence, NM_CONSEQUENCE_VMX_ROOT_RUN_EIO,
 					 consequence);
