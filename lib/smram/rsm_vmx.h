@@ -87,7 +87,7 @@ static inline enum nestmig_holds nm_check_after_rsm(const struct nestmig_ctx *c,
 }
 
 /* In VMX operation CR4 is what IA32_VMX_CR4_FIXED0 and IA32_VMX_CR4_FIXED1 say (vmx_is_valid_cr4). */
-static inline enum nestmig_holds rule_smm_vmx_cr4_fixed(const struct nestmig_ctx *c)
+static inline enum nestmig_holds rule_smm_cr4_vmxe_kvm(const struct nestmig_ctx *c)
 {
 	struct nm_rsm rsm;
 

@@ -206,7 +206,7 @@ static const struct rule_case event_cases[] = {
 	 {INTEL, VIEW(nested.flags, 0), VIEW(nested.vmx_smm_flags, 2), VIEW(events.smi_smm, 1)},
 	 {INTEL, VIEW(nested.flags, 0), VIEW(nested.vmx_smm_flags, 2), VIEW(events.smi_smm, 1),
 	  FIRST(SET_VCPU_EVENTS)},
-	 {RELATED(smm_vmx_cr4_fixed)}},
+	 {RELATED(smm_cr4_vmxe_kvm)}},
 	{NESTMIG_RULE_evt_smm_guest_mode,
 	 {INTEL, VIEW(events.smi_smm, 1)},
 	 {INTEL, VIEW(nested.flags, 0), VIEW(events.smi_smm, 1)},

@@ -6,7 +6,7 @@
 #include "rules_vmx_vm.h"
 
 static const struct rule_case smram_vmx_cases[] = {
-	{NESTMIG_RULE_smm_vmx_cr4_fixed, {IMAGE(cr4, 0x20)}, {IMAGE(cr4, 0x2030)}, {0}},
+	{NESTMIG_RULE_smm_cr4_vmxe_kvm, {IMAGE(cr4, 0x20)}, {IMAGE(cr4, 0x2030)}, {0}},
 	{NESTMIG_RULE_smm_vmx_emulation_required,
 	 {IMAGE(ss_attributes, 0xc0f3)},
 	 {IMAGE(ss_attributes, 0xc097)},
