@@ -51,8 +51,8 @@ void *__wrap_realloc(void *old, size_t size)
 /* All that rules read of a vCPU. */
 struct bytes {
 	struct nestmig_vcpu_view view;
-	uint8_t vmcb12[KVMNS_VMCB_SIZE], smram[NESTMIG_SMRAM_SIZE], smm_vmcb12[KVMNS_VMCB_SIZE],
-		hsave[KVMNS_VMCB_SIZE];
+	uint8_t vmcb12[KVMNS_VMCB_SIZE], vmcs12[2][KVMNS_VMCS_SIZE], smram[NESTMIG_SMRAM_SIZE],
+		smm_vmcb12[KVMNS_VMCB_SIZE], hsave[KVMNS_VMCB_SIZE];
 };
 
 /* Packs what there is and returns how much: absent items are not copied either. */
@@ -64,6 +64,8 @@ static size_t pack(const struct nestmig_vcpu_view *view, uint8_t *out)
 	} parts[] = {
 		{(const uint8_t *)view, sizeof(*view)},
 		{view->vmcb12, KVMNS_VMCB_SIZE},
+		{view->vmcs12, KVMNS_VMCS_SIZE},
+		{view->shadow_vmcs12, KVMNS_VMCS_SIZE},
 		{view->smram, NESTMIG_SMRAM_SIZE},
 		{view->smm_vmcb12, KVMNS_VMCB_SIZE},
 		{view->events.smi_smm ? view->hsave : NULL, KVMNS_VMCB_SIZE},

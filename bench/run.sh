@@ -20,6 +20,10 @@ zstd -q -d -c "$here"/../tests/cases/streams/full1.qemu.zst >"$stream"
 cp -r "$here/../tests/cases/smm-l2" "$work/smm-l2"
 zstd -q -d --rm "$work"/smm-l2/mem/*.zst
 "$build/bench/bench-judge" "$work/smm-l2" "$work/host.json"
+# VMX, for the host that made the dump.
+cp -r "$here/../tests/cases/raw-dump-vmx" "$work/vmx"
+zstd -q -d --rm "$work"/vmx/mem/0.zst
+"$build/bench/bench-judge" "$work/vmx"
 
 echo
 echo "== validate on a full stream: bytes read, by size of RAM (strace)"

@@ -71,10 +71,11 @@ bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx);
 /* What becomes of an L2 whose state KVM would have to emulate, or that has a segment register which the
  * SDM does not allow; EMULATION_REQUIRED, VMX_SEGMENT if that is not known (vmx_predict.c). */
 enum nm_consequence nm_vmx_emulation(const struct nestmig_ctx *ctx);
-enum nm_consequence nm_vmx_by_pending(const struct nestmig_ctx *ctx, enum nm_consequence open,
-				      enum nm_consequence lost, enum nm_consequence to_l1);
-enum nm_consequence nm_vmx_rsm_emulation(const struct nestmig_ctx *ctx);
 enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx);
+
+/* What becomes of a triple fault of L2: with a VM entry pending L1 meets a bug of KVM (vmx_predict.c). */
+enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
+					enum nm_consequence consequence);
 
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
  * meets. */

@@ -64,8 +64,11 @@ static enum nm_consequence rsm_by_intercept(enum nm_consequence open, const stru
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 	const uint8_t *vmcb12 = v->have & NESTMIG_HAVE(SMM_VMCB12) ? v->smm_vmcb12 : NULL;
-	enum nm_consequence consequence = by_intercept(open, vmcb12, to_l1, shutdown);
+	enum nm_consequence consequence;
 
+	if (nm_rsm_is_vmx(ctx))
+		return nm_rsm_path(ctx) == NM_RSM_TO_L2 ? to_l1 : open;
+	consequence = by_intercept(open, vmcb12, to_l1, shutdown);
 	return consequence == to_l1 && !nm_parked_l1_is_sound(ctx) ? open : consequence;
 }
 
@@ -82,10 +85,6 @@ static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
 		return NM_CONSEQUENCE_RSM_SHUTDOWN;
 	if (path == NM_RSM_OPEN)
 		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
-	if (nm_rsm_is_vmx(ctx))
-		return nm_vmx_by_pending(ctx, NM_CONSEQUENCE_RSM_LOAD_FAILS,
-					 NM_CONSEQUENCE_RSM_VMX_RUN_EIO,
-					 NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT);
 	in_l2 = rsm_by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, ctx,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
@@ -151,7 +150,8 @@ static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 	bool shadows = !(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) || !ctx->h->npt;
 	enum nestmig_holds cr3, entry;
 
-	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || !(ctx->v->have & NESTMIG_HAVE(HSAVE)))
+	if (nm_rsm_is_vmx(ctx) || nm_rsm_path(ctx) != NM_RSM_TO_L2 ||
+	    !(ctx->v->have & NESTMIG_HAVE(HSAVE)))
 		return NM_CONSEQUENCE_RSM_LOSES_L1;
 	cr3 = nm_parked_cr3(ctx);
 	entry = nm_parked_entry(ctx);
@@ -166,29 +166,6 @@ static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 	default:
 		return NM_CONSEQUENCE_RSM_LOSES_L1;
 	}
-}
-
-/* Before L2: CR0.PE is set by then, so without unrestricted guest KVM looks at L1's segments too. */
-static enum nm_consequence rsm_vmx_fails(const struct nestmig_ctx *ctx)
-{
-	if ((ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) && !ctx->h->unrestricted_guest)
-		return NM_CONSEQUENCE_RSM_VMX_INTERNAL_ERROR;
-	return NM_CONSEQUENCE_RSM_VMX_SHUTDOWN;
-}
-
-/* A triple fault that ends an L2 of VMX whose VM entry is still pending. */
-static enum nm_consequence with_entry_pending(enum nm_consequence consequence,
-					      const struct nestmig_ctx *ctx)
-{
-	if (!nm_run_pending(ctx))
-		return consequence;
-	if (consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1)
-		return nm_vmx_by_pending(ctx, consequence, NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO,
-					 consequence);
-	if (consequence == NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT)
-		return nm_vmx_by_pending(ctx, consequence, NM_CONSEQUENCE_VMX_ROOT_RUN_EIO,
-					 consequence);
-	return consequence;
 }
 
 /* What a row comes to with this vCPU and this order of ioctls. */
@@ -210,11 +187,20 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		if (order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
 			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
 		return consequence;
+	case NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY:
+		return ctx->vmx_l2 ? NM_CONSEQUENCE_VMENTRY_EXIT_33 : consequence;
+	case NM_CONSEQUENCE_LATE_VMFAIL_7:
+		return ctx->vmx_l2 ? consequence : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_FIRST_RUN_REFUSED:
+		if (ctx->vmx_l2)
+			return NM_CONSEQUENCE_VMENTRY_EXIT_33;
 		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
 				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
-		return with_entry_pending(triple_fault(v, ctx->no_nested), ctx);
+		return triple_fault(v, ctx->no_nested);
+	case NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1:
+	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
+		return nm_vmx_triple_fault(ctx, consequence);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
 	case NM_CONSEQUENCE_ROOT_LOST:
@@ -231,13 +217,6 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return rsm_entry_refused(ctx);
 	case NM_CONSEQUENCE_RSM_LOSES_L1:
 		return rsm_loses_l1(ctx);
-	case NM_CONSEQUENCE_RSM_VMX_SHUTDOWN:
-		return rsm_vmx_fails(ctx);
-	case NM_CONSEQUENCE_RSM_EMULATION_REQUIRED:
-		return nm_vmx_rsm_emulation(ctx);
-	case NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1:
-	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
-		return with_entry_pending(consequence, ctx);
 	default:
 		return consequence;
 	}
@@ -254,7 +233,8 @@ static bool is_unresolved(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED ||
 	       consequence == NM_CONSEQUENCE_RSM_LOSES_L1 ||
 	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED ||
-	       consequence == NM_CONSEQUENCE_VMX_SEGMENT;
+	       consequence == NM_CONSEQUENCE_VMX_SEGMENT ||
+	       consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_PENDING;
 }
 
 /*
@@ -265,7 +245,8 @@ static bool is_disturbed(const struct nestmig_ctx *ctx, const struct nm_conseque
 {
 	const struct nestmig_events *events = &ctx->v->events;
 	bool to_l1 = !strcmp(row->outcome, "triple-fault-to-l1") ||
-		     !strcmp(row->outcome, "svm-exit-err");
+		     !strcmp(row->outcome, "svm-exit-err") ||
+		     !strcmp(row->outcome, "vmentry-exit-33");
 
 	if (row->stage != NM_STAGE_RSM && row->stage != NM_STAGE_RSM_ENTRY)
 		return false;
@@ -380,7 +361,9 @@ bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
 		const struct nm_rule *rule = &nm_rules[i];
 		bool is_after = ctx->h->kernel >= rule->changed;
 
-		if (!nm_rule_bit(unknown, i) || rule->severity != NM_SEVERITY_ERROR)
+		if (!nm_rule_bit(unknown, i) ||
+		    nm_rule_severity(rule, nm_rule_consequence(rule, ctx, order)) !=
+			    NM_SEVERITY_ERROR)
 			continue;
 		if (!ctx->h->kernel || !rule->changed || !is_after)
 			if (comes_first(resolve(rule->before, rule->when, ctx, order), outcome,

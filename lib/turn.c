@@ -35,15 +35,9 @@ static bool smi_is_open(const struct nestmig_ctx *ctx)
 	return nm_smi_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
 }
 
-/* VMX operation outside L2 blocks INIT (vmx_apic_init_signal_blocked). */
-static bool blocks_init(const struct nestmig_ctx *ctx)
-{
-	return nm_is_vmx_state(ctx) && !ctx->vmx_l2 && ctx->v->nested.vmxon_pa != UINT64_MAX;
-}
-
 static bool init_is_open(const struct nestmig_ctx *ctx)
 {
-	return !blocks_init(ctx) && nm_init_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
+	return !nm_vmx_blocks_init(ctx) && nm_init_pending(ctx) && nm_gif(ctx) && !nm_in_smm(ctx);
 }
 
 /* Is there anything in the saved state that wakes a vCPU which waits? (kvm_vcpu_has_events) While a
@@ -143,7 +137,7 @@ enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 		return leaves_l2(ctx);
 	if (ctx->vmx_l2)
 		return leaves_vmx_l2(ctx);
-	if (nm_init_pending(ctx) && !blocks_init(ctx))
+	if (nm_init_pending(ctx) && !nm_vmx_blocks_init(ctx))
 		return NM_CONSEQUENCE_INIT_RESETS;
 	if (smi_is_open(ctx) && !nm_reinjects(ctx) && !nm_exc_pending(ctx))
 		return NM_CONSEQUENCE_ENTERS_SMM;

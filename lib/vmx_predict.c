@@ -27,31 +27,6 @@ enum nm_consequence nm_vmx_emulation(const struct nestmig_ctx *ctx)
 					   : NM_CONSEQUENCE_EMULATION_TRIPLE_FAULT;
 }
 
-/*
- * Of an RSM that fails in the L2 that it has entered, or of an L2 that is lost before its pending VM entry was
- * tried: nested_run_pending stays set in L1, whose first exit KVM takes for a bug.
- */
-enum nm_consequence nm_vmx_by_pending(const struct nestmig_ctx *ctx, enum nm_consequence open,
-				      enum nm_consequence lost, enum nm_consequence to_l1)
-{
-	uint32_t kernel = ctx->h->kernel;
-
-	if (!kernel)
-		return open;
-	return kernel >= BUG_SINCE ? lost : to_l1;
-}
-
-/* The L2 that RSM has made needs emulation, with the VM entry of vmx_leave_smm pending. */
-enum nm_consequence nm_vmx_rsm_emulation(const struct nestmig_ctx *ctx)
-{
-	uint32_t kernel = ctx->h->kernel;
-
-	if (kernel && kernel < BUG_SINCE)
-		return NM_CONSEQUENCE_RSM_EMULATION;
-	return kernel >= NO_BUG_SINCE ? NM_CONSEQUENCE_RSM_EMULATION_INTERNAL_ERROR
-				      : NM_CONSEQUENCE_RSM_EMULATION_REQUIRED;
-}
-
 /* Of a segment register that the SDM does not allow: what KVM itself finds invalid it does not enter. */
 enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx)
 {
@@ -64,6 +39,22 @@ enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx)
 		break;
 	}
 	return NM_CONSEQUENCE_VMX_SEGMENT;
+}
+
+/*
+ * nested_vmx_triple_fault ends L2 and leaves nested_run_pending set. L1 then runs to its first exit, where
+ * KVM finds a bug (__vmx_handle_exit) and gives the VM up. What newer kernels do has not been seen.
+ */
+enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
+					enum nm_consequence consequence)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (!nm_run_pending(ctx))
+		return consequence;
+	if (!kernel || kernel < BUG_SINCE || kernel >= NO_BUG_SINCE)
+		return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_PENDING;
+	return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO;
 }
 
 /* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */

@@ -10,6 +10,5 @@
 #include "predicates_registers.h"
 #include "predicates_svm.h"
 #include "predicates_vmx.h"
-#include "rsm_vmx.h"
 
 #endif

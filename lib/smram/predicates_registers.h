@@ -67,14 +67,6 @@ static inline int nm_rsm_reads_pdptrs(const struct nm_rsm *rsm)
 	       ((rsm->cr0 ^ rsm->old_cr0) & NM_CR0_PDPTR_BITS);
 }
 
-/* Does L1 translate the addresses of the L2 that RSM enters? */
-static inline int nm_rsm_l2_is_translated(const struct nestmig_ctx *c)
-{
-	if (nm_rsm_is_vmx(c))
-		return vmcs12_proc2(c->v->vmcs12, PROC2_EPT);
-	return !!(vmcb12_nested_ctl(c->v->smm_vmcb12) & VMCB12_NP_ENABLE);
-}
-
 /* With nested paging CR3 is an address of L2, whose translation is not followed here. */
 static inline enum nestmig_holds rule_smm_pae_pdptrs(const struct nestmig_ctx *c)
 {
@@ -84,7 +76,9 @@ static inline enum nestmig_holds rule_smm_pae_pdptrs(const struct nestmig_ctx *c
 		return NESTMIG_UNKNOWN;
 	if (!nm_rsm_reads_pdptrs(&rsm))
 		return NESTMIG_HOLDS;
-	if (rsm.path == NM_RSM_TO_L2 && nm_rsm_l2_is_translated(c))
+	if (rsm.path == NM_RSM_TO_L2 &&
+	    (nm_rsm_is_vmx(c) ? vmcs12_proc2(c->v->vmcs12, PROC2_EPT)
+			      : !!(vmcb12_nested_ctl(c->v->smm_vmcb12) & VMCB12_NP_ENABLE)))
 		return NESTMIG_UNKNOWN;
 	return nm_backed(c->mem.rsm_pdptrs_ok);
 }

@@ -289,16 +289,12 @@ static inline int nm_rsm_is_np(const struct nestmig_ctx *c)
  * With what is loaded by then. Where a step of the load fails, that is known if L2 was and stays in PAE
  * paging with the same CR3, or never is.
  */
-static inline enum nestmig_holds rule_smm_svm_pdptrs(const struct nestmig_ctx *c)
+static inline enum nestmig_holds nm_rsm_pdptes_readable(const struct nestmig_ctx *c)
 {
 	enum nestmig_holds loads;
 	struct nm_rsm rsm;
 	int before, after;
 
-	if (!nm_l2_is_entered(c))
-		return nm_l2_entry_known(c);
-	if (nm_rsm_is_np(c))
-		return NESTMIG_HOLDS;
 	if (!nm_rsm_follow(c, &rsm))
 		return NESTMIG_UNKNOWN;
 	loads = nm_rsm_loads(c);
@@ -313,11 +309,38 @@ static inline enum nestmig_holds rule_smm_svm_pdptrs(const struct nestmig_ctx *c
 	return rsm.old_efer & rsm.final_efer & NM_EFER_LMA ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
 }
 
+static inline enum nestmig_holds rule_smm_svm_pdptrs(const struct nestmig_ctx *c)
+{
+	if (!nm_l2_is_entered(c))
+		return nm_l2_entry_known(c);
+	return nm_rsm_is_np(c) ? NESTMIG_HOLDS : nm_rsm_pdptes_readable(c);
+}
+
+/* The same of VMX, where L1's page tables for L2 are its EPT. */
+static inline enum nestmig_holds nm_rsm_vmx_root(const struct nestmig_ctx *c)
+{
+	struct nm_rsm rsm;
+
+	if (nm_rsm_path(c) != NM_RSM_TO_L2)
+		return nm_rsm_path(c) == NM_RSM_OPEN ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
+	if (vmcs12_proc2(c->v->vmcs12, PROC2_EPT))
+		return nm_backed(c->vmx_mem.ept_root);
+	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return NESTMIG_UNKNOWN;
+	if (c->h->ept)
+		return NESTMIG_HOLDS;
+	if (!nm_rsm_follow(c, &rsm))
+		return NESTMIG_UNKNOWN;
+	return rsm.cr0 & NM_CR0_PG ? nm_backed(c->mem.rsm_cr3) : NESTMIG_HOLDS;
+}
+
 /* The root that KVM shadows: of L1's nested page tables, or without NPT in the host, of L2's own. */
 static inline enum nestmig_holds rule_smm_out_nested_warn(const struct nestmig_ctx *c)
 {
 	struct nm_rsm rsm;
 
+	if (nm_rsm_is_vmx(c))
+		return nm_rsm_vmx_root(c);
 	if (!nm_l2_is_entered(c))
 		return nm_l2_entry_known(c);
 	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))

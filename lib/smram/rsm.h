@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What RSM of KVM does with a save area, followed step by step: em_rsm, svm_leave_smm, enter_svm_guest_mode,
- * vmx_leave_smm, nested_vmx_enter_non_root_mode, rsm_load_state_64, rsm_load_state_32 and rsm_enter_protected_mode of Linux 6.1; from 6.2 on the same
+ * rsm_load_state_64, rsm_load_state_32 and rsm_enter_protected_mode of Linux 6.1; from 6.2 on the same
  * in smm.c. Needs no libc.
  *
  * The order: 1 the image is read; 2 the vCPU drops to real mode with EFER 0; 3 an image that was written in
@@ -13,7 +13,7 @@
 #define NESTMIG_SMRAM_RSM_H
 
 #include "../vmcb/predicates.h"
-#include "../vmcs/predicates.h"
+#include "../vmcs/vmcs12.h"
 #include "smram.h"
 
 #define NM_CR0_ET         (UINT64_C(1) << 4)
@@ -51,18 +51,19 @@ static inline int nm_rsm_is_vmx(const struct nestmig_ctx *c)
 	       (nm_has(c, NESTMIG_HAVE(NESTED)) && c->v->nested.format == KVMNS_FORMAT_VMX);
 }
 
-/* VMX: its L2 is not in the image but in the nested state. Entering it asks for nothing but a CR3. */
+/* VMX: its L2 is not in the image but in the nested state, whose VMCS12 it is entered from. Only a CR3
+ * beyond the guest's width is in the way of that (nested_vmx_load_cr3). */
 static inline enum nm_rsm_path nm_rsm_path_vmx(const struct nestmig_ctx *c)
 {
 	if (c->no_nested)
 		return NM_RSM_TO_L1;
 	if (!nm_has(c, NESTMIG_HAVE(NESTED)))
 		return NM_RSM_OPEN;
-	if (!(c->v->nested.vmx_smm_flags & VMX_SMM_GUEST_MODE))
+	if (!(c->v->nested.vmx_smm_flags & 1))
 		return NM_RSM_TO_L1;
 	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
 		return NM_RSM_OPEN;
-	switch (rule_vmx_guest_cr3_width(c)) {
+	switch (nm_fits(&c->lim, vmcs12_guest_cr3(c->v->vmcs12))) {
 	case NESTMIG_HOLDS:
 		return NM_RSM_TO_L2;
 	case NESTMIG_BROKEN:
@@ -134,15 +135,14 @@ static inline uint64_t nm_with_lma(uint64_t efer, uint64_t old_cr0, uint64_t cr0
 	return cr0 & NM_CR0_PG ? efer | NM_EFER_LMA : efer & ~NM_EFER_LMA;
 }
 
-/* The L2 that vmx_leave_smm has entered. EFER was 0, and no VM entry is pending (nested_vmx_calc_efer). */
-static inline void nm_rsm_old_vmx(const struct nestmig_ctx *c, struct nm_rsm *rsm)
+/* L2 as prepare_vmcs02 makes it while EFER is 0 and no entry is pending. */
+static inline void nm_rsm_old_vmx(const uint8_t *page, struct nm_rsm *rsm)
 {
-	const uint8_t *page = c->v->vmcs12;
-
 	rsm->old_cr0 = vmcs12_guest_cr0(page);
 	rsm->old_cr3 = vmcs12_guest_cr3(page);
 	rsm->old_cr4 = vmcs12_guest_cr4(page);
 	rsm->old_efer = vmcs12_entry(page, ENTRY_IA32E) ? NM_EFER_LME | NM_EFER_LMA : 0;
+	rsm->old_efer = nm_with_lma(rsm->old_efer, 0, rsm->old_cr0);
 	rsm->old_cs_l = !!(vmcs12_guest_cs_ar_bytes(page) & AR_L);
 	rsm->has_old_cr3 = 1;
 }
@@ -161,8 +161,8 @@ static inline int nm_rsm_old(const struct nestmig_ctx *c, struct nm_rsm *rsm, in
 		return !(rsm->old_efer & (NM_EFER_LME | NM_EFER_LMA));
 	}
 	if (nm_rsm_is_vmx(c)) {
-		nm_rsm_old_vmx(c, rsm);
-		return is_64;
+		nm_rsm_old_vmx(c->v->vmcs12, rsm);
+		return 1;
 	}
 	if (!nm_has(c, NESTMIG_HAVE(SMM_VMCB12)))
 		return 0;

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Predicates on the registers of a vCPU that is not in an SVM L2: L1's, those of a plain guest, of an
- * SMM handler, of a VMX L2. Of an SVM L2 the svm-l2 rules ask the same. Included by predicates.h.
+ * SMM handler, and what KVM_SET_SREGS asks of a VMX L2. Of an SVM L2 the svm-l2 rules ask the same, and
+ * what the processor asks of a VMX L2 the vmx-guest rules: they know which copy of it decides. Included by
+ * predicates.h.
  */
+
+static inline int nm_in_l2(const struct nestmig_ctx *c)
+{
+	return c->svm_l2 || c->vmx_l2;
+}
 
 static inline enum nestmig_holds rule_evt_sregs_cr0_high(const struct nestmig_ctx *c)
 {
@@ -44,7 +51,7 @@ static inline enum nestmig_holds rule_evt_sregs_cr3_legacy(const struct nestmig_
 {
 	uint64_t cr3 = c->v->sregs.cr3;
 
-	if (c->svm_l2 || nm_l2_long(c) || nm_fits(&c->lim, cr3) == NESTMIG_HOLDS)
+	if (nm_in_l2(c) || nm_l2_long(c) || nm_fits(&c->lim, cr3) == NESTMIG_HOLDS)
 		return NESTMIG_HOLDS;
 	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)) || !c->h->vendor)
 		return NESTMIG_UNKNOWN;
@@ -60,7 +67,7 @@ static inline enum nestmig_holds rule_evt_sregs_cr4(const struct nestmig_ctx *c)
 
 static inline enum nestmig_holds rule_evt_sregs_cr4_cet(const struct nestmig_ctx *c)
 {
-	return c->svm_l2 ? NESTMIG_HOLDS : rule_svm_l2_cr4_cet_wp(c);
+	return nm_in_l2(c) ? NESTMIG_HOLDS : rule_svm_l2_cr4_cet_wp(c);
 }
 
 #define NM_CR4_VMXE  (UINT64_C(1) << 13)
@@ -68,7 +75,7 @@ static inline enum nestmig_holds rule_evt_sregs_cr4_cet(const struct nestmig_ctx
 
 static inline enum nestmig_holds rule_evt_sregs_cr4_pcide(const struct nestmig_ctx *c)
 {
-	return nm_on_intel(c, !(c->v->sregs.cr4 & NM_CR4_PCIDE) || nm_l2_long(c));
+	return nm_on_intel(c, c->vmx_l2 || !(c->v->sregs.cr4 & NM_CR4_PCIDE) || nm_l2_long(c));
 }
 
 static inline enum nestmig_holds rule_evt_sregs_csl(const struct nestmig_ctx *c)
@@ -78,7 +85,7 @@ static inline enum nestmig_holds rule_evt_sregs_csl(const struct nestmig_ctx *c)
 
 static inline enum nestmig_holds rule_evt_sregs_csld(const struct nestmig_ctx *c)
 {
-	return c->svm_l2 ? NESTMIG_HOLDS : rule_svm_l2_csld(c);
+	return nm_in_l2(c) ? NESTMIG_HOLDS : rule_svm_l2_csld(c);
 }
 
 /*
@@ -94,8 +101,15 @@ static inline enum nestmig_holds rule_evt_sregs_efer(const struct nestmig_ctx *c
 
 	if (c->svm_l2)
 		return NESTMIG_HOLDS;
-	if (hardware == NESTMIG_BROKEN && nm_on_amd(c, 0) != NESTMIG_BROKEN)
+	/* Intel's has SCE, LME, LMA and NX, and KVM gives it the value as it is (update_transition_efer). */
+	if (nm_on_amd(c, 0) == NESTMIG_HOLDS)
+		hardware = nm_holds(!(efer & ~UINT64_C(0xd01)));
+	else if (nm_on_amd(c, 0) == NESTMIG_UNKNOWN && hardware == NESTMIG_BROKEN)
 		hardware = NESTMIG_UNKNOWN;
+	/* Where L1 asks for it, a pending VM entry loads another. */
+	if (c->vmx_l2 && c->sregs_first && nm_run_pending(c) &&
+	    (c->v->have & NESTMIG_HAVE(VMCS12)) && vmcs12_entry(c->v->vmcs12, ENTRY_LOAD_EFER))
+		hardware = NESTMIG_HOLDS;
 	if (!c->h->kernel)
 		return nm_agreed(hardware, kvm);
 	return c->h->kernel < NESTMIG_KERNEL(7, 1) ? hardware : kvm;
@@ -179,7 +193,8 @@ static inline enum nestmig_holds rule_evt_sregs_seg_rmode_dpl(const struct nestm
 {
 	const struct nestmig_sregs *s = &c->v->sregs;
 
-	if ((s->cr0 & NM_CR0_PE) || !(s->ss.dpl & 3) || nm_on_intel(c, 0) == NESTMIG_HOLDS)
+	if (c->vmx_l2 || (s->cr0 & NM_CR0_PE) || !(s->ss.dpl & 3) ||
+	    nm_on_intel(c, 0) == NESTMIG_HOLDS)
 		return NESTMIG_HOLDS;
 	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
 		return NESTMIG_UNKNOWN;
@@ -198,6 +213,6 @@ static inline enum nestmig_holds rule_evt_sregs_tables(const struct nestmig_ctx 
 {
 	const struct nestmig_sregs *s = &c->v->sregs;
 
-	return nm_on_intel(c,
-			   nm_canonical(s->gdt.base, s->cr4) && nm_canonical(s->idt.base, s->cr4));
+	return nm_on_intel(c, c->vmx_l2 || (nm_canonical(s->gdt.base, s->cr4) &&
+					    nm_canonical(s->idt.base, s->cr4)));
 }

@@ -7,6 +7,7 @@
 #ifndef NESTMIG_VMCS_PREDICATES_H
 #define NESTMIG_VMCS_PREDICATES_H
 
+#include "../smram/predicates.h"
 #include "../vcpu/predicates.h"
 #include "vmcs12.h"
 
@@ -112,5 +113,6 @@ static inline enum nestmig_holds nm_implies(int a, int b)
 #include "predicates_msrs.h"
 #include "predicates_order.h"
 #include "predicates_guest.h"
+#include "predicates_rsm.h"
 
 #endif

@@ -245,15 +245,16 @@ static inline enum nestmig_holds rule_vmx_host_ss_nonzero_32(const struct nestmi
 
 /* ---- Address-space size ---------------------------------------------------------------------- */
 
+/* In SMM the live EFER is the handler's: L1 has its own again before its next VM entry. */
 static inline enum nestmig_holds rule_vmx_host_asize_vs_lma(const struct nestmig_ctx *c)
 {
-	return nm_holds(nm_host_64(c) == !!(c->v->sregs.efer & NM_EFER_LMA));
+	return nm_holds(nm_events_smm(c) || nm_host_64(c) == !!(c->v->sregs.efer & NM_EFER_LMA));
 }
 
 static inline enum nestmig_holds rule_vmx_host_ia32eguest_needs_lma(const struct nestmig_ctx *c)
 {
 	return nm_implies(vmcs12_entry(c->v->vmcs12, ENTRY_IA32E),
-			  !!(c->v->sregs.efer & NM_EFER_LMA));
+			  nm_events_smm(c) || (c->v->sregs.efer & NM_EFER_LMA));
 }
 
 static inline enum nestmig_holds rule_vmx_host_asize32_no_ia32eguest(const struct nestmig_ctx *c)

@@ -125,6 +125,7 @@ static bool load(struct base *base)
 		return trouble(base->path, detail.text);
 	if (base->state->vcpu_count != 1 || !base->state->host)
 		return trouble(base->path, "must have one vCPU and the host it was made on");
+	base->is_vmx = base->state->vendor == NESTMIG_VENDOR_INTEL;
 	base->is_smm = base->state->vcpus[0].view.events.smi_smm;
 	find_ram_end(base);
 	return base_find_places(base) || trouble(base->path, "out of memory");

@@ -11,20 +11,28 @@
 
 /* What belongs together: one function of KVM, or VMRUN, judges it as one. */
 enum group {
-	GROUP_HEADER,      /* of the nested state */
-	GROUP_CONTROL,     /* L1's controls for L2 */
-	GROUP_L1_SAVE,     /* the save area of the nested state: L1's registers */
-	GROUP_SREGS,       /* control registers and what goes with them */
-	GROUP_SEGMENTS,    /* segments and tables of the live registers */
-	GROUP_REGS,        /* rip, rflags and the like */
-	GROUP_EVENTS,      /* struct kvm_vcpu_events, every byte */
-	GROUP_DEBUG,       /* debug registers */
-	GROUP_MP_STATE,    /* KVM_SET_MP_STATE */
-	GROUP_MSRS,        /* SMBASE, VM_HSAVE_PA */
-	GROUP_PAGE_TABLES, /* in guest memory */
-	GROUP_SMRAM,       /* in SMM: the image that RSM loads */
-	GROUP_SMM_VMCB12,  /* in SMM: the VMCB12 that the image names */
-	GROUP_HSAVE,       /* in SMM: what was parked in the host save area */
+	GROUP_HEADER,       /* of the nested state */
+	GROUP_CONTROL,      /* L1's controls for L2 */
+	GROUP_L1_SAVE,      /* the save area of the nested state: L1's registers */
+	GROUP_SREGS,        /* control registers and what goes with them */
+	GROUP_SEGMENTS,     /* segments and tables of the live registers */
+	GROUP_REGS,         /* rip, rflags and the like */
+	GROUP_EVENTS,       /* struct kvm_vcpu_events, every byte */
+	GROUP_DEBUG,        /* debug registers */
+	GROUP_MP_STATE,     /* KVM_SET_MP_STATE */
+	GROUP_MSRS,         /* SMBASE, VM_HSAVE_PA */
+	GROUP_PAGE_TABLES,  /* in guest memory */
+	GROUP_SMRAM,        /* in SMM: the image that RSM loads */
+	GROUP_SMM_VMCB12,   /* in SMM: the VMCB12 that the image names */
+	GROUP_HSAVE,        /* in SMM: what was parked in the host save area */
+	GROUP_VMCS_CONTROL, /* VMX: L1's controls for L2, and what they name */
+	GROUP_VMCS_GUEST,   /* L2's registers */
+	GROUP_VMCS_SEGMENT, /* L2's segments and tables */
+	GROUP_VMCS_EVENT,   /* what is injected into L2, and what blocks it */
+	GROUP_VMCS_HOST,    /* L1's registers */
+	GROUP_VMCS_OTHER,   /* what L1 only reads, padding, the shadow VMCS12 */
+	GROUP_VMX_CAPS,     /* the guest's VMX capability MSRs */
+	GROUP_VMX_MEMORY,   /* what the VMCS12 points at in guest memory */
 	GROUPS
 };
 
@@ -36,11 +44,28 @@ enum user {
 	USER_FETCH, /* of these: what decides from where instructions are fetched */
 };
 
+/* When that counts; of SVM always. */
+enum place_when {
+	WHEN_ALWAYS,
+	WHEN_ENTERED, /* by a VM entry: one is pending, or L1 makes the next */
+	WHEN_IN_L1,   /* while L1 runs: L1 makes the next VM entry */
+	WHEN_SREGS,   /* of L2 only if restored after the nested state: KVM_SET_SREGS */
+	WHEN_REGS,    /* the same: KVM_SET_REGS */
+	WHEN_PAE_EPT, /* L2 has PAE paging and an EPT */
+	WHEN_VMFUNC,  /* L2 may use VMFUNC */
+	WHEN_PML,     /* L2's writes are logged */
+	WHEN_VID,     /* virtual interrupts are delivered */
+	WHEN_TIMER,   /* the VMX-preemption timer is on */
+	WHEN_VM86     /* L2 is in virtual-8086 mode */
+};
+
 struct edge;
 
 struct place {
 	char name[52];
 	uint8_t group, user, width; /* enum group, enum user, bytes */
+	uint8_t when;               /* enum place_when */
+	bool has_edge_only;         /* any other value would be something else */
 	bool is_l1s;     /* L1 needs it to say what it sees, whoever else executes with it */
 	uint16_t file;   /* index in files */
 	uint64_t offset; /* in it, little-endian there */
@@ -59,6 +84,7 @@ struct base {
 	struct base_file *files;
 	size_t file_count;
 	struct nestmig_state *state;
+	bool is_vmx; /* else SVM */
 	bool is_smm, has_nested_paging;
 	uint64_t ram_end;
 	struct place *places; /* by group */
@@ -79,8 +105,12 @@ bool base_memory(const struct base *base, uint64_t gpa, size_t length, uint16_t 
 /* The value at a place, as long as nothing has been changed. */
 uint64_t base_value(const struct base *base, const struct place *place);
 
-/* Who may trip over a change of these bits of a place. */
-enum user place_user(const struct base *base, const struct place *place, uint64_t changed);
+struct poke;
+struct mutation;
+
+/* Who may trip over what a case changes at one place. */
+enum user place_user(const struct base *base, const struct mutation *mutation,
+		     const struct poke *poke);
 
 /* places.c: fills places, group_start, edges and edge_start. */
 bool base_find_places(struct base *base);

@@ -10,7 +10,8 @@
  *   --case VARIANT/NAME DIR   writes no cases but this one, as a whole dump into DIR (a new directory), and
  *                             its line to stdout; OUTDIR and COUNT do not matter
  *   --rules                   writes no cases but the ids of the rules that may decide an outcome on the
- *                             kernel of the first base to stdout
+ *                             kernel of the first base to stdout; with VMX also lines
+ *                             "reason TEXT | IDS": what KVM's tracepoint says, and the rules for it
  *   --list                    writes no cases but the places of each variant to stdout
  */
 #include <dirent.h>
@@ -22,6 +23,7 @@
 #include "foretell.h"
 #include "host.h"
 #include "judge.h"
+#include "reasons.h"
 
 struct options {
 	const char *bases, *out;
@@ -123,7 +125,7 @@ static bool list_places(const struct base *base)
 	return true;
 }
 
-/* A rule that is new on a later kernel decides nothing here. */
+/* A rule that is new on a later kernel decides nothing here, nor one of the other vendor. */
 static bool list_rules(const struct base *base)
 {
 	uint32_t kernel = base->state->host->view.kernel;
@@ -132,11 +134,14 @@ static bool list_rules(const struct base *base)
 		const struct nm_rule *rule = &nm_rules[i];
 		bool is_later = rule->changed && kernel >= rule->changed;
 
+		if (base->is_vmx &&
+		    (strncmp(rule->id, "svm-", 4) == 0 || strncmp(rule->id, "smm-svm-", 8) == 0))
+			continue;
 		if (rule->severity == NM_SEVERITY_ERROR &&
 		    (is_later ? rule->after : rule->before) != NM_CONSEQUENCE_NONE)
 			puts(rule->id);
 	}
-	return true;
+	return !base->is_vmx || reasons_print(stdout);
 }
 
 static bool do_variant(const struct options *options, const char *name, unsigned first,

@@ -10,6 +10,9 @@
 # succeed, and if nothing was changed that L2 or L1 execute with, nothing but "resumes" will do; if only L1
 # can trip, L2 must have counted. What L2 or L1 do with registers, tables or events that are not their own
 # is not foretold: they may go astray.
+# Of VMX, what L1's next VM entry meets ("next") must be seen, too, where the restore succeeds: in L1 at once,
+# of L2 after its exit. Where KVM's tracepoint names the condition that was not met (cc="..."), one of the
+# rules for it (reasons.def, in RULES) must be broken.
 # "unknown" is left open, and so is an outcome before which a rule that could not be judged may come; more
 # than `limit` percent (5) of that is a failure, and so is a case that was not tried.
 
@@ -54,6 +57,13 @@ function normal(text) {
 	return text
 }
 
+# The text after cc=", or nothing.
+function reason_of(details) {
+	if (!match(details, /cc="[^"]*"/))
+		return ""
+	return substr(details, RSTART + 4, RLENGTH - 5)
+}
+
 # What is seen of a guest that runs, but not as its code says.
 function is_astray(seen) {
 	return seen ~ /^(triple-fault-to-l1|shutdown|l1-exit|l2-exception|mmio|no-exit|no-call|kvm-exit)/
@@ -74,8 +84,15 @@ function has_resumed(key, follows, seen, details,   user) {
 	# an SMI handler that is not where SMBASE says
 	if (seen == "internal-error" && details ~ /suberror=1 / && part(line[key], "changes") ~ /smbase .*smi_pending|smi_pending .*smbase|smram\.smbase/)
 		return 1
-	# a later VMRUN of L1, which L2 has called
-	if (seen == "svm-exit-err" && details ~ /calls=[1-9]/ && user != "nobody")
+	# a warning says so
+	if (index(" " part(line[key], "may") " ", " " seen " "))
+		return 1
+	if (seen == "ept-misconfig" && user == "fetch" && part(line[key], "changes") ~ /ept-|ept_pointer|secondary/)
+		return 1
+	if (seen == "vmfunc-exit-59" && user != "nobody")
+		return 1
+	# a later VMRUN or VMRESUME of L1, which L2 has called
+	if (seen ~ /^(svm-exit-err|vmentry-exit-|vmfail-)/ && details ~ /calls=[1-9]/ && user != "nobody")
 		return 1
 	if (seen == "fail-entry" && follows == "RSM_LOSES_L1" && details ~ /counts=[1-9]/)
 		return 1
@@ -97,20 +114,37 @@ function is_dumb(key, seen) {
 function is_agreed(key, expected, follows, seen, details) {
 	if (expected == "resumes")
 		return has_resumed(key, follows, seen, details)
-	return seen == expected || (expected ~ /^(svm-exit-err|triple-fault-to-l1)$/ && is_dumb(key, seen)) ||
+	# L1 is lost and cannot say so: the tracepoint does
+	if (follows == "LATE_VMFAIL_7")
+		return reason_of(details) ~ /^hardware VM-instruction error/
+	# KVM puts a halted L2 to sleep before the processor looks at it
+	if (follows == "NEXT_EXIT_33" && seen == "no-exit" && details ~ /why=asleep/ &&
+			part(line[key], "changes") ~ /guest_activity_state/)
+		return 1
+	# KVM_SET_MSRS returns a number of MSRs
+	if (expected ~ / returns$/ && index(seen, expected " ") == 1)
+		return 1
+	return seen == expected || (expected ~ /^(svm-exit-err|triple-fault-to-l1|vmentry-exit-.*)$/ && is_dumb(key, seen)) ||
 		strays_before(key, follows, seen, details)
 }
 
 # What is foretold of RSM, or of the next exit to L1, waits for code to get there; with registers, tables or
 # events of that code changed it may go astray before.
 function strays_before(key, follows, seen, details) {
-	if (follows !~ /^(RSM_|NEXT_EXIT_)/ ||
+	if (follows !~ /^(RSM_|NEXT_)/ ||
 			(part(line[key], "user") !~ / first/ && part(line[key], "changes") !~ /smbase/))
 		return 0
 	if (!is_astray(seen) && !(seen == "internal-error" && details ~ /suberror=1 /))
 		return 0
 	strayed++
 	return 1
+}
+
+# "reason TEXT | IDS": TEXT may have bars, IDS have none.
+FILENAME ~ /\.rules$/ && $1 == "reason" {
+	match($0, / \|[^|]*$/)
+	reasons[substr($0, 8, RSTART - 8)] = substr($0, RSTART + 3)
+	next
 }
 
 FILENAME ~ /\.rules$/ {
@@ -144,6 +178,44 @@ function disagree(key, expected, seen, details,   text, kind) {
 		print text
 }
 
+# The condition of the table that a text begins with, the longest one.
+function find_reason(text,   reason, best) {
+	for (reason in reasons)
+		if (index(text, reason) == 1 && length(reason) > length(best))
+			best = reason
+	return best
+}
+
+# Is the condition that KVM names one of a rule that is broken? A guest that runs may bring about another.
+function check_reason(key, broken_ids, seen, details,   text, reason, ids, n, i) {
+	text = reason_of(details)
+	if (text == "")
+		return
+	reason = find_reason(text)
+	if (reason == "") {
+		strange_count++
+		strange[text]++
+		return
+	}
+	n = split(reasons[reason], ids, " ")
+	if (!n) {
+		unruled_count++
+		unruled[reason]++
+		return
+	}
+	for (i = 1; i <= n; i++)
+		if (index(" " broken_ids " ", " " ids[i] " ")) {
+			reason_count++
+			reason_confirmed[reason]++
+			return
+		}
+	if (part(line[key], "user") !~ /^nobody/ && details ~ /(counts|calls)=[1-9]/) {
+		late_reasons++
+		return
+	}
+	disagree(key, "reason: a rule for it", "reason: " text, details)
+}
+
 FILENAME ~ /\.seen$/ {
 	key = variant_of(FILENAME) "/" $1
 	if (!(key in verdict))
@@ -164,9 +236,28 @@ FILENAME ~ /\.seen$/ {
 		note_rules(part(line[key], "open") == "" ? "(nothing)" : part(line[key], "open"), open_rules)
 		next
 	}
+	check_reason(key, rules " " part(line[key], "also"), seen, details)
 	expected = foretold[key]
 	follows = part(line[key], "follows")
-	if (!real && part(line[key], "cpu-follows") != follows) {
+	at_next = part(line[key], "next")
+	if (expected == "resumes" && follows == "ACCEPTED" && at_next == "?") {
+		open++
+		note_rules("(of-the-next-entry)", open_rules)
+		next
+	}
+	if (expected == "resumes" && follows == "ACCEPTED" && (real || part(line[key], "cpu-follows") == follows)) {
+		if (!real && part(line[key], "cpu-next") != at_next) {
+			peculiar++
+			note_rules(part(line[key], "next-rules"), peculiar_rules)
+			at_next = part(line[key], "cpu-next")
+		}
+		if (at_next != "") {
+			expected = at_next
+			follows = part(line[key], "next-follows")
+			rules = part(line[key], "next-rules")
+			next_count++
+		}
+	} else if (!real && part(line[key], "cpu-follows") != follows) {
 		peculiar++
 		note_rules(rules, peculiar_rules)
 		expected = normal(part(line[key], "cpu"))
@@ -174,7 +265,7 @@ FILENAME ~ /\.seen$/ {
 		rules = ""
 	}
 	agrees = is_agreed(key, expected, follows, seen, details)
-	if (!agrees && part(line[key], "or-follows") != follows) {
+	if (!agrees && follows !~ /^NEXT_/ && part(line[key], "or-follows") != follows) {
 		agrees = is_agreed(key, normal(part(line[key], "or")), part(line[key], "or-follows"), seen, details)
 		if (agrees) {
 			lost++
@@ -225,11 +316,23 @@ END {
 			never = never " " rule
 		else if (!(rule in rule_foretold) && !(rule in peculiar_rules))
 			behind = behind " " rule
+	for (reason in reasons)
+		if (!(reason in reason_confirmed) && !(reason in unruled))
+			unseen[reason] = 1
+	print_counts(reason_count, "reasons of KVM, confirmed:", reason_confirmed)
+	print_counts(unruled_count, "reasons that no saved state shows:", unruled)
+	print_counts(strange_count, "reasons that are in no table:", strange)
+	for (reason in unseen)
+		print "  never a reason: " reason | "sort"
+	close("sort")
 	print "never broken:" never
 	print "never the one that decides:" behind
 	print_counts(wrong_count, "disagreements by kind:", kinds)
 	if (strayed)
 		print strayed " went astray before what is foretold of RSM or the next exit could come"
+	if (next_count || reason_count)
+		printf "%d were foretold of L1's next VM entry; %d reasons confirmed, %d of a guest that ran, %d in no table\n",
+			next_count, reason_count, late_reasons, strange_count
 	printf "%d cases, %d left open, %d peculiar to the emulated processor, %d lost by chance, %d not tried, " \
 		"%d disagreements\n", all, open, peculiar, lost, missing, wrong_count
 	if (open * 100 > all * limit) {

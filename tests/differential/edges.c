@@ -1,37 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The tables of edges and recipes. */
-#include "edges.h"
+#include "edge_rows.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define BIT(n)     (UINT64_C(1) << (n))
-#define EFER_LONG  (BIT(8) | BIT(10))
-#define CR0_PE_PG  (BIT(0) | BIT(31))
-#define CR0_CD_NW  (BIT(29) | BIT(30))
-#define COUNT(...) (sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
-
-#define FLIP(place, weight, ...)                                                                   \
-	{                                                                                          \
-		place, weight, EDGE_FLIP, COUNT(__VA_ARGS__),                                      \
-		{                                                                                  \
-			__VA_ARGS__                                                                \
-		}                                                                                  \
-	}
-#define SET(place, weight, ...)                                                                    \
-	{                                                                                          \
-		place, weight, EDGE_SET, COUNT(__VA_ARGS__),                                       \
-		{                                                                                  \
-			__VA_ARGS__                                                                \
-		}                                                                                  \
-	}
-#define ADDRESS(place, weight)                                                                     \
-	{                                                                                          \
-		place, weight, EDGE_ADDRESS, 0,                                                    \
-		{                                                                                  \
-			0                                                                          \
-		}                                                                                  \
-	}
 
 #define BITS_CR0 BIT(0), BIT(31), CR0_PE_PG, BIT(29), BIT(30), CR0_CD_NW, BIT(16), BIT(32), BIT(2)
 #define BITS_CR4                                                                                   \
@@ -41,9 +13,6 @@
 	EFER_LONG, EFER_LONG, EFER_LONG, EFER_LONG, BIT(8), BIT(10), BIT(9), BIT(11), BIT(12),     \
 		BIT(12), BIT(13), BIT(14), BIT(15), BIT(17), BIT(18), BIT(20), BIT(21), BIT(32)
 #define BITS_PTE BIT(0), BIT(0), BIT(1), BIT(2), BIT(5), BIT(7), BIT(8), BIT(40), BIT(51), BIT(63)
-#define NON_CANONICAL                                                                              \
-	BIT(47), BIT(63), UINT64_C(0x8000000000000000), UINT64_C(0x7fffffffffff),                  \
-		UINT64_C(0x800000000000), UINT64_C(0xffff800000000000)
 
 static const struct edge edges[] = {
 	/* the header */
@@ -296,15 +265,19 @@ const struct recipe recipes[] = {
 
 const size_t recipe_count = sizeof(recipes) / sizeof(recipes[0]);
 
-static const struct edge *find(const char *name)
+static const struct edge *find(const char *name, bool is_vmx)
 {
+	const struct edge *edge = is_vmx ? vmx_edge_find(name) : NULL;
+
+	if (edge)
+		return edge;
 	for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
 		if (strcmp(edges[i].place, name) == 0)
 			return &edges[i];
 	return NULL;
 }
 
-const struct edge *edge_find(const char *place)
+const struct edge *edge_find(const char *place, bool is_vmx)
 {
 	static const struct {
 		const char *prefix, *other;
@@ -319,14 +292,14 @@ const struct edge *edge_find(const char *place)
 
 	/* "l2-table@0x1000+8" is one of many. */
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(place, "@"), place);
-	edge = find(name);
+	edge = find(name, is_vmx);
 	for (size_t i = 0; !edge && i < sizeof(same) / sizeof(same[0]); i++) {
 		size_t length = strlen(same[i].prefix);
 
 		if (strncmp(place, same[i].prefix, length) != 0)
 			continue;
 		snprintf(name, sizeof(name), "%s%s", same[i].other, place + length);
-		edge = find(name);
+		edge = find(name, is_vmx);
 	}
 	return edge;
 }

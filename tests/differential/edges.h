@@ -5,7 +5,7 @@
 
 #include "base.h"
 
-#define MAX_EDGE_VALUES  20
+#define MAX_EDGE_VALUES  40
 #define MAX_RECIPE_STEPS 6
 
 enum edge_kind {
@@ -16,8 +16,8 @@ enum edge_kind {
 
 struct edge {
 	const char *place;
-	uint8_t weight; /* against the other edges of the group */
-	uint8_t kind, count;
+	uint8_t weight;      /* against the other edges of the group */
+	uint8_t kind, count; /* kind: enum edge_kind */
 	uint64_t values[MAX_EDGE_VALUES];
 };
 
@@ -31,13 +31,16 @@ struct recipe {
 	} steps[MAX_RECIPE_STEPS];
 };
 
-extern const struct recipe recipes[];
-extern const size_t recipe_count;
+extern const struct recipe recipes[], vmx_recipes[];
+extern const size_t recipe_count, vmx_recipe_count; /* a VMX vCPU has both */
 
 /*
  * The edge of a place, or NULL. A field of the SMRAM image or of a page in guest memory has the
  * edges of the register or VMCB field that it becomes.
  */
-const struct edge *edge_find(const char *place);
+const struct edge *edge_find(const char *place, bool is_vmx);
+
+/* Those of VMX, by a name without an address (edges_vmx.c). */
+const struct edge *vmx_edge_find(const char *name);
 
 #endif

@@ -7,16 +7,31 @@
 
 #include "host.h"
 #include "judge.h"
+#include "next.h"
 #include "peculiar.h"
 #include "scratch.h"
+#include "fields.h"
+#include "vmcs/vmcs12.h"
+
+/* As the oracle says it: "returns N" for what is no errno, without N where it goes by the state. */
+static const char *errno_of(const struct nm_consequence_row *row, char *buffer, size_t size)
+{
+	if (!row->errno_name)
+		return "returns";
+	if (*row->errno_name < '0' || *row->errno_name > '9')
+		return row->errno_name;
+	snprintf(buffer, size, "returns %s", row->errno_name);
+	return buffer;
+}
 
 static void print_outcome(enum nm_consequence outcome, const char *row_is, FILE *out)
 {
 	const struct nm_consequence_row *row = &nm_consequences[outcome];
+	char buffer[32];
 
 	fprintf(out, "%s", row->outcome);
 	if (row->ioctl)
-		fprintf(out, " %s %s", row->ioctl, row->errno_name);
+		fprintf(out, " %s %s", row->ioctl, errno_of(row, buffer, sizeof(buffer)));
 	fprintf(out, " | %s: %s", row_is, row->name);
 }
 
@@ -52,6 +67,13 @@ static bool is_of_first(const struct base *base, const struct place *place, enum
 	case GROUP_DEBUG:
 	case GROUP_EVENTS:
 		return user >= USER_L2;
+	case GROUP_VMCS_CONTROL:
+	case GROUP_VMCS_GUEST:
+	case GROUP_VMCS_SEGMENT:
+	case GROUP_VMCS_EVENT:
+	case GROUP_VMX_MEMORY:
+		return user >= USER_L2 && !base->is_smm &&
+		       (base->state->vcpus[0].view.nested.flags & KVMNS_GUEST_MODE);
 	default:
 		return !base->is_smm && user >= USER_L2;
 	}
@@ -65,7 +87,7 @@ static void print_changes(const struct base *base, const struct mutation *mutati
 
 	for (unsigned i = 0; i < mutation->poke_count; i++) {
 		const struct poke *poke = &mutation->pokes[i];
-		enum user here = place_user(base, poke->place, poke->before ^ poke->after);
+		enum user here = place_user(base, mutation, poke);
 
 		is_l1s |= poke->place->is_l1s;
 		is_firsts |= is_of_first(base, poke->place, here);
@@ -81,6 +103,41 @@ static void print_changes(const struct base *base, const struct mutation *mutati
 	if (*mutation->order)
 		fprintf(out, "; order %s", mutation->order);
 	fputc('\n', out);
+}
+
+/* What a warning says of L2 while it runs: it may come, if L2 gets there. */
+static void print_warnings(const struct nm_vcpu_report *vcpu, FILE *out)
+{
+	fprintf(out, " | may:");
+	for (size_t i = 0; i < vcpu->finding_count; i++) {
+		const struct nm_consequence_row *row =
+			&nm_consequences[vcpu->findings[i].consequence];
+
+		if (row->stage == NM_STAGE_EXECUTION && strcmp(row->outcome, "resumes") != 0)
+			fprintf(out, " %s", row->outcome);
+	}
+}
+
+static void print_next(const struct nestmig_state *state, const struct nm_vcpu_report *vcpu,
+		       FILE *out)
+{
+	struct next_entry next, cpu_next;
+	uint64_t secondary = 0;
+
+	next_find(state, vcpu, false, &next);
+	next_find(state, vcpu, true, &cpu_next);
+	fprintf(out, " | next: %s", next.is_open ? "?" : next.outcome ? next.outcome : "");
+	fprintf(out, " | next-follows: %s", next.row ? next.row : "");
+	fprintf(out, " | next-rules:");
+	for (unsigned i = 0; i < next.rule_count; i++)
+		fprintf(out, " %s", next.rules[i]->id);
+	fprintf(out, " | cpu-next: %s",
+		cpu_next.is_open   ? "?"
+		: cpu_next.outcome ? cpu_next.outcome
+				   : "");
+	print_warnings(vcpu, out);
+	nm_vcpu_field(&state->vcpus[0], "vmcs12.secondary_vm_exec_control", &secondary, NULL, NULL);
+	fprintf(out, " | ept: %s", secondary & PROC2_EPT ? "yes" : "no");
 }
 
 static bool print_report(const struct nestmig_state *state, FILE *out)
@@ -101,6 +158,8 @@ static bool print_report(const struct nestmig_state *state, FILE *out)
 	print_outcome(peculiar_outcome(state, vcpu, true), "or-follows", out);
 	fprintf(out, " | certain: %s", vcpu->is_certain ? "yes" : "no");
 	print_findings(vcpu, out);
+	if (state->vendor == NESTMIG_VENDOR_INTEL)
+		print_next(state, vcpu, out);
 	nestmig_report_free(report);
 	return true;
 }

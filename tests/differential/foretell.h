@@ -25,7 +25,10 @@ bool scratch_undo(struct scratch *scratch, const struct mutation *mutation);
  * ROW is one of consequences.def, cpu is what the emulated processor makes of it, or what comes of it if KVM
  * loses what it may lose (peculiar.def), rules are those that decide the outcome, also what else is broken,
  * open what is undecided, user who executes with what was changed ("first": what
- * runs first; "l1s": L1, too).
+ * runs first; "l1s": L1, too). A line of VMX has after "open" also
+ *   | next: OUTCOME | next-follows: ROW | next-rules: IDS | cpu-next: OUTCOME | may: OUTCOMES | ept: yes
+ * next is what L1's next VM entry meets (next.h; "?": not decided), cpu-next what it meets on the emulated
+ * processor, may what warnings say may come, ept whether L1 uses EPT.
  */
 bool foretell(const struct scratch *scratch, const struct mutation *mutation, FILE *out);
 

@@ -27,6 +27,21 @@ static const unsigned group_weights[GROUPS] = {
 	[GROUP_SMM_VMCB12] = 18, [GROUP_HSAVE] = 7,
 };
 
+/* With VMX the VMCS12 has what L2 runs with, and KVM checks most of it itself. */
+static const unsigned vmx_group_weights[GROUPS] = {
+	[GROUP_HEADER] = 8,        [GROUP_SREGS] = 8,         [GROUP_SEGMENTS] = 2,
+	[GROUP_REGS] = 2,          [GROUP_EVENTS] = 10,       [GROUP_DEBUG] = 3,
+	[GROUP_MP_STATE] = 3,      [GROUP_MSRS] = 2,          [GROUP_PAGE_TABLES] = 3,
+	[GROUP_SMRAM] = 34,        [GROUP_VMCS_CONTROL] = 32, [GROUP_VMCS_GUEST] = 24,
+	[GROUP_VMCS_SEGMENT] = 24, [GROUP_VMCS_EVENT] = 14,   [GROUP_VMCS_HOST] = 20,
+	[GROUP_VMCS_OTHER] = 3,    [GROUP_VMX_CAPS] = 16,     [GROUP_VMX_MEMORY] = 10,
+};
+
+static unsigned weight_of(const struct base *base, unsigned group)
+{
+	return base->is_vmx ? vmx_group_weights[group] : group_weights[group];
+}
+
 static unsigned below(struct draw *draw, unsigned count)
 {
 	return random_below(&draw->random, count);
@@ -131,7 +146,10 @@ static void poke_any(struct draw *draw, const struct place *place)
 {
 	uint64_t before = value_now(draw, place);
 
-	add_poke(draw, place, before, any_value(draw, before, place->width));
+	if (place->has_edge_only)
+		poke_edge(draw, place);
+	else
+		add_poke(draw, place, before, any_value(draw, before, place->width));
 }
 
 static const struct place *find_place(const struct base *base, const char *name)
@@ -156,19 +174,37 @@ static void follow(struct draw *draw, const struct recipe *recipe)
 	}
 }
 
+/* Is it one of the group? With VMX it is one if the base has all places: some are of SVM. */
+static bool is_of(const struct draw *draw, const struct recipe *recipe, unsigned group)
+{
+	if (recipe->group != group)
+		return false;
+	for (unsigned i = 0; draw->base->is_vmx && i < MAX_RECIPE_STEPS && recipe->steps[i].place;
+	     i++)
+		if (!find_place(draw->base, recipe->steps[i].place))
+			return false;
+	return true;
+}
+
+static const struct recipe *recipe_at(size_t index)
+{
+	return index < recipe_count ? &recipes[index] : &vmx_recipes[index - recipe_count];
+}
+
 /* A recipe of the group; false if it has none. */
 static bool draw_recipe(struct draw *draw, unsigned group)
 {
+	size_t all = recipe_count + (draw->base->is_vmx ? vmx_recipe_count : 0);
 	unsigned count = 0, chosen;
 
-	for (size_t i = 0; i < recipe_count; i++)
-		count += recipes[i].group == group;
+	for (size_t i = 0; i < all; i++)
+		count += is_of(draw, recipe_at(i), group);
 	if (!count)
 		return false;
 	chosen = below(draw, count);
-	for (size_t i = 0; i < recipe_count; i++)
-		if (recipes[i].group == group && chosen-- == 0)
-			follow(draw, &recipes[i]);
+	for (size_t i = 0; i < all; i++)
+		if (is_of(draw, recipe_at(i), group) && chosen-- == 0)
+			follow(draw, recipe_at(i));
 	return true;
 }
 
@@ -201,14 +237,14 @@ static unsigned draw_group(struct draw *draw)
 
 	for (unsigned group = 0; group < GROUPS; group++)
 		if (base->group_start[group] != base->group_start[group + 1])
-			total += group_weights[group];
+			total += weight_of(base, group);
 	drawn = below(draw, total);
 	for (unsigned group = 0; group < GROUPS; group++) {
 		if (base->group_start[group] == base->group_start[group + 1])
 			continue;
-		if (drawn < group_weights[group])
+		if (drawn < weight_of(base, group))
 			return group;
-		drawn -= group_weights[group];
+		drawn -= weight_of(base, group);
 	}
 	return GROUP_SREGS;
 }
@@ -242,6 +278,29 @@ static const char *const orders[][MAX_IOCTLS] = {
 	 "KVM_SET_DEBUGREGS", "KVM_SET_NESTED_STATE", "KVM_SET_MP_STATE", "KVM_SET_VCPU_EVENTS"},
 };
 
+/* With VMX the capability MSRs come before the nested state; but for the last, as QEMU would without them. */
+static const char *const vmx_orders[][MAX_IOCTLS] = {
+	/* QEMU 7.2 */
+	{"KVM_SET_CPUID2", "KVM_SET_MSRS", "KVM_SET_SREGS2", "KVM_SET_NESTED_STATE", "KVM_SET_REGS",
+	 "KVM_SET_XSAVE", "KVM_SET_VCPU_EVENTS", "KVM_SET_MP_STATE", "KVM_SET_DEBUGREGS"},
+	/* events last */
+	{"KVM_SET_CPUID2", "KVM_SET_MSRS", "KVM_SET_SREGS2", "KVM_SET_REGS", "KVM_SET_XSAVE",
+	 "KVM_SET_MP_STATE", "KVM_SET_DEBUGREGS", "KVM_SET_NESTED_STATE", "KVM_SET_VCPU_EVENTS"},
+	/* events first */
+	{"KVM_SET_CPUID2", "KVM_SET_MSRS", "KVM_SET_VCPU_EVENTS", "KVM_SET_SREGS2", "KVM_SET_REGS",
+	 "KVM_SET_XSAVE", "KVM_SET_MP_STATE", "KVM_SET_DEBUGREGS", "KVM_SET_NESTED_STATE"},
+	/* the nested state before the registers that L1 had */
+	{"KVM_SET_CPUID2", "KVM_SET_MSRS", "KVM_SET_NESTED_STATE", "KVM_SET_SREGS2", "KVM_SET_REGS",
+	 "KVM_SET_XSAVE", "KVM_SET_VCPU_EVENTS", "KVM_SET_MP_STATE", "KVM_SET_DEBUGREGS"},
+	/* the MP state first */
+	{"KVM_SET_CPUID2", "KVM_SET_MP_STATE", "KVM_SET_MSRS", "KVM_SET_SREGS2", "KVM_SET_REGS",
+	 "KVM_SET_XSAVE", "KVM_SET_VCPU_EVENTS", "KVM_SET_DEBUGREGS", "KVM_SET_NESTED_STATE"},
+	/* MSRs after the nested state */
+	{"KVM_SET_CPUID2", "KVM_SET_SREGS2", "KVM_SET_NESTED_STATE", "KVM_SET_REGS",
+	 "KVM_SET_XSAVE", "KVM_SET_MSRS", "KVM_SET_VCPU_EVENTS", "KVM_SET_MP_STATE",
+	 "KVM_SET_DEBUGREGS"},
+};
+
 /* Is a name one of a comma-separated list? */
 static bool is_in_list(const char *list, const char *name)
 {
@@ -256,7 +315,8 @@ static bool is_in_list(const char *list, const char *name)
 static void draw_order(struct draw *draw)
 {
 	const char *own = draw->base->state->restore_order;
-	const char *const *order = orders[below(draw, COUNT(orders))];
+	const char *const *order = draw->base->is_vmx ? vmx_orders[below(draw, COUNT(vmx_orders))]
+						      : orders[below(draw, COUNT(orders))];
 	char *text = draw->mutation->order;
 	size_t room = sizeof(draw->mutation->order), used = 0;
 
@@ -359,7 +419,8 @@ static bool has_fatal_mode(const struct draw *draw, const struct registers *set)
 
 static bool is_survivable(const struct draw *draw)
 {
-	for (size_t i = 0; i < COUNT(register_sets); i++)
+	/* No such weakness of an emulated processor with VMX is known. */
+	for (size_t i = 0; !draw->base->is_vmx && i < COUNT(register_sets); i++)
 		if (has_fatal_tr(draw, &register_sets[i]) ||
 		    has_fatal_mode(draw, &register_sets[i]))
 			return false;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* QEMU 7.2's TCG as a processor: target/i386/tcg/sysemu/svm_helper.c, helper_vmrun. */
+/*
+ * QEMU 7.2's TCG as a processor: target/i386/tcg/sysemu/svm_helper.c, helper_vmrun. Bochs 2.7 as one:
+ * cpu/vmx.cc, VMenterLoadCheckVmControls and what follows it.
+ */
 #include "peculiar.h"
 
 #include <string.h>
@@ -14,18 +17,34 @@
 
 static const enum nestmig_rule peculiar[] = {
 #define PECULIAR(ident, reason) NESTMIG_RULE_##ident,
+#define PECULIAR_BOCHS(ident, reason)
 #define RACE(ident, reason)
 #include "peculiar.def"
 #undef PECULIAR
+#undef PECULIAR_BOCHS
 #undef RACE
 };
 
 static const enum nestmig_rule races[] = {
 #define PECULIAR(ident, reason)
+#define PECULIAR_BOCHS(ident, reason)
 #define RACE(ident, reason) NESTMIG_RULE_##ident,
 #include "peculiar.def"
 #undef PECULIAR
+#undef PECULIAR_BOCHS
 #undef RACE
+};
+
+/* The last row is none: there may be no others. */
+static const enum nestmig_rule peculiar_bochs[] = {
+#define PECULIAR(ident, reason)
+#define PECULIAR_BOCHS(ident, reason) NESTMIG_RULE_##ident,
+#define RACE(ident, reason)
+#include "peculiar.def"
+#undef PECULIAR
+#undef PECULIAR_BOCHS
+#undef RACE
+	NESTMIG_RULES,
 };
 
 static bool is_in(const enum nestmig_rule *rules, size_t count, unsigned rule)
@@ -36,8 +55,11 @@ static bool is_in(const enum nestmig_rule *rules, size_t count, unsigned rule)
 	return false;
 }
 
-static bool is_left_out(unsigned rule, bool lost)
+static bool is_left_out(unsigned rule, bool is_vmx, bool lost)
 {
+	if (is_vmx)
+		return is_in(peculiar_bochs, sizeof(peculiar_bochs) / sizeof(peculiar_bochs[0]),
+			     rule);
 	return is_in(peculiar, sizeof(peculiar) / sizeof(peculiar[0]), rule) ||
 	       (lost && is_in(races, sizeof(races) / sizeof(races[0]), rule));
 }
@@ -85,11 +107,18 @@ static bool is_event_after_rsm(const struct nestmig_ctx *ctx, unsigned rule, boo
 	return (event & 0xff) == 4 || (event & 0xff) == 5;
 }
 
+bool peculiar_lacks(const struct nestmig_state *state, const struct nm_rule *rule)
+{
+	return is_left_out((unsigned)(rule - nm_rules), state->vendor == NESTMIG_VENDOR_INTEL,
+			   false);
+}
+
 enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 				     const struct nm_vcpu_report *report, bool lost)
 {
 	const struct nm_vcpu *vcpu = &state->vcpus[0];
 	uint64_t broken[NM_RULE_WORDS] = {0};
+	bool is_vmx = state->vendor == NESTMIG_VENDOR_INTEL;
 	enum nm_consequence outcome;
 	struct nestmig_ctx ctx;
 	struct nm_order order;
@@ -99,11 +128,11 @@ enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 	for (size_t i = 0; i < report->finding_count; i++) {
 		unsigned rule = (unsigned)(report->findings[i].rule - nm_rules);
 
-		if (!is_left_out(rule, lost) && !is_event_after_rsm(&ctx, rule, lost))
+		if (!is_left_out(rule, is_vmx, lost) && !is_event_after_rsm(&ctx, rule, lost))
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
 	outcome = nm_predict(broken, &ctx, &order);
-	if (nm_consequences[outcome].stage > NM_STAGE_HARDWARE_ENTRY &&
+	if (!is_vmx && nm_consequences[outcome].stage > NM_STAGE_HARDWARE_ENTRY &&
 	    injects_last_vector(&vcpu->view))
 		return NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR;
 	return outcome;

@@ -8,6 +8,8 @@
 #include "bytes.h"
 #include "edges.h"
 #include "fields.h"
+#include "mutate.h"
+#include "places.h"
 
 #define MAX_PLACES       4096
 #define MSR_SMBASE       0x9e
@@ -84,8 +86,8 @@ static enum user user_of(const char *name)
 	return USER_NOBODY;
 }
 
-static struct place *add_place(struct base *base, enum group group, const char *name, uint16_t file,
-			       uint64_t offset, unsigned width)
+struct place *place_add(struct base *base, enum group group, const char *name, uint16_t file,
+			uint64_t offset, unsigned width)
 {
 	struct place *place;
 
@@ -97,15 +99,17 @@ static struct place *add_place(struct base *base, enum group group, const char *
 	strcpy(place->name, name);
 	place->group = (uint8_t)group;
 	place->user = (uint8_t)user_of(name);
+	if (base->is_vmx)
+		vmx_classify(place);
 	place->is_l1s = place->user == USER_L1;
 	place->file = file;
 	place->offset = offset;
 	place->width = (uint8_t)width;
-	place->edge = edge_find(name);
+	place->edge = edge_find(name, base->is_vmx);
 	return place;
 }
 
-static bool find_file(const struct base *base, const char *name, uint16_t *ret_file)
+bool base_file(const struct base *base, const char *name, uint16_t *ret_file)
 {
 	for (size_t i = 0; i < base->file_count; i++) {
 		if (strcmp(base->files[i].name, name) != 0)
@@ -116,8 +120,14 @@ static bool find_file(const struct base *base, const char *name, uint16_t *ret_f
 	return false;
 }
 
-enum user place_user(const struct base *base, const struct place *place, uint64_t changed)
+enum user place_user(const struct base *base, const struct mutation *mutation,
+		     const struct poke *poke)
 {
+	const struct place *place = poke->place;
+	uint64_t changed = poke->before ^ poke->after;
+
+	if (base->is_vmx)
+		return vmx_place_user(base, mutation, poke);
 	/* Without GUEST_MODE L2's registers are taken for L1's. */
 	if (strcmp(place->name, "nested_state.flags") == 0 && (changed & KVMNS_GUEST_MODE))
 		return USER_FETCH;
@@ -173,15 +183,17 @@ static void add_fields(struct base *base)
 
 	for (size_t i = 0; i < nm_field_count(); i++) {
 		const struct nm_field *field = nm_field_at(i);
-		int group = group_of(field->name);
+		int group = base->is_vmx ? vmx_group_of(field->name) : -1;
 		uint16_t file;
 
+		if (group < 0)
+			group = group_of(field->name);
 		if (group < 0 || field->kvm_offset < 0 || is_in_memory(field) ||
 		    !nm_vcpu_has(vcpu, UINT64_C(1) << field->item) ||
 		    !vcpu->origin[field->item].file ||
-		    !find_file(base, vcpu->origin[field->item].file, &file))
+		    !base_file(base, vcpu->origin[field->item].file, &file))
 			continue;
-		add_place(base, (enum group)group, field->name, file,
+		place_add(base, (enum group)group, field->name, file,
 			  nm_field_offset(vcpu, field, NULL, NULL), field->kvm_width);
 	}
 }
@@ -193,11 +205,11 @@ static void add_reserved(struct base *base, enum group group, const char *file_n
 	uint16_t file;
 	char name[52];
 
-	if (!find_file(base, file_name, &file))
+	if (!base_file(base, file_name, &file))
 		return;
 	for (unsigned offset = start; offset + width <= end; offset += width) {
 		snprintf(name, sizeof(name), "%s+%u", strchr(file_name, '/') + 1, offset);
-		add_place(base, group, name, file, offset, width);
+		place_add(base, group, name, file, offset, width);
 	}
 }
 
@@ -205,8 +217,8 @@ static void add_other_fields(struct base *base)
 {
 	uint16_t file;
 
-	if (find_file(base, "vcpu0/sregs2", &file))
-		add_place(base, GROUP_SREGS, "sregs.flags", file, SREGS2_FLAGS, 8);
+	if (base_file(base, "vcpu0/sregs2", &file))
+		place_add(base, GROUP_SREGS, "sregs.flags", file, SREGS2_FLAGS, 8);
 	add_reserved(base, GROUP_HEADER, "vcpu0/nested_state", 40, 128, 8);
 	add_reserved(base, GROUP_EVENTS, "vcpu0/vcpu_events", 15, 16, 1);
 	add_reserved(base, GROUP_EVENTS, "vcpu0/vcpu_events", 29, 55, 1);
@@ -217,21 +229,21 @@ static void add_msrs(struct base *base)
 {
 	uint16_t file;
 
-	if (!find_file(base, "vcpu0/msrs", &file))
+	if (!base_file(base, "vcpu0/msrs", &file))
 		return;
 	for (size_t offset = 0; offset + 16 <= base->files[file].size; offset += 16) {
 		uint32_t index = nm_le32(base->files[file].bytes + offset);
 
 		if (index == MSR_SMBASE)
-			add_place(base, GROUP_MSRS, "msr.smbase", file, offset + 8, 8);
+			place_add(base, GROUP_MSRS, "msr.smbase", file, offset + 8, 8);
 		else if (index == MSR_VM_HSAVE_PA)
-			add_place(base, GROUP_MSRS, "msr.hsave_pa", file, offset + 8, 8);
+			place_add(base, GROUP_MSRS, "msr.hsave_pa", file, offset + 8, 8);
 	}
 }
 
 /* ---- Guest memory ---------------------------------------------------------------------------- */
 
-static bool read_memory(const struct base *base, uint64_t gpa, uint64_t *ret_value)
+bool base_word(const struct base *base, uint64_t gpa, uint64_t *ret_value)
 {
 	uint64_t offset;
 	uint16_t file;
@@ -242,8 +254,8 @@ static bool read_memory(const struct base *base, uint64_t gpa, uint64_t *ret_val
 	return true;
 }
 
-static void add_memory(struct base *base, enum group group, const char *name, uint64_t gpa,
-		       unsigned width)
+void place_add_memory(struct base *base, enum group group, const char *name, uint64_t gpa,
+		      unsigned width)
 {
 	uint64_t offset;
 	uint16_t file;
@@ -257,7 +269,7 @@ static void add_memory(struct base *base, enum group group, const char *name, ui
 			base->places[i].is_l1s |= user_of(name) == USER_L1;
 			return;
 		}
-	add_place(base, group, name, file, offset, width);
+	place_add(base, group, name, file, offset, width);
 }
 
 /* The entries of a table that are not 0, and those of the tables below them: the first few of each. */
@@ -270,19 +282,19 @@ static void add_table(struct base *base, const char *kind, uint64_t table, unsig
 		uint64_t entry;
 		char name[52];
 
-		if (!read_memory(base, table + 8 * i, &entry) || !entry)
+		if (!base_word(base, table + 8 * i, &entry) || !entry)
 			continue;
 		found++;
 		snprintf(name, sizeof(name), "%s-table@0x%" PRIx64, kind, table + 8 * i);
-		add_memory(base, GROUP_PAGE_TABLES, name, table + 8 * i, 8);
+		place_add_memory(base, GROUP_PAGE_TABLES, name, table + 8 * i, 8);
 		if (levels > 1 && (entry & 1) && !(entry & 0x80))
 			add_table(base, kind, entry & PAGE_ADDRESS, 512, levels - 1);
 	}
 }
 
 /* All four PDPTEs, or the tables of long mode, or (32-bit entries, two to a place) of 32-bit paging. */
-static void add_paging(struct base *base, const char *kind, uint64_t cr3, uint64_t cr4,
-		       uint64_t efer)
+void place_add_paging(struct base *base, const char *kind, uint64_t cr3, uint64_t cr4,
+		      uint64_t efer)
 {
 	if (efer & EFER_LMA) {
 		add_table(base, kind, cr3 & PAGE_ADDRESS, 512, 4);
@@ -297,13 +309,13 @@ static void add_paging(struct base *base, const char *kind, uint64_t cr3, uint64
 		char name[52];
 
 		snprintf(name, sizeof(name), "%s-pdpte@0x%" PRIx64, kind, gpa);
-		add_memory(base, GROUP_PAGE_TABLES, name, gpa, 8);
-		if (read_memory(base, gpa, &entry) && (entry & 1))
+		place_add_memory(base, GROUP_PAGE_TABLES, name, gpa, 8);
+		if (base_word(base, gpa, &entry) && (entry & 1))
 			add_table(base, kind, entry & PAGE_ADDRESS, 512, 2);
 	}
 }
 
-static uint64_t field(const struct base *base, const char *name)
+uint64_t base_field(const struct base *base, const char *name)
 {
 	uint64_t value = 0;
 
@@ -314,16 +326,16 @@ static void add_page_tables(struct base *base)
 {
 	const struct nestmig_vcpu_view *view = &base->state->vcpus[0].view;
 
-	base->has_nested_paging = field(base, "vmcb12.control.nested_ctl") & NESTED_CTL_NP;
+	base->has_nested_paging = base_field(base, "vmcb12.control.nested_ctl") & NESTED_CTL_NP;
 	if (view->sregs.cr0 & CR0_PG)
-		add_paging(base, "l2", view->sregs.cr3, view->sregs.cr4, view->sregs.efer);
+		place_add_paging(base, "l2", view->sregs.cr3, view->sregs.cr4, view->sregs.efer);
 	if (!view->vmcb12)
 		return;
-	add_paging(base, "l1", field(base, "vmcb12.save.cr3"), field(base, "vmcb12.save.cr4"),
-		   field(base, "vmcb12.save.efer"));
+	place_add_paging(base, "l1", base_field(base, "vmcb12.save.cr3"),
+			 base_field(base, "vmcb12.save.cr4"), base_field(base, "vmcb12.save.efer"));
 	if (base->has_nested_paging)
-		add_paging(base, "nested", field(base, "vmcb12.control.nested_cr3"), CR4_PAE,
-			   EFER_LMA);
+		place_add_paging(base, "nested", base_field(base, "vmcb12.control.nested_cr3"),
+				 CR4_PAE, EFER_LMA);
 }
 
 /* ---- SMM ------------------------------------------------------------------------------------- */
@@ -356,7 +368,7 @@ static void add_smram(struct base *base)
 		if (fields[i].map != map ||
 		    !base_memory(base, smbase + fields[i].offset, fields[i].width, &file, &offset))
 			continue;
-		place = add_place(base, GROUP_SMRAM, fields[i].name, file, offset, fields[i].width);
+		place = place_add(base, GROUP_SMRAM, fields[i].name, file, offset, fields[i].width);
 		if (!place)
 			continue;
 		place->user = (uint8_t)fields[i].user;
@@ -377,7 +389,8 @@ static void add_vmcb(struct base *base, enum group group, const char *prefix, ui
 		    strncmp(entry->name, "vmcb12.", 7) != 0)
 			continue;
 		snprintf(name, sizeof(name), "%s.%s", prefix, entry->name + 7);
-		add_memory(base, group, name, page + (uint64_t)entry->kvm_offset, entry->kvm_width);
+		place_add_memory(base, group, name, page + (uint64_t)entry->kvm_offset,
+				 entry->kvm_width);
 	}
 }
 
@@ -386,11 +399,11 @@ static void add_smm_paging(struct base *base)
 {
 	uint64_t smbase = base->state->vcpus[0].view.smbase, cr0, cr3, cr4, efer;
 
-	if (read_memory(base, smbase + SMRAM_CR0, &cr0) && (cr0 & CR0_PG) &&
-	    read_memory(base, smbase + SMRAM_CR3, &cr3) &&
-	    read_memory(base, smbase + SMRAM_CR4, &cr4) &&
-	    read_memory(base, smbase + SMRAM_EFER, &efer))
-		add_paging(base, "l2", cr3, cr4, efer);
+	if (base_word(base, smbase + SMRAM_CR0, &cr0) && (cr0 & CR0_PG) &&
+	    base_word(base, smbase + SMRAM_CR3, &cr3) &&
+	    base_word(base, smbase + SMRAM_CR4, &cr4) &&
+	    base_word(base, smbase + SMRAM_EFER, &efer))
+		place_add_paging(base, "l2", cr3, cr4, efer);
 }
 
 /* L1's, which is parked in the host save area. */
@@ -398,9 +411,9 @@ static void add_hsave_paging(struct base *base, uint64_t area)
 {
 	uint64_t cr3, cr4, efer;
 
-	if (read_memory(base, area + SAVE_CR3, &cr3) && read_memory(base, area + SAVE_CR4, &cr4) &&
-	    read_memory(base, area + SAVE_EFER, &efer))
-		add_paging(base, "l1", cr3, cr4, efer);
+	if (base_word(base, area + SAVE_CR3, &cr3) && base_word(base, area + SAVE_CR4, &cr4) &&
+	    base_word(base, area + SAVE_EFER, &efer))
+		place_add_paging(base, "l1", cr3, cr4, efer);
 }
 
 static void add_smm(struct base *base)
@@ -414,8 +427,8 @@ static void add_smm(struct base *base)
 	if (guest_has_long_mode(base))
 		add_smm_paging(base);
 	if (!guest_has_long_mode(base) ||
-	    !read_memory(base, view->smbase + SMRAM_GUEST_FLAG, &flag) || !flag ||
-	    !read_memory(base, view->smbase + SMRAM_VMCB12_PA, &vmcb12))
+	    !base_word(base, view->smbase + SMRAM_GUEST_FLAG, &flag) || !flag ||
+	    !base_word(base, view->smbase + SMRAM_VMCB12_PA, &vmcb12))
 		return;
 	add_vmcb(base, GROUP_SMM_VMCB12, "smm_vmcb12", vmcb12, 0);
 	add_vmcb(base, GROUP_HSAVE, "hsave", view->hsave_pa, SAVE_AREA);
@@ -472,6 +485,8 @@ bool base_find_places(struct base *base)
 	add_msrs(base);
 	add_page_tables(base);
 	add_smm(base);
+	if (base->is_vmx)
+		vmx_add_places(base);
 	qsort(base->places, base->place_count, sizeof(*base->places), by_group);
 	return index_places(base);
 }

@@ -201,7 +201,7 @@ static const struct rule_case smram_cases[] = {
 	{NESTMIG_RULE_smm_vmx_vmxon_no_vmcs,
 	 {IS_VMX, NO_SVM, EVENTS_FIRST, SMM_FLAGS(2), VIEW(nested.vmcs12_pa, UINT64_MAX)},
 	 {IS_VMX, NO_SVM, EVENTS_FIRST, SMM_FLAGS(2)},
-	 {RELATED(smm_cr4_vmxe_kvm)}},
+	 {0}},
 };
 
 #endif

@@ -11,7 +11,6 @@
 #include "rules_control.h"
 #include "rules_events.h"
 #include "rules_smram.h"
-#include "rules_smram_vmx.h"
 #include "rules_state.h"
 #include "rules_vmx_ctl.h"
 #include "rules_vmx_guest.h"
@@ -30,7 +29,6 @@ static const struct {
 	{control_cases, COUNT(control_cases)},
 	{event_cases, COUNT(event_cases)},
 	{smram_cases, COUNT(smram_cases)},
-	{smram_vmx_cases, COUNT(smram_vmx_cases)},
 	{header_cases, COUNT(header_cases)},
 	{host_cases, COUNT(host_cases)},
 	{l2_cases, COUNT(l2_cases)},
@@ -140,21 +138,9 @@ static bool is_related(const struct rule_case *one, unsigned rule)
 	return one->rule == rule;
 }
 
-static bool is_in_smram_vmx(enum nestmig_rule rule)
-{
-	for (size_t i = 0; i < COUNT(smram_vmx_cases); i++)
-		if (smram_vmx_cases[i].rule == rule)
-			return true;
-	return false;
-}
-
 /* The healthy guest that the case of a rule starts from. */
 static void vm_for(struct vm *vm, const struct nm_rule *rule)
 {
-	if (is_in_smram_vmx((enum nestmig_rule)(rule - nm_rules))) {
-		vmx_smm_vm_new(vm);
-		return;
-	}
 	if (rule - nm_rules >= NM_RULES_BEFORE_VMX) {
 		vmx_vm_new(vm);
 		return;

@@ -201,8 +201,15 @@ static void watch_workers(struct batch *batch)
 	take_remaining_lines(batch);
 }
 
+static void on_child(int number)
+{
+	(void)number;
+}
+
 static int run_cases(struct batch *batch)
 {
+	/* A worker that ends is noticed at once: poll is interrupted. */
+	struct sigaction action = {.sa_handler = on_child};
 	/* Kept open, because KVM patches the kernel when its first VM comes or its last one goes. */
 	int keeper = ioctl(batch->kvm_fd, KVM_CREATE_VM, 0);
 
@@ -212,6 +219,7 @@ static int run_cases(struct batch *batch)
 		perror("rawdump: batch");
 		return -1;
 	}
+	sigaction(SIGCHLD, &action, NULL);
 	batch->start = now();
 	fflush(stdout);
 	for (size_t worker = 0; worker < batch->workers; worker++) {

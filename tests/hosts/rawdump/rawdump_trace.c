@@ -7,7 +7,6 @@
 #include <linux/perf_event.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -24,13 +23,16 @@
 static int event_fd = -1;
 static struct perf_event_mmap_page *ring; /* the page before the buffer */
 
-static uint64_t event_id(void)
+static unsigned int event_id(void)
 {
-	size_t size;
-	char *text = access(ID_FILE, R_OK) ? NULL : file_read_new(ID_FILE, PAGE, &size);
-	uint64_t id = text ? strtoull(text, NULL, 10) : 0;
+	FILE *file = fopen(ID_FILE, "re");
+	unsigned int id = 0;
 
-	free(text);
+	if (!file)
+		return 0;
+	if (fscanf(file, "%u", &id) != 1)
+		id = 0;
+	fclose(file);
 	return id;
 }
 

@@ -59,6 +59,7 @@
 #define PROC2_APIC_REGISTERS   (1u << 8)
 #define PROC2_INTERRUPTS       (1u << 9)
 #define PROC2_VMFUNC           (1u << 13)
+#define PROC2_PML              (1u << 17)
 #define EXIT_SAVE_DEBUG        (1u << 2)
 #define EXIT_HOST_64           (1u << 9)
 #define EXIT_SAVE_PAT          (1u << 18)

@@ -67,6 +67,8 @@ static void want_all(const struct guest *guest, struct vmx_controls *wanted)
 	wanted->pin = wanted->exit = UINT32_MAX;
 	wanted->proc = ~(PROC_IRQ_WINDOW | PROC_NMI_WINDOW | PROC_ALL_IO | PROC_MONITOR_TRAP);
 	wanted->proc2 = ~PROC2_X2APIC;
+	if (!guest->nested_paging)
+		wanted->proc2 &= ~(PROC2_EPT | PROC2_UNRESTRICTED | PROC2_VMFUNC | PROC2_PML);
 	wanted->entry = guest->mode == L2_LONG ? UINT32_MAX : ~ENTRY_GUEST_64;
 }
 

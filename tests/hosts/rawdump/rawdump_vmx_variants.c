@@ -10,9 +10,9 @@
 	{                                                                                          \
 		.mode = mode_, .nested_paging = ept                                                \
 	}
-#define EXTRA(extra_)                                                                              \
+#define EXTRA(extra_, ept)                                                                         \
 	{                                                                                          \
-		.mode = L2_LONG, .nested_paging = true, .extra = extra_                            \
+		.mode = L2_LONG, .nested_paging = ept, .extra = extra_                             \
 	}
 #define PLAIN                                                                                      \
 	{                                                                                          \
@@ -28,11 +28,11 @@
 	}
 
 /* One more use of VMX, in L2, about to enter L2, and in L1, whose next VM entry checks it all. */
-#define MORE(name, extra)                                                                          \
-	{name, EXTRA(extra), IN_L2, VM_CAPS_DEFAULT},                                              \
-		{name "-pending", EXTRA(extra), RUN_PENDING, VM_CAPS_DEFAULT},                     \
+#define MORE(name, extra, ept)                                                                     \
+	{name, EXTRA(extra, ept), IN_L2, VM_CAPS_DEFAULT},                                         \
+		{name "-pending", EXTRA(extra, ept), RUN_PENDING, VM_CAPS_DEFAULT},                \
 	{                                                                                          \
-		"l1-" name, EXTRA(extra), IN_L1, VM_CAPS_DEFAULT                                   \
+		"l1-" name, EXTRA(extra, ept), IN_L1, VM_CAPS_DEFAULT                              \
 	}
 
 static const struct variant items[] = {
@@ -50,12 +50,14 @@ static const struct variant items[] = {
 	{"l1-vmxon", GUEST(L2_LONG, false), IN_VMXON, VM_CAPS_DEFAULT},
 	{"smm-l1-long-ept", GUEST(L2_LONG, true), SMM_FROM_L1, VM_CAPS_DEFAULT},
 	{"smm-l1-long-noept", GUEST(L2_LONG, false), SMM_FROM_L1, VM_CAPS_DEFAULT},
-	MORE("msrlists-long-ept", VMX_MSR_LISTS),
-	MORE("eptplist-long", VMX_EPTP_LIST),
-	MORE("tpr-long-ept", VMX_TPR_SHADOW),
-	MORE("apicaccess-long-ept", VMX_APIC_ACCESS),
-	MORE("x2apic-long-ept", VMX_X2APIC),
-	MORE("fullcontrols-long-ept", VMX_FULL),
+	MORE("msrlists-long-ept", VMX_MSR_LISTS, true),
+	MORE("msrlists-long-noept", VMX_MSR_LISTS, false),
+	MORE("eptplist-long", VMX_EPTP_LIST, true),
+	MORE("tpr-long-ept", VMX_TPR_SHADOW, true),
+	MORE("apicaccess-long-ept", VMX_APIC_ACCESS, true),
+	MORE("x2apic-long-ept", VMX_X2APIC, true),
+	MORE("fullcontrols-long-ept", VMX_FULL, true),
+	MORE("fullcontrols-long-noept", VMX_FULL, false),
 	/* a VMM that enables nothing */
 	{"long-ept-nocaps", GUEST(L2_LONG, true), IN_L2, 0},
 	{"long-noept-nocaps", GUEST(L2_LONG, false), IN_L2, 0},

@@ -1,0 +1,2 @@
+# What is in a VMCS12, decoded.
+nestmig inspect vmx

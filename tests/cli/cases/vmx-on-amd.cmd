@@ -1,0 +1,2 @@
+# VMX state does not fit a host with SVM.
+nestmig validate vmx --host host.json
