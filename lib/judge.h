@@ -77,6 +77,10 @@ enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx);
 enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 					enum nm_consequence consequence);
 
+/* What becomes of an RSM that fails in the L2 that it has entered, and of one that fails before that. */
+enum nm_consequence nm_vmx_rsm_load_fails(const struct nestmig_ctx *ctx);
+enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx);
+
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
  * meets. */
 enum nm_consequence nm_at_next_entry(enum nm_consequence consequence);

@@ -85,6 +85,8 @@ static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
 		return NM_CONSEQUENCE_RSM_SHUTDOWN;
 	if (path == NM_RSM_OPEN)
 		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
+	if (nm_rsm_is_vmx(ctx))
+		return nm_vmx_rsm_load_fails(ctx);
 	in_l2 = rsm_by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, ctx,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);
@@ -203,6 +205,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return nm_vmx_triple_fault(ctx, consequence);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
+	case NM_CONSEQUENCE_RSM_VMX_SHUTDOWN:
+		return nm_vmx_rsm_stops(ctx);
 	case NM_CONSEQUENCE_ROOT_LOST:
 		return lost_root(v);
 	case NM_CONSEQUENCE_RSM_LOAD_FAILS:
