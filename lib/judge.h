@@ -82,6 +82,9 @@ enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
 					    enum nm_consequence to_l1);
 
+/* What becomes of an RSM that cannot enter L2. */
+enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx);
+
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
  * meets. */
 enum nm_consequence nm_at_next_entry(enum nm_consequence consequence);

@@ -203,6 +203,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return nm_vmx_triple_fault(ctx, consequence);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
+	case NM_CONSEQUENCE_RSM_VMX_SHUTDOWN:
+		return nm_vmx_rsm_stops(ctx);
 	case NM_CONSEQUENCE_ROOT_LOST:
 		return lost_root(v);
 	case NM_CONSEQUENCE_RSM_LOAD_FAILS:

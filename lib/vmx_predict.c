@@ -68,6 +68,17 @@ enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum 
 						      : NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT;
 }
 
+/*
+ * vmx_leave_smm has set CR0.PE on the way to L2, so that KVM, without unrestricted guest, takes L1's segments of
+ * SMM for a state that it cannot run, with a triple fault waiting (vmx_vcpu_pre_run).
+ */
+enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx)
+{
+	if ((ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) && !ctx->h->unrestricted_guest)
+		return NM_CONSEQUENCE_RSM_VMX_INTERNAL_ERROR;
+	return NM_CONSEQUENCE_RSM_VMX_SHUTDOWN;
+}
+
 /* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
 enum nm_consequence nm_at_next_entry(enum nm_consequence consequence)
 {

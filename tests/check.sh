@@ -62,6 +62,8 @@ step "command line goldens with ASan and UBSan" tests/cli/run.sh build/sanitize
 step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
 long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
 long_step "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
+long_step "the seeds, by name, on real KVM with VMX" \
+	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
 long_step "KVM does what is foretold, for 2,000 mutated states" \
 	tests/hosts/differential.sh build/release build/differential 2000 20261121
 step "readers on streams of the hosts, whole and damaged" tests/readers.sh build/sanitize "$out"

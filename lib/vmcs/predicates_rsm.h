@@ -248,5 +248,8 @@ static inline enum nestmig_holds rule_evt_sregs_segs_intel(const struct nestmig_
 	bare.vmx_bare = 1;
 	bare.sregs_first = bare.regs_first = bare.events_first = 0;
 	holds = nm_vmx_bare_runs(&bare);
+	/* An SMI handler in real mode has segments that KVM emulates it with, as it did on the source. */
+	if (holds == NESTMIG_UNKNOWN && c->v->events.smi_smm && !(c->v->sregs.cr0 & NM_CR0_PE))
+		return NESTMIG_HOLDS;
 	return holds == NESTMIG_BROKEN ? nm_on_intel(c, 0) : holds;
 }

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # seeds.sh OUTDIR [KERNEL WORDS]: the kernel threads that the project grew from, as named tests on real
-# KVM: what each case of seeds/*.sh must do, and what it does on an emulated host, always: what is
+# KVM: what each case of seeds/*/*.sh must do, and what it does on an emulated host, always: what is
 # expected is what Debian's kernel does. A case that does otherwise fails. With "kvm_amd.npt=0" the
 # dumps whose L1 uses nested paging are left out.
+#
+# VENDOR=intel: the same with VMX on kvm_intel in Bochs, in one boot and with the module's parameters as
+# they come (OUTDIR/ept1), with unrestricted_guest=0 (ug0) and with ept=0 (ept0). HOSTS: only these of
+# them; INTEL_HOST, a directory where intel.sh has started a host before, without debugfs=off.
 #
 # OUTDIR/seeds/VARIANT/NAME gets each case as a raw KVM dump with a file "expected": the outcome, with
 # ioctl and errno. With BUILD in the environment, what BUILD/cmd/nestmig foretells of it is compared: any
@@ -16,38 +20,15 @@ set -uo pipefail
 
 [ $# -ge 1 ] || fail "usage: seeds.sh OUTDIR [KERNEL WORDS]"
 EMULATE=1
+vendor=${VENDOR:-amd}
 
-# VMCB12 is at 0x5000; APM volume 2, appendix B "Layout of VMCB".
-vmcb() {
-	echo "mem/0 $((0x5000 + $1))"
-}
-
-# The image of SMRAM, 0x7e00 to 0x7fff of the map, is at 0x3fe00; APM volume 2, 10.2.3 "SMRAM
-# State-Save Area".
-smram() {
-	echo "mem/0 $((0x38000 + $1))"
-}
-
-# What the cases change: file and offset. In nested_state a header of 128 bytes precedes the VMCB.
+# What the cases change: NAME is "FILE OFFSET" or "FILE OFFSET WIDTH". Here struct kvm_vcpu_events.
 declare -A places=(
-	[l1_clgi]="mem/0 $((0x10000))" # L1's CLGI before VMRUN: rawdump/rawdump_guest_code.S
-	[pae_pdpt]="mem/0 $((0xe000))"
-	[vmcb_intercept3_high]=$(vmcb 0x00f) [vmcb_intercept4]=$(vmcb 0x010)
-	[vmcb_iopm]=$(vmcb 0x040) [vmcb_msrpm]=$(vmcb 0x048) [vmcb_asid]=$(vmcb 0x058)
-	[vmcb_exit_info1]=$(vmcb 0x078) [vmcb_nested_cr3]=$(vmcb 0x0b0)
-	[vmcb_cs_attrib]=$(vmcb 0x412) [vmcb_efer]=$(vmcb 0x4d0)
-	[vmcb_cr4]=$(vmcb 0x548) [vmcb_cr3]=$(vmcb 0x550) [vmcb_cr0]=$(vmcb 0x558)
-	[vmcb_dr7]=$(vmcb 0x560) [vmcb_dr6]=$(vmcb 0x568)
-	[smram_efer]=$(smram 0x7ed0) [smram_cr4]=$(smram 0x7f48) [smram_cr0]=$(smram 0x7f58)
-	[smram32_cr0]=$(smram 0x7ffc)
-	[smram_dr7]=$(smram 0x7f60) [smram_dr6]=$(smram 0x7f68)
-	[ctl_intercept_exceptions]="vcpu0/nested_state $((128 + 0x008))"
-	# struct kvm_vcpu_events
 	[event_exception]="vcpu0/vcpu_events 0" [event_flags]="vcpu0/vcpu_events 20"
 	[event_triple_fault]="vcpu0/vcpu_events 28" [event_has_payload]="vcpu0/vcpu_events 55"
 )
 
-# ---- the language of seeds/*.sh ----
+# ---- the language of seeds/*/*.sh ----
 
 # on VARIANT: the dump that the next cases change
 on() {
@@ -62,19 +43,47 @@ start_case() {
 
 # poke PLACE HEX
 poke() {
-	[ -n "${places[$1]:-}" ] || fail "seeds name $1, which is no place"
-	echo "poke ${places[$1]} $2" >>"$case_file"
+	local file offset
+	read -r file offset _ <<<"${places[$1]:-}"
+	[ -n "$file" ] || fail "seeds name $1, which is no place"
+	echo "poke $file $offset $2" >>"$case_file"
+}
+
+# put PLACE VALUE, in all of the place's width
+put() {
+	local width
+	read -r _ _ width <<<"${places[$1]:-}"
+	[ -n "$width" ] || fail "seeds put $2 into $1, which is no place with a width"
+	poke "$1" "$(little_endian "$2" "$width")"
+}
+
+restore_order() {
+	printf 'restore_order KVM_SET_%s\n' "${1//,/,KVM_SET_}" >>"$case_file"
 }
 
 # In QEMU's order: nested state before events.
 in_qemu_order() {
-	printf 'restore_order KVM_SET_CPUID2,KVM_SET_SREGS2,KVM_SET_NESTED_STATE,KVM_SET_REGS,KVM_SET_XSAVE,%s\n' \
-		KVM_SET_MSRS,KVM_SET_VCPU_EVENTS,KVM_SET_MP_STATE,KVM_SET_DEBUGREGS >>"$case_file"
+	restore_order CPUID2,SREGS2,NESTED_STATE,REGS,XSAVE,MSRS,VCPU_EVENTS,MP_STATE,DEBUGREGS
 }
 
-# The kernel warns (once a boot, so this case runs alone).
+# The kernel warns. In a case that does not say so it must not.
 warns() {
 	echo "# warns" >>"$case_file"
+}
+
+# names RULE TEXT: what nestmig says of the case has a finding of that rule, with that text.
+names() {
+	echo "# names $*" >>"$case_file"
+}
+
+# events INJECTED NR HAS_ERROR_CODE PENDING ERROR_CODE: struct kvm_vcpu_events.exception
+events() {
+	poke event_exception "$(printf '%02x%02x%02x%02x' "$1" "$2" "$3" "$4")$(little_endian "$5" 4)"
+}
+
+# payload VALUE
+payload() {
+	poke event_has_payload "01$(little_endian "$1" 8)"
 }
 
 # little_endian VALUE BYTES
@@ -88,7 +97,7 @@ little_endian() {
 
 write_cases() {
 	local file
-	for file in "$hosts"/seeds/*.sh; do
+	for file in "$hosts/seeds/$vendor"/[0-9]*.sh; do
 		# shellcheck source=/dev/null
 		. "$file"
 	done
@@ -105,7 +114,7 @@ compare() {
 	NR == FNR && $1 == "expect" { sub(/^expect /, ""); expected[name] = $0; next }
 	NR == FNR && /^# warns/ { warns[name] = "WARN"; next }
 	NR == FNR { next }
-	$2 == "warned" { warned[$1] = "WARN"; next }
+	/ warned=/ { warned[$1] = "WARN" }
 	{ name = $1; sub(/^[^ ]* outcome /, ""); seen[name] = $0 }
 	END {
 		for (i = 1; i <= count; i++) {
@@ -119,58 +128,114 @@ compare() {
 				continue
 			}
 			print "FAILED " variant ": " name ": expected \"" expected[name] " " warns[name] \
-				"\", seen \"" seen[name] " " warned[name] "\""
+				"\", seen \"" seen[name] "\""
 		}
 	}' "$out/cases/$1.cases" "$out/$1.seen"
 }
 
 # The dumps that nestmig is to foretell, for whoever compares; no KVM is needed for that.
 write_dumps() {
-	local name words
+	local name word text
 	mkdir -p "$out/seeds/$1"
 	"$RAWDUMP" apply "$out/bases/$1" "$out/cases/$1.cases" "$out/seeds/$1" || return
 	awk '$1 == "case" { name = $2 }
-		$1 == "expect" { sub(/^expect /, ""); sub(/ *#.*/, ""); print name, $0 }' \
-		"$out/cases/$1.cases" |
-		while read -r name words; do
-			echo "$words" >"$out/seeds/$1/$name/expected"
+		$1 == "expect" { sub(/^expect /, ""); sub(/ *#.*/, ""); print name, "expected", $0 }
+		/^# names/ { sub(/^# names /, ""); print name, "names", $0 }' "$out/cases/$1.cases" |
+		while read -r name word text; do
+			echo "$text" >>"$out/seeds/$1/$name/$word"
 		done
 }
 
 # What nestmig foretells of the dumps of VARIANT.
 foretell() {
-	local dump expected
+	local dump expected names
 	for dump in "$out/seeds/$1"/*/; do
 		expected=$(<"$dump/expected")
+		names=$(cat "$dump/names" 2>/dev/null)
 		"$BUILD/cmd/nestmig" validate --json "$dump" |
-			jq -r --arg expected "$expected" --arg name "$1: $(basename "$dump")" '.vcpus[0] |
-			([.outcome, .ioctl // empty, .errno // empty] | join(" ")) as $foretold |
-			(if ($expected | startswith("l1-exit")) then "resumes"
-			elif $expected == "svm-exit-err" and .mode != "L2" then "resumes"
-			else $expected end) as $due |
-			if .verdict != "unknown" and .certain and $foretold == $due then "foretold " + $name
-			else "FAILED \($name): \($expected), but nestmig foretells \(.verdict) \($foretold)" end'
+			jq -r --arg expected "$expected" --arg names "$names" \
+				--arg name "$1: $(basename "$dump")" -f "$hosts/seeds/foretold.jq"
 	done
 }
 
+# ---- the hosts ----
+
+words_of() {
+	case $1 in
+	ug0) echo "kvm_intel.unrestricted_guest=0" ;;
+	ept0) echo "kvm_intel.ept=0" ;;
+	esac
+}
+
+# What the role says of cases goes into $out/VARIANT.seen.
+take_seen() {
+	local line
+	while read -r line; do
+		case $line in
+		*"seen "*" outcome "*)
+			line=${line#*seen }
+			echo "${line#* }" >>"$out/${line%% *}.seen"
+			;;
+		*) echo "$line" ;;
+		esac
+	done
+}
+
+# run_host HOST OUTDIR WORDS: OUTDIR/result gets a line a case. Case files may ask for $host, and for $ept,
+# which is what dumps on Intel are called there.
+run_host() {
+	local host=$1 ept=ept file variant
+	[ "$host" != ept0 ] || ept=noept
+	out=$2
+	mkdir -p "$out/cases" "$out/bases"
+	write_cases
+	run_role seeds.sh "$out" "$3" "CASES=$out/cases" | take_seen
+	[ "${PIPESTATUS[0]}" = 0 ] || echo "FAILED $host: the host" >"$out/trouble"
+	for file in "$out"/cases/*.cases; do
+		variant=$(basename "$file" .cases)
+		if ! [ -e "$out/$variant.seen" ]; then
+			[ "$vendor" = amd ] || echo "FAILED $variant: no such dump was made"
+			continue
+		fi
+		compare "$variant"
+		write_dumps "$variant" || echo "FAILED $variant: cannot write the dumps"
+		[ -z "${BUILD:-}" ] || foretell "$variant"
+	done >"$out/result"
+	cat "$out/trouble" >>"$out/result" 2>/dev/null
+}
+
+run_intel_hosts() {
+	local name
+	if [ -n "$booted" ]; then
+		trap '"$hosts/intel.sh" stop "$INTEL_HOST"; stop_roles' EXIT
+		"$hosts/intel.sh" start "$INTEL_HOST" || fail "cannot boot the emulated Intel host"
+	fi
+	for name in ${HOSTS:-ept1 ug0 ept0}; do
+		run_host "$name" "$top/$name" "$(words_of "$name")"
+		sed "s/^[^ ]* /&$name: /" "$top/$name/result"
+	done >"$top/result"
+}
+
 rm -rf "$1"
-mkdir -p "$1/cases" "$1/bases"
-out=$(realpath "$1")
+mkdir -p "$1"
+top=$(realpath "$1")
+booted=''
+if [ "$vendor" = intel ] && [ -z "${INTEL_HOST:-}" ]; then
+	INTEL_HOST=$top/host booted=yes
+fi
 build_guest
-write_cases
-ran=yes
-run_role seeds.sh "$out" "${2:-}" || ran=no
-for file in "$out"/cases/*.cases; do
-	variant=$(basename "$file" .cases)
-	[ -e "$out/bases/$variant" ] || continue
-	compare "$variant"
-	write_dumps "$variant" || echo "FAILED $variant: cannot write the dumps"
-	[ -z "${BUILD:-}" ] || foretell "$variant"
-done >"$out/result"
-grep '^FAILED' "$out/result"
-passed=$(grep -c '^ok' "$out/result")
-failed=$(grep -c '^FAILED' "$out/result")
-foretold=$(grep -c '^foretold' "$out/result")
+# shellcheck source=/dev/null
+. "$hosts/seeds/$vendor/places.sh"
+if [ "$vendor" = intel ]; then
+	TIME_LIMIT=1800
+	run_intel_hosts
+else
+	run_host amd "$top" "${2:-}"
+fi
+grep '^FAILED' "$top/result"
+passed=$(grep -c '^ok' "$top/result")
+failed=$(grep -c '^FAILED' "$top/result")
+foretold=$(grep -c '^foretold' "$top/result")
 echo "seeds: $passed cases as expected, $foretold foretold, $failed not"
 [ -z "${BUILD:-}" ] || [ "$foretold" = "$passed" ] || failed=1
-[ $ran = yes ] && [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

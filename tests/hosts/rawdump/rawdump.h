@@ -263,6 +263,14 @@ void trace_open(void);
 /* What came since: adds cc="..." for the first one to details */
 void trace_take(struct verdict *verdict);
 
+/* ---- the kernel's warnings: rawdump_kernel_log.c ----------------------------------------------- */
+
+/* Without debugfs there are none. */
+void kernel_log_open(void);
+void kernel_log_start(void);
+/* What the kernel has warned of since: adds warned=FILE:LINE to details */
+void kernel_log_take(struct verdict *verdict);
+
 /* ---- this host: rawdump_host.c ---------------------------------------------------------------- */
 
 enum vendor { VENDOR_AMD, VENDOR_INTEL };

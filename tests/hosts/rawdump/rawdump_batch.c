@@ -4,7 +4,8 @@
  * first process prints it, and replaces a worker that dies of a case or does not come back from it.
  *
  * By default more workers than CPUs, because much of a case is waiting for the kernel to tear down its
- * VM. With one it is known at which case a host died.
+ * VM. With one it is known at which case a host died, and in which the
+ * kernel warned.
  */
 #include <errno.h>
 #include <poll.h>
@@ -64,10 +65,12 @@ static void try_case(struct batch *batch, uint8_t *memory, const struct case_tex
 	int length;
 
 	image_reset(&batch->image);
+	kernel_log_start();
 	if (case_apply(item, &batch->image, &reason))
 		snprintf(verdict.words, sizeof(verdict.words), "bad-case %s", reason);
 	else if (image_run(batch->kvm_fd, memory, &batch->image, &verdict))
 		snprintf(verdict.words, sizeof(verdict.words), "not-tried");
+	kernel_log_take(&verdict);
 	length = snprintf(line, sizeof(line), "%.*s outcome %s%s%s\n", (int)item->name_length,
 			  item->name, verdict.words, verdict.details[0] ? " #" : "",
 			  verdict.details);
@@ -83,6 +86,8 @@ static void work(struct batch *batch, size_t worker)
 
 	if (!memory)
 		_exit(1);
+	if (batch->workers == 1)
+		kernel_log_open();
 	for (;;) {
 		size_t index = atomic_fetch_add(&shared->next, 1);
 

@@ -5,16 +5,6 @@
 # exits to L1 if it intercepts them, with DR6 and CR2 left alone or given as exit information; injected
 # ones go to L2 whatever L1 intercepts. L2's handlers say what came (vector=, dr6=, cr2=).
 
-# events INJECTED NR HAS_ERROR_CODE PENDING ERROR_CODE: struct kvm_vcpu_events.exception
-events() {
-	poke event_exception "$(printf '%02x%02x%02x%02x' "$1" "$2" "$3" "$4")$(little_endian "$5" 4)"
-}
-
-# payload VALUE
-payload() {
-	poke event_has_payload "01$(little_endian "$1" 8)"
-}
-
 intercept_exceptions() {
 	poke ctl_intercept_exceptions "$(little_endian "$1" 4)"
 }
