@@ -168,48 +168,9 @@ static enum nm_consequence rsm_loses_l1(const struct nestmig_ctx *ctx)
 	}
 }
 
-/* First kernel that gives up a VM whose vCPU leaves the processor with a VM entry pending (KVM_BUG_ON). */
-#define PENDING_BUG_SINCE NESTMIG_KERNEL(5, 15)
-
-/*
- * With VMX a triple fault of L2 before its VM entry was tried leaves nested_run_pending set in L1, as it
- * is after RSM, too: __vmx_handle_exit takes that for a bug (seen with 6.1).
- */
-static enum nm_consequence left_pending(enum nm_consequence consequence,
-					const struct nestmig_ctx *ctx)
-{
-	if (ctx->h->kernel < PENDING_BUG_SINCE || !nm_rsm_is_vmx(ctx))
-		return consequence;
-	switch (consequence) {
-	case NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1:
-		return nm_run_pending(ctx) ? NM_CONSEQUENCE_VMX_TRIPLE_FAULT_EIO : consequence;
-	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
-		return nm_run_pending(ctx) ? NM_CONSEQUENCE_VMX_ROOT_EIO : consequence;
-	case NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1:
-		return NM_CONSEQUENCE_RSM_VMX_FAULT_EIO;
-	case NM_CONSEQUENCE_RSM_ROOT_TO_L1:
-		return NM_CONSEQUENCE_RSM_VMX_RUN_EIO;
-	default:
-		return consequence;
-	}
-}
-
-/* The processor refuses a vCPU: L1 sees it of its L2, else userspace does. */
-static enum nm_consequence refused(enum nm_consequence consequence, const struct nestmig_ctx *ctx)
-{
-	if (ctx->svm_l2)
-		return consequence == NM_CONSEQUENCE_FIRST_RUN_REFUSED
-			       ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
-			       : consequence;
-	if (!ctx->no_nested && (ctx->v->have & NESTMIG_HAVE(NESTED)) && nm_rsm_is_vmx(ctx) &&
-	    (ctx->v->nested.flags & KVMNS_GUEST_MODE))
-		return NM_CONSEQUENCE_VMENTRY_EXIT_33;
-	return NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
-}
-
 /* What a row comes to with this vCPU and this order of ioctls. */
-static enum nm_consequence resolve_row(enum nm_consequence consequence, enum nm_when when,
-				       const struct nestmig_ctx *ctx, const struct nm_order *order)
+static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when when,
+				   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
 	const struct nestmig_vcpu_view *v = ctx->v;
 
@@ -227,8 +188,8 @@ static enum nm_consequence resolve_row(enum nm_consequence consequence, enum nm_
 			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
 		return consequence;
 	case NM_CONSEQUENCE_FIRST_RUN_REFUSED:
-	case NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY:
-		return refused(consequence, ctx);
+		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
+				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
 		return triple_fault(v, ctx->no_nested);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
@@ -250,12 +211,6 @@ static enum nm_consequence resolve_row(enum nm_consequence consequence, enum nm_
 	default:
 		return consequence;
 	}
-}
-
-static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when when,
-				   const struct nestmig_ctx *ctx, const struct nm_order *order)
-{
-	return left_pending(resolve_row(consequence, when, ctx, order), ctx);
 }
 
 /* A row that goes by something else, still as it stands in a rule. */
