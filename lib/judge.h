@@ -73,6 +73,15 @@ bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx);
 enum nm_consequence nm_vmx_emulation(const struct nestmig_ctx *ctx);
 enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx);
 
+/* What becomes of a triple fault of L2: with a VM entry pending L1 meets a bug of KVM (vmx_predict.c). */
+enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
+					enum nm_consequence consequence);
+
+/* The same of one after RSM, which leaves an entry pending: on some kernels vmx_predict.c knows what follows,
+ * on others it stays open. */
+enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
+					    enum nm_consequence to_l1);
+
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
  * meets. */
 enum nm_consequence nm_at_next_entry(enum nm_consequence consequence);

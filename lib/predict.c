@@ -67,7 +67,7 @@ static enum nm_consequence rsm_by_intercept(enum nm_consequence open, const stru
 	enum nm_consequence consequence;
 
 	if (nm_rsm_is_vmx(ctx))
-		return nm_rsm_path(ctx) == NM_RSM_TO_L2 ? to_l1 : open;
+		return nm_vmx_rsm_triple_fault(ctx, open, to_l1);
 	consequence = by_intercept(open, vmcb12, to_l1, shutdown);
 	return consequence == to_l1 && !nm_parked_l1_is_sound(ctx) ? open : consequence;
 }
@@ -187,11 +187,20 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		if (order->rank[NM_STAGE_SET_VCPU_EVENTS] > order->rank[NM_STAGE_SET_NESTED_STATE])
 			return NM_CONSEQUENCE_SMM_LEAVES_NESTED;
 		return consequence;
+	case NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY:
+		return ctx->vmx_l2 ? NM_CONSEQUENCE_VMENTRY_EXIT_33 : consequence;
+	case NM_CONSEQUENCE_LATE_VMFAIL_7:
+		return ctx->vmx_l2 ? consequence : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_FIRST_RUN_REFUSED:
+		if (ctx->vmx_l2)
+			return NM_CONSEQUENCE_VMENTRY_EXIT_33;
 		return ctx->svm_l2 ? NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR
 				   : NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY;
 	case NM_CONSEQUENCE_TRIPLE_FAULT_L2:
 		return triple_fault(v, ctx->no_nested);
+	case NM_CONSEQUENCE_VMX_TRIPLE_FAULT_TO_L1:
+	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
+		return nm_vmx_triple_fault(ctx, consequence);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
 	case NM_CONSEQUENCE_ROOT_LOST:
@@ -224,7 +233,8 @@ static bool is_unresolved(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_RSM_ENTRY_REFUSED ||
 	       consequence == NM_CONSEQUENCE_RSM_LOSES_L1 ||
 	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED ||
-	       consequence == NM_CONSEQUENCE_VMX_SEGMENT;
+	       consequence == NM_CONSEQUENCE_VMX_SEGMENT ||
+	       consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_PENDING;
 }
 
 /*

@@ -302,9 +302,10 @@ struct nestmig_ctx {
 	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
 	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
 	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
-	uint8_t is_qemu; /* QEMU restores it: it enables what it needs, and loses what it loses */
-	uint8_t svm_l2;  /* in guest mode, SVM: the registers are L2's */
-	uint8_t vmx_l2;  /* the same of VMX */
+	uint8_t is_qemu;  /* QEMU restores it: it enables what it needs, and loses what it loses */
+	uint8_t svm_l2;   /* in guest mode, SVM: the registers are L2's */
+	uint8_t vmx_l2;   /* the same of VMX */
+	uint8_t vmx_bare; /* rules on L2's guest state are asked of a vCPU that is not in L2 */
 	uint8_t events_before_sregs, mp_before_events,
 		mp_before_nested;      /* order of KVM_SET_MP_STATE, ... */
 	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */

@@ -41,6 +41,33 @@ enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx)
 	return NM_CONSEQUENCE_VMX_SEGMENT;
 }
 
+/*
+ * nested_vmx_triple_fault ends L2 and leaves nested_run_pending set. L1 then runs to its first exit, where
+ * KVM finds a bug (__vmx_handle_exit) and gives the VM up. What newer kernels do has not been seen.
+ */
+enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
+					enum nm_consequence consequence)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (!nm_run_pending(ctx))
+		return consequence;
+	if (!kernel || kernel < BUG_SINCE || kernel >= NO_BUG_SINCE)
+		return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_PENDING;
+	return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO;
+}
+
+enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
+					    enum nm_consequence to_l1)
+{
+	uint32_t kernel = ctx->h->kernel;
+
+	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || kernel < BUG_SINCE || kernel >= NO_BUG_SINCE)
+		return open;
+	return to_l1 == NM_CONSEQUENCE_RSM_ROOT_TO_L1 ? NM_CONSEQUENCE_RSM_VMX_ROOT
+						      : NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT;
+}
+
 /* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
 enum nm_consequence nm_at_next_entry(enum nm_consequence consequence)
 {

@@ -49,6 +49,23 @@ static inline enum nestmig_holds rule_evt_exc_vector_defined(const struct nestmi
 	return nm_on_amd(c, 0);
 }
 
+/*
+ * IA32_VMX_BASIC bit 56 of the destination's processor is known where KVM shows it, which 6.1 does not: that it
+ * is clear there says nothing. #BP and #OF are injected as software exceptions, which never have a code.
+ */
+static inline enum nestmig_holds rule_evt_exc_errcode_intel(const struct nestmig_ctx *c)
+{
+	unsigned vector = c->v->events.exc_nr;
+	int pushes = vector < 32 && (NM_ERROR_CODE_VECTORS >> vector & 1);
+
+	if (nm_on_intel(c, 0) == NESTMIG_HOLDS || !nm_exc_any(c) || nm_exc_exits(c) ||
+	    vector > 31 || vector == NM_VECTOR_NMI || !(c->v->sregs.cr0 & NM_CR0_PE))
+		return NESTMIG_HOLDS;
+	if (pushes == !!c->v->events.exc_has_error_code)
+		return NESTMIG_HOLDS;
+	return vector == 3 || vector == 4 ? nm_on_intel(c, 0) : NESTMIG_UNKNOWN;
+}
+
 /* KVM leaves the error code away in real mode. */
 static inline enum nestmig_holds rule_evt_exc_errcode(const struct nestmig_ctx *c)
 {

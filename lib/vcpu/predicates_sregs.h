@@ -99,10 +99,17 @@ static inline enum nestmig_holds rule_evt_sregs_efer(const struct nestmig_ctx *c
 	enum nestmig_holds hardware = nm_bits(efer, lim->efer_hw_ok, lim->efer_hw_bad);
 	enum nestmig_holds kvm = nm_bits(efer, lim->efer_ok, lim->efer_bad);
 
-	if (c->svm_l2 || (c->vmx_l2 && c->h->kernel && c->h->kernel < NESTMIG_KERNEL(7, 1)))
+	if (c->svm_l2)
 		return NESTMIG_HOLDS;
-	if (hardware == NESTMIG_BROKEN && nm_on_amd(c, 0) != NESTMIG_BROKEN)
+	/* Intel's has SCE, LME, LMA and NX, and KVM gives it the value as it is (update_transition_efer). */
+	if (nm_on_amd(c, 0) == NESTMIG_HOLDS)
+		hardware = nm_holds(!(efer & ~UINT64_C(0xd01)));
+	else if (nm_on_amd(c, 0) == NESTMIG_UNKNOWN && hardware == NESTMIG_BROKEN)
 		hardware = NESTMIG_UNKNOWN;
+	/* Where L1 asks for it, a pending VM entry loads another. */
+	if (c->vmx_l2 && c->sregs_first && nm_run_pending(c) &&
+	    (c->v->have & NESTMIG_HAVE(VMCS12)) && vmcs12_entry(c->v->vmcs12, ENTRY_LOAD_EFER))
+		hardware = NESTMIG_HOLDS;
 	if (!c->h->kernel)
 		return nm_agreed(hardware, kvm);
 	return c->h->kernel < NESTMIG_KERNEL(7, 1) ? hardware : kvm;

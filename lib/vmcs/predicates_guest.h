@@ -116,6 +116,8 @@ static inline int nm_guest_rip(const struct nestmig_ctx *c, uint64_t *ret)
 /* KVM gives L2 exactly what L1 asks for (prepare_vmcs02_early), and refuses what it does not offer. */
 static inline int nm_urg(const struct nestmig_ctx *c)
 {
+	if (c->vmx_bare)
+		return c->h->unrestricted_guest;
 	return vmcs12_proc2(c->v->vmcs12, PROC2_URG);
 }
 

@@ -5,16 +5,6 @@
  * it (vmx_leave_smm, em_rsm; 6.1). Included by predicates.h.
  */
 
-/* Which of them RSM makes of an L2: its path, with the 64-bit map, the only one looked at here. */
-static inline enum nm_rsm_path nm_rsm_vmx_path(const struct nestmig_ctx *c)
-{
-	enum nm_rsm_path path = nm_rsm_path(c);
-
-	if (!nm_rsm_is_vmx(c))
-		return NM_RSM_TO_L1;
-	return path == NM_RSM_TO_L2 && nm_rsm_is_64(c) != NESTMIG_HOLDS ? NM_RSM_OPEN : path;
-}
-
 static inline struct nestmig_segment nm_rsm_segment(uint64_t selector, uint64_t attributes,
 						    uint64_t limit, uint64_t base)
 {
@@ -37,77 +27,72 @@ static inline struct nestmig_segment nm_rsm_segment(uint64_t selector, uint64_t 
 	return s;
 }
 
-#define NM_RSM_SEGMENT(image, name)                                                                \
-	nm_rsm_segment(smram64_##name##_selector(image), smram64_##name##_attributes(image),       \
-		       smram64_##name##_limit(image), smram64_##name##_base(image))
+#define NM_RSM_SEGMENT(map, image, name, shift)                                                    \
+	nm_rsm_segment(map##_##name##_selector(image),                                             \
+		       map##_##name##_attributes(image) >> (shift), map##_##name##_limit(image),   \
+		       map##_##name##_base(image))
+#define NM_RSM_SEGMENTS(map, image, sregs, shift)                                                  \
+	do {                                                                                       \
+		(sregs)->es = NM_RSM_SEGMENT(map, image, es, shift);                               \
+		(sregs)->cs = NM_RSM_SEGMENT(map, image, cs, shift);                               \
+		(sregs)->ss = NM_RSM_SEGMENT(map, image, ss, shift);                               \
+		(sregs)->ds = NM_RSM_SEGMENT(map, image, ds, shift);                               \
+		(sregs)->fs = NM_RSM_SEGMENT(map, image, fs, shift);                               \
+		(sregs)->gs = NM_RSM_SEGMENT(map, image, gs, shift);                               \
+		(sregs)->ldt = NM_RSM_SEGMENT(map, image, ldtr, shift);                            \
+		(sregs)->tr = NM_RSM_SEGMENT(map, image, tr, shift);                               \
+	} while (0)
 
-/* Puts into the view what an L2 has after RSM. */
-static inline void nm_rsm_fill(struct nestmig_vcpu_view *view, const struct nm_rsm *rsm)
+/* Puts into the view what RSM has loaded. */
+static inline void nm_rsm_fill(struct nestmig_vcpu_view *view, const struct nm_rsm *rsm, int is_64)
 {
 	static const struct nestmig_events no_events;
 	struct nestmig_sregs *sregs = &view->sregs;
 	const uint8_t *image = view->smram;
 
-	sregs->es = NM_RSM_SEGMENT(image, es);
-	sregs->cs = NM_RSM_SEGMENT(image, cs);
-	sregs->ss = NM_RSM_SEGMENT(image, ss);
-	sregs->ds = NM_RSM_SEGMENT(image, ds);
-	sregs->fs = NM_RSM_SEGMENT(image, fs);
-	sregs->gs = NM_RSM_SEGMENT(image, gs);
-	sregs->ldt = NM_RSM_SEGMENT(image, ldtr);
-	sregs->tr = NM_RSM_SEGMENT(image, tr);
-	sregs->gdt = (struct nestmig_dtable){smram64_gdtr_base(image),
-					     (uint16_t)smram64_gdtr_limit(image)};
-	sregs->idt = (struct nestmig_dtable){smram64_idtr_base(image),
-					     (uint16_t)smram64_idtr_limit(image)};
+	if (is_64)
+		NM_RSM_SEGMENTS(smram64, image, sregs, 0);
+	else
+		NM_RSM_SEGMENTS(smram32, image, sregs, 8);
+	sregs->gdt.base = is_64 ? smram64_gdtr_base(image) : smram32_gdtr_base(image);
+	sregs->idt.base = is_64 ? smram64_idtr_base(image) : smram32_idtr_base(image);
 	sregs->efer = rsm->final_efer;
 	sregs->cr0 = (rsm->cr0 | NM_CR0_ET) & NM_CR0_KNOWN;
 	sregs->cr3 = rsm->cr3;
 	sregs->cr4 = rsm->cr4;
-	view->regs.rflags = (smram64_rflags(image) & ~NM_HIGH_HALF) | 2;
-	view->regs.rip = smram64_rip(image);
+	view->regs.rflags = is_64 ? smram64_rflags(image) & ~NM_HIGH_HALF : smram32_rflags(image);
+	view->regs.rflags |= 2;
+	view->regs.rip = is_64 ? smram64_rip(image) : smram32_rip(image);
 	view->events = no_events;
 	view->nested.flags = KVMNS_GUEST_MODE;
 	view->have |= NESTMIG_HAVE(SREGS) | NESTMIG_HAVE(REGS);
 	view->have &= ~NESTMIG_HAVE(PDPTRS);
 }
 
-/* Do all of these hold for the L2 that RSM makes? What keeps RSM from it is said by others. */
-static inline enum nestmig_holds nm_rsm_check(const struct nestmig_ctx *c, nm_check *const *checks,
-					      unsigned count)
+/* The vCPU after RSM: 1 if that is known, 0 if not. In ctx, with view in it, rules on L2's guest state look
+ * at what was loaded. */
+static inline int nm_rsm_after(const struct nestmig_ctx *c, struct nestmig_vcpu_view *view,
+			       struct nestmig_ctx *ctx)
 {
-	enum nestmig_holds holds = NESTMIG_HOLDS;
-	struct nestmig_vcpu_view view;
-	struct nestmig_ctx l2 = *c;
 	struct nm_rsm rsm;
 
-	switch (nm_rsm_vmx_path(c)) {
-	case NM_RSM_OPEN:
-		return NESTMIG_UNKNOWN;
-	case NM_RSM_TO_L2:
-		break;
-	default:
-		return NESTMIG_HOLDS;
-	}
 	if (!nm_rsm_follow(c, &rsm))
-		return NESTMIG_UNKNOWN;
-	if (nm_rsm_loads(c) != NESTMIG_HOLDS)
-		return nm_rsm_loads(c) == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
-	view = *c->v;
-	nm_rsm_fill(&view, &rsm);
-	l2.v = &view;
-	l2.vmx_l2 = 1;
-	l2.sregs_first = l2.regs_first = l2.events_first = 0;
-	for (unsigned i = 0; i < count; i++)
-		holds = nm_both(holds, checks[i](&l2));
-	return holds;
+		return 0;
+	*view = *c->v;
+	*ctx = *c;
+	nm_rsm_fill(view, &rsm, nm_rsm_is_64(c) == NESTMIG_HOLDS);
+	ctx->v = view;
+	ctx->vmx_l2 = rsm.path == NM_RSM_TO_L2;
+	ctx->vmx_bare = !ctx->vmx_l2;
+	ctx->sregs_first = ctx->regs_first = ctx->events_first = 0;
+	return 1;
 }
 
 /* CR0 and CR4 are written in VMX operation: into L2 if RSM enters it, else into L1 (vmx_is_valid_cr0,
  * vmx_is_valid_cr4). */
 static inline enum nestmig_holds rule_vmx_rsm_cr_load(const struct nestmig_ctx *c)
 {
-	enum nm_rsm_path path = nm_rsm_vmx_path(c);
+	enum nm_rsm_path path = nm_rsm_path(c);
 	uint64_t exempt = 0;
 	struct nm_rsm rsm;
 
@@ -127,8 +112,10 @@ static inline enum nestmig_holds rule_vmx_rsm_cr_load(const struct nestmig_ctx *
 /* nested_get_vmcs12_pages before the first entry. */
 static inline enum nestmig_holds rule_vmx_rsm_pdptes(const struct nestmig_ctx *c)
 {
-	enum nm_rsm_path path = nm_rsm_vmx_path(c);
+	enum nm_rsm_path path = nm_rsm_path(c);
 
+	if (!nm_rsm_is_vmx(c))
+		return NESTMIG_HOLDS;
 	if (path != NM_RSM_TO_L2)
 		return path == NM_RSM_OPEN ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
 	if (vmcs12_proc2(c->v->vmcs12, PROC2_EPT))
@@ -136,12 +123,28 @@ static inline enum nestmig_holds rule_vmx_rsm_pdptes(const struct nestmig_ctx *c
 	return nm_rsm_pdptes_readable(c);
 }
 
+/* Does RSM get as far as an entry, on an Intel processor? */
+static inline enum nestmig_holds nm_rsm_enters(const struct nestmig_ctx *c)
+{
+	enum nm_rsm_path path = nm_rsm_path(c);
+
+	if (!nm_rsm_is_vmx(c) || path == NM_RSM_STOPS)
+		return NESTMIG_BROKEN;
+	return path == NM_RSM_OPEN ? NESTMIG_UNKNOWN : nm_rsm_loads(c);
+}
+
 /* Without unrestricted guest KVM looks at the segments itself before the entry, and finds one pending. */
 static inline enum nestmig_holds rule_vmx_rsm_restored_segments(const struct nestmig_ctx *c)
 {
-	static nm_check *const checks[] = {nm_vmx_guest_valid};
+	enum nestmig_holds enters = nm_rsm_enters(c);
+	struct nestmig_vcpu_view view;
+	struct nestmig_ctx after;
 
-	return nm_rsm_check(c, checks, NM_COUNT(checks));
+	if (enters != NESTMIG_HOLDS)
+		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	if (!nm_rsm_after(c, &view, &after))
+		return NESTMIG_UNKNOWN;
+	return after.vmx_l2 ? nm_vmx_guest_valid(&after) : NESTMIG_HOLDS;
 }
 
 #define NM_RSM_SEG_CHECKS(reg)                                                                     \
@@ -152,58 +155,98 @@ static inline enum nestmig_holds rule_vmx_rsm_restored_segments(const struct nes
 		rule_vmx_guest_##reg##_type_readable, rule_vmx_guest_##reg##_v86_ar,               \
 		rule_vmx_guest_##reg##_v86_base, rule_vmx_guest_##reg##_v86_limit
 
-/* What the processor asks of it. */
-static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
+/* What the processor asks of segments, RFLAGS and RIP. */
+static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx *c)
 {
 	static nm_check *const checks[] = {
-		NM_RSM_SEG_CHECKS(cs),
-		rule_vmx_guest_cs_base_high,
-		rule_vmx_guest_cs_dpl_conf,
-		rule_vmx_guest_cs_dpl_nonconf,
-		rule_vmx_guest_cs_dpl_type3,
-		rule_vmx_guest_cs_type,
-		rule_vmx_guest_cs_type_urg,
-		rule_vmx_guest_cs_usable,
-		rule_vmx_guest_cs_v86_ar,
-		rule_vmx_guest_cs_v86_base,
-		rule_vmx_guest_cs_v86_limit,
-		NM_RSM_SEG_CHECKS(ss),
-		rule_vmx_guest_ss_base_high,
-		rule_vmx_guest_ss_dpl_rpl,
-		rule_vmx_guest_ss_dpl_zero,
-		rule_vmx_guest_ss_rpl_cs_rpl,
-		rule_vmx_guest_ss_type,
-		rule_vmx_guest_ss_v86_ar,
-		rule_vmx_guest_ss_v86_base,
-		rule_vmx_guest_ss_v86_limit,
-		NM_RSM_DATA_CHECKS(ds),
-		rule_vmx_guest_ds_base_high,
-		NM_RSM_DATA_CHECKS(es),
-		rule_vmx_guest_es_base_high,
-		NM_RSM_DATA_CHECKS(fs),
-		rule_vmx_guest_fs_base_canonical,
-		NM_RSM_DATA_CHECKS(gs),
-		rule_vmx_guest_gs_base_canonical,
-		NM_RSM_SEG_CHECKS(ldtr),
-		rule_vmx_guest_ldtr_base_canonical,
-		rule_vmx_guest_ldtr_ti,
-		rule_vmx_guest_ldtr_type,
-		NM_RSM_SEG_CHECKS(tr),
-		rule_vmx_guest_tr_base_canonical,
-		rule_vmx_guest_tr_ti,
-		rule_vmx_guest_tr_type_64,
-		rule_vmx_guest_tr_type_legacy,
-		rule_vmx_guest_tr_usable,
-		rule_vmx_guest_gdtr_base_canonical,
-		rule_vmx_guest_idtr_base_canonical,
-		rule_vmx_guest_rflags_reserved,
-		rule_vmx_guest_rflags_vm,
-		rule_vmx_guest_rip_high,
-		rule_vmx_guest_rip_linear,
+		NM_RSM_SEG_CHECKS(cs),          rule_vmx_guest_cs_base_high,
+		rule_vmx_guest_cs_dpl_conf,     rule_vmx_guest_cs_dpl_nonconf,
+		rule_vmx_guest_cs_dpl_type3,    rule_vmx_guest_cs_type,
+		rule_vmx_guest_cs_type_urg,     rule_vmx_guest_cs_usable,
+		rule_vmx_guest_cs_v86_ar,       rule_vmx_guest_cs_v86_base,
+		rule_vmx_guest_cs_v86_limit,    NM_RSM_SEG_CHECKS(ss),
+		rule_vmx_guest_ss_base_high,    rule_vmx_guest_ss_dpl_rpl,
+		rule_vmx_guest_ss_dpl_zero,     rule_vmx_guest_ss_rpl_cs_rpl,
+		rule_vmx_guest_ss_type,         rule_vmx_guest_ss_v86_ar,
+		rule_vmx_guest_ss_v86_base,     rule_vmx_guest_ss_v86_limit,
+		NM_RSM_DATA_CHECKS(ds),         rule_vmx_guest_ds_base_high,
+		NM_RSM_DATA_CHECKS(es),         rule_vmx_guest_es_base_high,
+		NM_RSM_DATA_CHECKS(fs),         rule_vmx_guest_fs_base_canonical,
+		NM_RSM_DATA_CHECKS(gs),         rule_vmx_guest_gs_base_canonical,
+		NM_RSM_SEG_CHECKS(ldtr),        rule_vmx_guest_ldtr_base_canonical,
+		rule_vmx_guest_ldtr_ti,         rule_vmx_guest_ldtr_type,
+		NM_RSM_SEG_CHECKS(tr),          rule_vmx_guest_tr_base_canonical,
+		rule_vmx_guest_tr_ti,           rule_vmx_guest_tr_type_64,
+		rule_vmx_guest_tr_type_legacy,  rule_vmx_guest_tr_usable,
+		rule_vmx_guest_rflags_reserved, rule_vmx_guest_rflags_vm,
+		rule_vmx_guest_rip_high,        rule_vmx_guest_rip_linear,
 	};
-	enum nestmig_holds kvm = rule_vmx_rsm_restored_segments(c);
+	enum nestmig_holds holds = NESTMIG_HOLDS;
 
-	if (kvm != NESTMIG_HOLDS)
-		return kvm == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
-	return nm_rsm_check(c, checks, NM_COUNT(checks));
+	for (unsigned i = 0; i < NM_COUNT(checks); i++)
+		holds = nm_both(holds, checks[i](c));
+	return holds;
+}
+
+/*
+ * The same of a vCPU that is not in L2, as nm_vmx_processor_takes sees it. Without unrestricted guest KVM
+ * emulates what it finds invalid until it is not: nothing is foretold of that. Real mode is
+ * virtual-8086 mode then, whose segments KVM makes itself.
+ */
+static inline enum nestmig_holds nm_vmx_bare_runs(const struct nestmig_ctx *c)
+{
+	enum nestmig_holds holds;
+
+	if (!nm_urg(c) && nm_vmx_guest_valid(c) != NESTMIG_HOLDS)
+		return NESTMIG_UNKNOWN;
+	if (!nm_urg(c) && !(c->v->sregs.cr0 & NM_CR0_PE))
+		return NESTMIG_HOLDS;
+	holds = nm_vmx_processor_takes(c);
+	if (holds == NESTMIG_BROKEN && !(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return NESTMIG_UNKNOWN;
+	return holds;
+}
+
+static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
+{
+	enum nestmig_holds enters = nm_rsm_enters(c), tables;
+	struct nestmig_vcpu_view view;
+	struct nestmig_ctx after;
+
+	if (enters != NESTMIG_HOLDS)
+		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	if (!nm_rsm_after(c, &view, &after))
+		return NESTMIG_UNKNOWN;
+	tables = nm_both(rule_vmx_guest_gdtr_base_canonical(&after),
+			 rule_vmx_guest_idtr_base_canonical(&after));
+	if (!after.vmx_l2)
+		return nm_both(nm_vmx_bare_runs(&after), tables);
+	switch (nm_vmx_guest_valid(&after)) {
+	case NESTMIG_HOLDS:
+		return nm_both(nm_vmx_processor_takes(&after), tables);
+	case NESTMIG_BROKEN:
+		return NESTMIG_HOLDS;
+	default:
+		return NESTMIG_UNKNOWN;
+	}
+}
+
+/* ---- A vCPU that is not in L2, as it is restored ------------------------------------------------- */
+
+static inline enum nestmig_holds rule_evt_sregs_segs_intel(const struct nestmig_ctx *c)
+{
+	struct nestmig_vcpu_view view;
+	enum nestmig_holds holds;
+	struct nestmig_ctx bare;
+
+	if (nm_in_l2(c) || nm_on_intel(c, 0) == NESTMIG_HOLDS)
+		return NESTMIG_HOLDS;
+	view = *c->v;
+	view.nested.flags = KVMNS_GUEST_MODE;
+	bare = *c;
+	bare.v = &view;
+	bare.vmx_bare = 1;
+	bare.sregs_first = bare.regs_first = bare.events_first = 0;
+	holds = nm_vmx_bare_runs(&bare);
+	return holds == NESTMIG_BROKEN ? nm_on_intel(c, 0) : holds;
 }

@@ -47,7 +47,7 @@ export -f patch offset each
 
 make_inputs() {
 	local name cases=$here/../cases
-	for name in dev1 dev2 full1 l1only; do
+	for name in dev1 dev2 full1 l1only vmx1 vmxdev1; do
 		zstd -qdc "$cases/streams/$name.qemu.zst" >"$work/inputs/$name.qemu" || return
 	done
 	cp "$here"/inputs/*.nms "$work/inputs" || return
@@ -57,6 +57,7 @@ make_inputs() {
 	cp -r "$cases/raw-dump-vmx" "$work/inputs/vmx" && rm "$work/inputs/vmx/README.md" || return
 	zstd -qd --rm "$work/inputs/vmx/mem/0.zst" || return
 	cp -r "$cases/host-amd-6.1" "$work/inputs/host" || return
+	cp "$cases/host-intel-6.1/expected.json" "$work/inputs/host-intel.json" || return
 	mv "$work/inputs/host/expected.json" "$work/inputs/host.json" && rm "$work/inputs/host/expected.txt"
 }
 

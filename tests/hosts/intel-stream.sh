@@ -41,13 +41,14 @@ work=$(mktemp -d)
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 "$hosts/l1/build.sh" "$work/l1.elf" || fail "cannot build the nested guest"
+"$hosts/rawdump/build.sh" "$work/rawdump" -static || fail "cannot build rawdump"
 collect_qemu "$work/qemu"
 host=${borrowed:-$work/host}
 [ -n "$borrowed" ] || "$hosts/intel.sh" start "$host" || fail "no host"
 # Stopped in L1, between two entries of L2, it has no L2 in it: rare, try again.
 for try in 1 2 3; do
 	"$hosts/intel.sh" job "$host" "$hosts/roles/intel-stream.sh" "$out" --timeout "$TIME_LIMIT" \
-		--file "$work/qemu" --file "$work/l1.elf" || fail "the job failed"
+		--file "$work/qemu" --file "$work/l1.elf" --file "$work/rawdump" || fail "the job failed"
 	mode=$("$nestmig" inspect --json "$out/vmx1.qemu" | jq -r '.vcpus[0].mode')
 	echo "the vCPU is in $mode"
 	[ "$mode" != L2 ] || exit 0

@@ -16,7 +16,7 @@ AMD_MODULES="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virt
 	failover net_failover virtio_net llc stp bridge tun
 	irqbypass kvm ccp kvm-amd"
 INTEL_MODULES="scsi_common scsi_mod libata ata_piix crct10dif_common crc-t10dif crc64 crc64-rocksoft
-	t10-pi sd_mod loop squashfs irqbypass kvm kvm-intel"
+	t10-pi sd_mod irqbypass kvm kvm-intel"
 
 die() {
 	echo "$(basename "$0"): $*" >&2

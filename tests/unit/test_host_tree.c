@@ -331,6 +331,12 @@ START_TEST(captured_amd)
 }
 END_TEST
 
+START_TEST(captured_intel)
+{
+	check_captured("host-intel-6.1");
+}
+END_TEST
+
 #define add_rows(tc, test, list)                                                                   \
 	tcase_add_loop_test(tc, test, 0, (int)(sizeof(list) / sizeof((list)[0])))
 
@@ -356,6 +362,7 @@ int main(void)
 	tcase_add_test(tc, too_many_params);
 	tcase_add_test(tc, no_tree);
 	tcase_add_test(tc, captured_amd);
+	tcase_add_test(tc, captured_intel);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

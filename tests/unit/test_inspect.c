@@ -108,7 +108,7 @@ static void check_fields(size_t index)
 	ck_assert_uint_gt(json_array_size(json_object_get(json, "items")), 0);
 }
 
-static const char *const inputs[] = {"dev1", "dev2", "l1only", "full1", "full2", NULL};
+static const char *const inputs[] = {"dev1", "dev2", "l1only", "full1", "full2", "vmx1", NULL};
 
 START_TEST(json_has_every_field)
 {

@@ -73,9 +73,9 @@ END_TEST
 
 START_TEST(bytes_behind_the_end_are_refused)
 {
-	static const char *const streams[] = {"dev1", "l1only", "full1"};
+	static const char *const streams[] = {"dev1", "l1only", "full1", "vmxdev1", "vmx1"};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
 		s = genuine(streams[i]);
 		put_be(&s, 0, 1);
 		must_refuse(&s, NESTMIG_ERR_TRUNCATED, "");

@@ -98,6 +98,33 @@ static const struct {
 	{"full2", 0, "nested_state.vmcb_pa", 0x113000},
 	{"full2", 1, "nested_state.vmcb_pa", 0x114000},
 	{"full2", 1, "regs.rsp", 0x1092e0},
+	{"vmxdev1", 0, "regs.rip", 0x1004fb},
+	{"vmxdev1", 0, "regs.rax", 0x30},
+	{"vmxdev1", 0, "regs.r12", 11},
+	{"vmxdev1", 0, "sregs.cr4", 0x2620},
+	{"vmxdev1", 0, "sregs.efer", 0x500},
+	{"vmxdev1", 0, "sregs.tr.base", 0x109000},
+	{"vmxdev1", 0, "nested_state.flags", 1},
+	{"vmxdev1", 0, "nested_state.format", 0},
+	{"vmxdev1", 0, "nested_state.size", 4224},
+	{"vmxdev1", 0, "nested_state.vmxon_pa", 0x117000},
+	{"vmxdev1", 0, "nested_state.vmcs12_pa", 0x115000},
+	{"vmxdev1", 0, "nested_state.smm_flags", 0},
+	{"vmxdev1", 0, "nested_state.vmx_flags", 0},
+	{"vmxdev1", 0, "vmcs12.launch_state", 1},
+	{"vmxdev1", 0, "vmcs12.vmcs_link_pointer", UINT64_MAX},
+	{"vmxdev1", 0, "vmcs12.guest_rip", 0x1004fb},
+	{"vmxdev1", 0, "vmcs12.guest_rsp", 0x1091d8},
+	{"vmxdev1", 0, "vmcs12.guest_cr3", 0x101000},
+	{"vmxdev1", 0, "vmcs12.guest_tr_ar_bytes", 0x8b},
+	{"vmxdev1", 0, "vmcs12.host_rip", 0x100cc5},
+	{"vmxdev1", 0, "vmcs12.host_gdtr_base", 0x100db0},
+	{"vmxdev1", 0, "vmcs12.vm_exit_reason", 10}, /* CPUID */
+	{"vmxdev1", 0, "vmcs12.vm_entry_controls", 0x13fb},
+	{"vmx1", 0, "regs.r12", 11},
+	{"vmx1", 0, "nested_state.vmcs12_pa", 0x115000},
+	{"vmx1", 0, "vmcs12.guest_gdtr_limit", 0x3f},
+	{"vmx1", 0, "vmcs12.host_cr4", 0x2620},
 };
 
 START_TEST(values)
@@ -119,6 +146,8 @@ static const struct {
 	{"l1only", "qemu-device-state", 1, "L1", NULL, NESTMIG_VENDOR_UNKNOWN},
 	{"full1", "qemu-stream", 1, "L2", "pc-q35-7.2", NESTMIG_VENDOR_AMD},
 	{"full2", "qemu-stream", 2, "L2", "pc-q35-7.2", NESTMIG_VENDOR_AMD},
+	{"vmxdev1", "qemu-device-state", 1, "L2", NULL, NESTMIG_VENDOR_INTEL},
+	{"vmx1", "qemu-stream", 1, "L2", "pc-q35-7.2", NESTMIG_VENDOR_INTEL},
 };
 
 START_TEST(kind_count_and_mode)

@@ -14,10 +14,9 @@ static const struct {
 	const char *stream, *format;
 	size_t vcpus;
 } streams[] = {
-	{"dev1", "qemu-device-state", 1},
-	{"dev2", "qemu-device-state", 2},
-	{"full1", "qemu-stream", 1},
-	{"full2", "qemu-stream", 2},
+	{"dev1", "qemu-device-state", 1},    {"dev2", "qemu-device-state", 2},
+	{"full1", "qemu-stream", 1},         {"full2", "qemu-stream", 2},
+	{"vmxdev1", "qemu-device-state", 1}, {"vmx1", "qemu-stream", 1},
 };
 
 START_TEST(streams_are_recognised)

@@ -5,9 +5,10 @@
 # ../intel.sh for how it runs): QEMU with the nested guest writes its state, then a second QEMU reads
 # it and L2 must go on to count where it was.
 #
-# In the current directory: qemu/ with QEMU, its libraries and ROMs, l1.elf. Into out: vmx1.qemu, the
-# stream of `migrate`, vmxdev1.qemu, that of xen-save-devices-state, com1.before and com1.after, what
-# the two guests said, qmp.before and qmp.after, what QEMU said.
+# In the current directory: qemu/ with QEMU, its libraries and ROMs, l1.elf, rawdump. Into out: hostinfo,
+# what `nestmig host --root` wants to know of the host; vmx1.qemu, the stream of `migrate`;
+# vmxdev1.qemu, that of xen-save-devices-state; com1.before and com1.after, what the two guests said;
+# qmp.before and qmp.after, what QEMU said.
 set -u
 
 fail() {
@@ -62,8 +63,9 @@ qmp() {
 	! grep '^{"error"' "out/qmp.$name" || fail "QEMU refuses $1"
 }
 
+# Of a line that is there completely.
 last_count() {
-	count=$(sed -n 's/^L2 cpu0 count 0*\([0-9]*\)$/\1/p' "out/com1.$name" | tail -n 1)
+	count=$(grep -o '^L2 cpu0 count [0-9]\{8\}$' "out/com1.$name" | tail -n 1 | sed 's/.* 0*//')
 	echo "${count:-0}"
 }
 
@@ -87,11 +89,22 @@ migrate() {
 	done
 }
 
+save_host_files() {
+	for file in /proc/version /proc/cpuinfo /proc/sys/kernel/osrelease \
+		/sys/module/kvm/parameters/* /sys/module/kvm_intel/parameters/*; do
+		mkdir -p "out/hostinfo$(dirname "$file")"
+		cat "$file" >"out/hostinfo$file" || fail "cannot copy $file"
+	done
+	./rawdump host out/hostinfo/kvm || fail "cannot ask KVM about this host"
+}
+
 # Slow, so only if somebody else has loaded it in another way.
 parameters=/sys/module/kvm_intel/parameters
 if ! grep -q Y $parameters/ept || ! grep -q Y $parameters/unrestricted_guest; then
 	load_kvm || fail "no kvm_intel"
 fi
+save_host_files
+dmesg -c >/dev/null
 say "starting QEMU"
 start_qemu before
 qmp '{"execute": "query-version"}'
@@ -105,12 +118,19 @@ reached=$(last_count)
 say "the stream is written, $reached counts"
 
 start_qemu after -incoming "exec:cat out/vmx1.qemu"
+# What was stopped before it was saved comes back stopped.
+until grep -q '"status": "paused"' out/qmp.after; do
+	sleep 0.2
+	qmp '{"execute": "query-status"}'
+done
+qmp '{"execute": "cont"}'
 wait_for_count $((reached + 3))
 stop_qemu
 say "restored, it counts on to $(last_count)"
 # A snapshot cuts a line anywhere: both outputs, put together, have no gap.
 cat out/com1.before out/com1.after >all
 seen=$(last_count)
+[ "$seen" -gt "$reached" ] || fail "after $reached counts only $seen"
 n=1
 while [ $n -le "$seen" ]; do
 	[ "$(grep -c -x "L2 cpu0 count $(printf %08d $n)" all)" = 1 ] || fail "count $n is not there once"
