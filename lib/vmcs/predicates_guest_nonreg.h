@@ -24,8 +24,9 @@ static inline int nm_guest_table(const struct nestmig_ctx *c, const struct nestm
 		const uint8_t *page = c->v->vmcs12;                                                \
 		struct nm_seg s;                                                                   \
                                                                                                    \
-		if (!nm_guest_table(c, &c->v->sregs.member, vmcs12_guest_##name##_base(page),      \
-				    vmcs12_guest_##name##_limit(page), &s))                        \
+		if (!nm_guest_table(c, &c->v->sregs.member,                                        \
+				    page ? vmcs12_guest_##name##_base(page) : 0,                   \
+				    page ? vmcs12_guest_##name##_limit(page) : 0, &s))             \
 			return NESTMIG_UNKNOWN;                                                    \
 		return nm_cpu_canonical(c, s.base);                                                \
 	}                                                                                          \
@@ -35,8 +36,9 @@ static inline int nm_guest_table(const struct nestmig_ctx *c, const struct nestm
 		const uint8_t *page = c->v->vmcs12;                                                \
 		struct nm_seg s;                                                                   \
                                                                                                    \
-		if (!nm_guest_table(c, &c->v->sregs.member, vmcs12_guest_##name##_base(page),      \
-				    vmcs12_guest_##name##_limit(page), &s))                        \
+		if (!nm_guest_table(c, &c->v->sregs.member,                                        \
+				    page ? vmcs12_guest_##name##_base(page) : 0,                   \
+				    page ? vmcs12_guest_##name##_limit(page) : 0, &s))             \
 			return NESTMIG_UNKNOWN;                                                    \
 		return nm_holds(!(s.limit >> 16));                                                 \
 	}

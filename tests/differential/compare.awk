@@ -220,7 +220,7 @@ function check_reason(key, broken_ids, seen, details,   text, reason, ids, n, i)
 		return
 	}
 	if (part(line[key], "user") !~ /^nobody/ && seen !~ /^ioctl-rejected/ &&
-			(details ~ /(counts|calls)=[1-9]/ || part(line[key], "user") ~ / l1s$/)) {
+			(details ~ /(counts|calls)=[1-9]/ || part(line[key], "user") ~ / l1s$/ || key ~ /\/l1-vmxon\//)) {
 		late_reasons++
 		return
 	}
