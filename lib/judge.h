@@ -77,8 +77,12 @@ enum nm_consequence nm_vmx_segment(const struct nestmig_ctx *ctx);
 enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 					enum nm_consequence consequence);
 
-/* What becomes of an RSM that fails in the L2 that it has entered, and of one that fails before that. */
-enum nm_consequence nm_vmx_rsm_load_fails(const struct nestmig_ctx *ctx);
+/* The same of one after RSM, which leaves an entry pending: on some kernels vmx_predict.c knows what follows,
+ * on others it stays open. */
+enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
+					    enum nm_consequence to_l1);
+
+/* What becomes of an RSM that fails before it has entered an L2 of VMX. */
 enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx);
 
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry

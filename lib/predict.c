@@ -67,7 +67,7 @@ static enum nm_consequence rsm_by_intercept(enum nm_consequence open, const stru
 	enum nm_consequence consequence;
 
 	if (nm_rsm_is_vmx(ctx))
-		return nm_rsm_path(ctx) == NM_RSM_TO_L2 ? to_l1 : open;
+		return nm_vmx_rsm_triple_fault(ctx, open, to_l1);
 	consequence = by_intercept(open, vmcb12, to_l1, shutdown);
 	return consequence == to_l1 && !nm_parked_l1_is_sound(ctx) ? open : consequence;
 }
@@ -85,8 +85,6 @@ static enum nm_consequence rsm_load_fails(const struct nestmig_ctx *ctx)
 		return NM_CONSEQUENCE_RSM_SHUTDOWN;
 	if (path == NM_RSM_OPEN)
 		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
-	if (nm_rsm_is_vmx(ctx))
-		return nm_vmx_rsm_load_fails(ctx);
 	in_l2 = rsm_by_intercept(NM_CONSEQUENCE_RSM_LOAD_FAILS, ctx,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_TO_L1,
 				 NM_CONSEQUENCE_RSM_TRIPLE_FAULT_SHUTDOWN);

@@ -57,14 +57,15 @@ enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 	return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO;
 }
 
-/* The triple fault of em_rsm in L2, where vmx_leave_smm has set nested_run_pending. */
-enum nm_consequence nm_vmx_rsm_load_fails(const struct nestmig_ctx *ctx)
+enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
+					    enum nm_consequence to_l1)
 {
 	uint32_t kernel = ctx->h->kernel;
 
-	if (!kernel || kernel < BUG_SINCE)
-		return NM_CONSEQUENCE_RSM_LOAD_FAILS;
-	return NM_CONSEQUENCE_RSM_VMX_RUN_EIO;
+	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || kernel < BUG_SINCE || kernel >= NO_BUG_SINCE)
+		return open;
+	return to_l1 == NM_CONSEQUENCE_RSM_ROOT_TO_L1 ? NM_CONSEQUENCE_RSM_VMX_ROOT
+						      : NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT;
 }
 
 /*

@@ -54,6 +54,8 @@ static inline void nm_rsm_fill(struct nestmig_vcpu_view *view, const struct nm_r
 		NM_RSM_SEGMENTS(smram64, image, sregs, 0);
 	else
 		NM_RSM_SEGMENTS(smram32, image, sregs, 8);
+	sregs->gdt.base = is_64 ? smram64_gdtr_base(image) : smram32_gdtr_base(image);
+	sregs->idt.base = is_64 ? smram64_idtr_base(image) : smram32_idtr_base(image);
 	sregs->efer = rsm->final_efer;
 	sregs->cr0 = (rsm->cr0 | NM_CR0_ET) & NM_CR0_KNOWN;
 	sregs->cr3 = rsm->cr3;
@@ -219,7 +221,7 @@ static inline enum nestmig_holds nm_vmx_bare_runs(const struct nestmig_ctx *c)
 
 static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
 {
-	enum nestmig_holds enters = nm_rsm_enters(c);
+	enum nestmig_holds enters = nm_rsm_enters(c), tables;
 	struct nestmig_vcpu_view view;
 	struct nestmig_ctx after;
 
@@ -227,11 +229,13 @@ static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
 		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
 	if (!nm_rsm_after(c, &view, &after))
 		return NESTMIG_UNKNOWN;
+	tables = nm_both(rule_vmx_guest_gdtr_base_canonical(&after),
+			 rule_vmx_guest_idtr_base_canonical(&after));
 	if (!after.vmx_l2)
-		return nm_vmx_bare_runs(&after);
+		return nm_both(nm_vmx_bare_runs(&after), tables);
 	switch (nm_vmx_guest_valid(&after)) {
 	case NESTMIG_HOLDS:
-		return nm_vmx_processor_takes(&after);
+		return nm_both(nm_vmx_processor_takes(&after), tables);
 	case NESTMIG_BROKEN:
 		return NESTMIG_HOLDS;
 	default:

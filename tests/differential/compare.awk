@@ -91,6 +91,9 @@ function has_resumed(key, follows, seen, details,   user) {
 		return 1
 	if (seen == "vmfunc-exit-59" && user != "nobody")
 		return 1
+	# an L1 that makes its VMCS with what it knew of the processor
+	if (seen ~ /^(vmentry-exit-|vmfail-)/ && user == "l1" && key ~ /\/l1-vmxon\//)
+		return 1
 	# a later VMRUN or VMRESUME of L1, which L2 has called
 	if (seen ~ /^(svm-exit-err|vmentry-exit-|vmfail-)/ && details ~ /calls=[1-9]/ && user != "nobody")
 		return 1
@@ -186,7 +189,8 @@ function find_reason(text,   reason, best) {
 	return best
 }
 
-# Is the condition that KVM names one of a rule that is broken? A guest that runs may bring about another.
+# Is the condition that KVM names one of a rule that is broken? A guest that runs may bring about
+# another, and so may an L1 that L2 exits to if it was changed itself.
 function check_reason(key, broken_ids, seen, details,   text, reason, ids, n, i) {
 	text = reason_of(details)
 	if (text == "")
@@ -209,7 +213,14 @@ function check_reason(key, broken_ids, seen, details,   text, reason, ids, n, i)
 			reason_confirmed[reason]++
 			return
 		}
-	if (part(line[key], "user") !~ /^nobody/ && details ~ /(counts|calls)=[1-9]/) {
+	# RSM enters L2 without a look at its controls: the processor refuses what KVM would have
+	if (reason ~ /^hardware/ && part(line[key], "may") ~ /vmfail-7/) {
+		reason_count++
+		reason_confirmed[reason]++
+		return
+	}
+	if (part(line[key], "user") !~ /^nobody/ && seen !~ /^ioctl-rejected/ &&
+			(details ~ /(counts|calls)=[1-9]/ || part(line[key], "user") ~ / l1s$/)) {
 		late_reasons++
 		return
 	}

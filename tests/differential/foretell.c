@@ -105,15 +105,23 @@ static void print_changes(const struct base *base, const struct mutation *mutati
 	fputc('\n', out);
 }
 
-/* What a warning says of L2 while it runs: it may come, if L2 gets there. */
-static void print_warnings(const struct nm_vcpu_report *vcpu, FILE *out)
+/*
+ * What a warning says of L2 while it runs: it may come, if L2 gets there. Of an L2 that RSM enters without a
+ * look at the VMCS12 also what L1's next VM entry would meet: it, or the processor, may before.
+ */
+static void print_warnings(const struct nestmig_state *state, const struct nm_vcpu_report *vcpu,
+			   FILE *out)
 {
+	bool after_rsm = next_is_after_rsm(&state->vcpus[0].view);
+
 	fprintf(out, " | may:");
 	for (size_t i = 0; i < vcpu->finding_count; i++) {
 		const struct nm_consequence_row *row =
 			&nm_consequences[vcpu->findings[i].consequence];
 
-		if (row->stage == NM_STAGE_EXECUTION && strcmp(row->outcome, "resumes") != 0)
+		if ((row->stage == NM_STAGE_EXECUTION ||
+		     (after_rsm && row->stage == NM_STAGE_NEXT_ENTRY)) &&
+		    strcmp(row->outcome, "resumes") != 0)
 			fprintf(out, " %s", row->outcome);
 	}
 }
@@ -135,7 +143,7 @@ static void print_next(const struct nestmig_state *state, const struct nm_vcpu_r
 		cpu_next.is_open   ? "?"
 		: cpu_next.outcome ? cpu_next.outcome
 				   : "");
-	print_warnings(vcpu, out);
+	print_warnings(state, vcpu, out);
 	nm_vcpu_field(&state->vcpus[0], "vmcs12.secondary_vm_exec_control", &secondary, NULL, NULL);
 	fprintf(out, " | ept: %s", secondary & PROC2_EPT ? "yes" : "no");
 }

@@ -88,8 +88,7 @@ static void name_step(enum step step, struct next_entry *next)
 		step == STEP_SHADOW_BIT ? "vmfail-invalid" : nm_consequences[rows[step]].outcome;
 }
 
-/* RSM goes on with L2, which the rules of L1's next entry do not meet first. */
-static bool is_l2_interrupted(const struct nestmig_vcpu_view *view)
+bool next_is_after_rsm(const struct nestmig_vcpu_view *view)
 {
 	return view->events.smi_smm && (view->nested.vmx_smm_flags & VMX_SMM_GUEST_MODE);
 }
@@ -116,7 +115,7 @@ void next_find(const struct nestmig_state *state, const struct nm_vcpu_report *r
 	struct nm_order order;
 
 	*ret_next = (struct next_entry){0};
-	if (is_l2_interrupted(&state->vcpus[0].view))
+	if (next_is_after_rsm(&state->vcpus[0].view))
 		return;
 	nm_order_parse(state->restore_order, &order);
 	nm_ctx_init(&ctx, state, &state->vcpus[0], &state->host->view, &order);

@@ -22,4 +22,7 @@ struct next_entry {
 void next_find(const struct nestmig_state *state, const struct nm_vcpu_report *report,
 	       bool as_emulated, struct next_entry *ret_next);
 
+/* Did an SMI interrupt L2, so that RSM comes first? */
+bool next_is_after_rsm(const struct nestmig_vcpu_view *view);
+
 #endif

@@ -9,11 +9,14 @@
 
 #include "host.h"
 #include "vmcb/vmcb12.h"
+#include "vmcs/vmcs12.h"
 
 #define EVENT_VALID          0x80000000u
 #define EVENT_TYPE(event)    ((event) >> 8 & 7)
 #define EVENT_TYPE_EXCEPTION 3
 #define LAST_VECTOR          31
+/* Of the low half: all but B0 to B3, enabled breakpoint and BS. */
+#define PENDING_DEBUG_RESERVED UINT64_C(0xffffaff0)
 
 static const enum nestmig_rule peculiar[] = {
 #define PECULIAR(ident, reason) NESTMIG_RULE_##ident,
@@ -107,10 +110,21 @@ static bool is_event_after_rsm(const struct nestmig_ctx *ctx, unsigned rule, boo
 	return (event & 0xff) == 4 || (event & 0xff) == 5;
 }
 
+/* Bochs reads 32 bits of the pending debug exceptions. */
+static bool is_in_high_half(const struct nestmig_vcpu_view *v, unsigned rule)
+{
+	uint64_t pending = v->vmcs12 ? vmcs12_guest_pending_dbg_exceptions(v->vmcs12) : 0;
+
+	return rule == NESTMIG_RULE_vmx_guest_pdbg_reserved && (pending >> 32) &&
+	       !(pending & PENDING_DEBUG_RESERVED);
+}
+
 bool peculiar_lacks(const struct nestmig_state *state, const struct nm_rule *rule)
 {
-	return is_left_out((unsigned)(rule - nm_rules), state->vendor == NESTMIG_VENDOR_INTEL,
-			   false);
+	unsigned index = (unsigned)(rule - nm_rules);
+
+	return is_left_out(index, state->vendor == NESTMIG_VENDOR_INTEL, false) ||
+	       is_in_high_half(&state->vcpus[0].view, index);
 }
 
 enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
@@ -128,7 +142,8 @@ enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 	for (size_t i = 0; i < report->finding_count; i++) {
 		unsigned rule = (unsigned)(report->findings[i].rule - nm_rules);
 
-		if (!is_left_out(rule, is_vmx, lost) && !is_event_after_rsm(&ctx, rule, lost))
+		if (!is_left_out(rule, is_vmx, lost) && !is_in_high_half(&vcpu->view, rule) &&
+		    !is_event_after_rsm(&ctx, rule, lost))
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
 	outcome = nm_predict(broken, &ctx, &order);

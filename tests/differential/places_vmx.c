@@ -233,6 +233,9 @@ enum user vmx_place_user(const struct base *base, const struct mutation *mutatio
 			return USER_FETCH;
 		return changed & KVMNS_MTF_PENDING ? USER_L2 : USER_NOBODY;
 	}
+	/* L1 has chosen its controls, but KVM has not seen them yet. */
+	if (place->group == GROUP_VMX_CAPS && !base->state->vcpus[0].view.vmcs12)
+		return USER_L1;
 	/* In the handler, or not; and where what it returns to is kept. */
 	if (base->is_smm &&
 	    (strcmp(place->name, "events.flags") == 0 || strcmp(place->name, "msr.smbase") == 0))

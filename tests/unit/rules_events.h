@@ -16,7 +16,8 @@
 /* A VMX vCPU in guest mode on an Intel host. */
 #define INTEL                                                                                      \
 	VIEW(vendor, NESTMIG_VENDOR_INTEL), VIEW(nested.format, KVMNS_FORMAT_VMX),                 \
-		HOST(vendor, NESTMIG_VENDOR_INTEL)
+		HOST(vendor, NESTMIG_VENDOR_INTEL), HOST(unrestricted_guest, 1),                   \
+		VIEW(sregs.efer, 0x500)
 
 #define EXC_INJECTED(nr) VIEW(events.exc_injected, 1), VIEW(events.exc_nr, nr)
 #define EXC_PENDING(nr)                                                                            \
@@ -167,7 +168,7 @@ static const struct rule_case event_cases[] = {
 	{NESTMIG_RULE_evt_pdptr_flag, {VIEW(sregs.flags, 2)}, {VIEW(sregs.flags, 0)}, {0}},
 	{NESTMIG_RULE_evt_pdptr_mode, {PDPTRS_GIVEN}, {PDPTRS_GIVEN, PAE_MODE}, {0}},
 	{NESTMIG_RULE_evt_pdptr_reserved,
-	 {INTEL, PDPTRS_GIVEN, PAE_MODE, VIEW(sregs.pdptrs[3], 3)},
+	 {INTEL, PDPTRS_GIVEN, PAE_MODE, VIEW(sregs.efer, 0), VIEW(sregs.pdptrs[3], 3)},
 	 {INTEL, PDPTRS_GIVEN, PAE_MODE, VIEW(sregs.pdptrs[3], 1)},
 	 {0}},
 	{NESTMIG_RULE_evt_pdptr_sregs1,
@@ -250,7 +251,7 @@ static const struct rule_case event_cases[] = {
 	 {L1_MODE, KERNEL(6, 18), VIEW(sregs.cr0, 0x80010033)},
 	 {0}},
 	{NESTMIG_RULE_evt_sregs_cr4_pcide,
-	 {INTEL, VIEW(nested.flags, 0), VIEW(sregs.cr4, 0x20620), VIEW(sregs.efer, 0x1000),
+	 {INTEL, VIEW(nested.flags, 0), VIEW(sregs.cr4, 0x20620), VIEW(sregs.efer, 0),
 	  VIEW(sregs.cs.l, 0)},
 	 {INTEL, VIEW(nested.flags, 0), VIEW(sregs.cr4, 0x20620)},
 	 {0}},
@@ -270,13 +271,13 @@ static const struct rule_case event_cases[] = {
 	{NESTMIG_RULE_evt_sregs_long_lma, {L1_MODE, VIEW(sregs.efer, 0x1100)}, {L1_MODE}, {0}},
 	{NESTMIG_RULE_evt_sregs_long_pae, {L1_MODE, VIEW(sregs.cr4, 0x600)}, {L1_MODE}, {0}},
 	{NESTMIG_RULE_evt_sregs_seg_rmode_dpl,
-	 {INTEL, VIEW(nested.flags, 0), REAL_MODE, VIEW(sregs.ss.dpl, 3),
-	  HOST(unrestricted_guest, 1)},
-	 {INTEL, VIEW(nested.flags, 0), REAL_MODE, VIEW(sregs.ss.dpl, 3)},
-	 {0}},
+	 {INTEL, VIEW(nested.flags, 0), REAL_MODE, VIEW(sregs.efer, 0), VIEW(sregs.ss.dpl, 3)},
+	 {INTEL, VIEW(nested.flags, 0), REAL_MODE, VIEW(sregs.efer, 0), VIEW(sregs.ss.dpl, 3),
+	  HOST(unrestricted_guest, 0)},
+	 {NESTMIG_RULE_evt_sregs_segs_intel + 1}},
 	{NESTMIG_RULE_evt_sregs_segs_intel,
-	 {INTEL, VIEW(nested.flags, 0), HOST(unrestricted_guest, 1), VIEW(regs.rflags, 0xa)},
-	 {INTEL, VIEW(nested.flags, 0), HOST(unrestricted_guest, 1)},
+	 {INTEL, VIEW(nested.flags, 0), VIEW(regs.rflags, 0xa)},
+	 {INTEL, VIEW(nested.flags, 0)},
 	 {0}},
 	{NESTMIG_RULE_evt_sregs_smm_vmxe,
 	 {INTEL, VIEW(nested.flags, 0), VIEW(events.smi_smm, 1), VMXE, FIRST(SET_VCPU_EVENTS)},

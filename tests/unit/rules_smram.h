@@ -19,7 +19,8 @@
 #define IS_VMX                                                                                     \
 	VIEW(vendor, NESTMIG_VENDOR_INTEL), HOST(vendor, NESTMIG_VENDOR_INTEL),                    \
 		VIEW(nested.format, KVMNS_FORMAT_VMX), VIEW(nested.vmxon_pa, 0x1000),              \
-		VIEW(nested.vmcs12_pa, 0x2000), VIEW(nested.flags, 0)
+		VIEW(nested.vmcs12_pa, 0x2000), VIEW(nested.flags, 0), VIEW(sregs.efer, 0x500),    \
+		HOST(unrestricted_guest, 1)
 #define EVENTS_FIRST FIRST(SET_VCPU_EVENTS)
 #define NO_SVM       IMAGE(efer, 0x500)
 #define SMM_FLAGS(x) VIEW(nested.vmx_smm_flags, x)
@@ -199,8 +200,9 @@ static const struct rule_case smram_cases[] = {
 	 {IS_VMX, SMM_FLAGS(2)},
 	 {RELATED(evt_smm_before_nested)}},
 	{NESTMIG_RULE_smm_vmx_vmxon_no_vmcs,
-	 {IS_VMX, NO_SVM, EVENTS_FIRST, SMM_FLAGS(2), VIEW(nested.vmcs12_pa, UINT64_MAX)},
-	 {IS_VMX, NO_SVM, EVENTS_FIRST, SMM_FLAGS(2)},
+	 {IS_VMX, NO_SVM, EVENTS_FIRST, VIEW(sregs.efer, 0), SMM_FLAGS(2),
+	  VIEW(nested.vmcs12_pa, UINT64_MAX)},
+	 {IS_VMX, NO_SVM, EVENTS_FIRST, VIEW(sregs.efer, 0), SMM_FLAGS(2)},
 	 {0}},
 };
 

@@ -135,7 +135,7 @@ enum smram_width {
 #define CPUID(leaf, bits)    VIEW(cpuid.word[NESTMIG_CPUID_##leaf], bits)
 #define KERNEL(major, minor) HOST(kernel, NESTMIG_KERNEL(major, minor))
 
-#define MAX_POKES            12
+#define MAX_POKES            14
 #define MAX_RELATED          4
 
 /* One rule: from the healthy state, what breaks it and what leaves it satisfied. Rules in `related`
@@ -328,6 +328,10 @@ static void fill_view(struct vm *vm)
 	v->sregs.efer = 0x1500;
 	v->sregs.cs =
 		(struct nestmig_segment){.selector = 8, .type = 11, .present = 1, .s = 1, .l = 1};
+	v->sregs.ss = (struct nestmig_segment){.selector = 16, .type = 3, .present = 1, .s = 1};
+	v->sregs.tr = (struct nestmig_segment){.selector = 24, .type = 11, .present = 1};
+	v->sregs.ds = (struct nestmig_segment){.unusable = 1};
+	v->sregs.es = v->sregs.fs = v->sregs.gs = v->sregs.ldt = v->sregs.ds;
 	v->regs.rip = 0x1000de;
 	v->regs.rflags = 0x2;
 	v->events.flags = 0xd;

@@ -21,6 +21,11 @@
 		VMCS(vm_function_control, 0)
 #define PAE_L2 VIEW(sregs.efer, 0), VIEW(sregs.cs.l, 0), VIEW(sregs.cs.db, 1)
 
+/* An L2 in PAE mode without EPT, to which RSM goes back. */
+#define PAE_IN_SMM                                                                                 \
+	PROC2(PROC2_RDTSCP), ENTRY(HEALTHY_ENTRY & ~ENTRY_IA32E), VMCS(guest_cs_ar_bytes, 0xc09b), \
+		IMAGE(efer, 0), IMAGE(cs_attributes, 0xc09b)
+
 static const struct rule_case vmx_order_cases[] = {
 	/* Capability MSRs. */
 	{NESTMIG_RULE_vmx_caps_basic_features,
@@ -154,6 +159,23 @@ static const struct rule_case vmx_order_cases[] = {
 	  VIEW(vm_caps, NESTMIG_VM_IRQCHIP | NESTMIG_VM_TRIPLE_FAULT_EVENT)},
 	 {VIEW(events.triple_fault, 1)},
 	 {0}},
+	{NESTMIG_RULE_vmx_rsm_cr_load,
+	 {IMAGE(cr0, 0x80000011)},
+	 {IMAGE(cr0, 0x80000011), VIEW(nested.vmx_smm_flags, 0)},
+	 {0}},
+	{NESTMIG_RULE_vmx_rsm_host_cr3,
+	 {VMCS(host_cr3, BEYOND_40_BITS)},
+	 {VMCS(host_cr3, NO_RAM)},
+	 {0}},
+	{NESTMIG_RULE_vmx_rsm_pdptes,
+	 {PAE_IN_SMM, RAM(GPA_L2_CR3, 3)},
+	 {PAE_IN_SMM, RAM(GPA_L2_CR3, 1)},
+	 {RELATED(smm_pae_pdptrs)}},
+	{NESTMIG_RULE_vmx_rsm_restored_segments,
+	 {IMAGE(ss_selector, 19)},
+	 {IMAGE(ss_selector, 16)},
+	 {0}},
+	{NESTMIG_RULE_vmx_rsm_state, {IMAGE(rflags, 0xa)}, {IMAGE(rflags, 0x202)}, {0}},
 	{NESTMIG_RULE_vmx_rsm_reenter_fails,
 	 {VIEW(nested.flags, 0), VIEW(nested.vmx_smm_flags, VMX_SMM_GUEST_MODE | VMX_SMM_VMXON),
 	  VIEW(events.smi_smm, 1), VMCS(guest_cr3, BEYOND_40_BITS)},

@@ -318,6 +318,58 @@ static void vmx_v86(struct vm *vm)
 	}
 }
 
+/* In the handler of an SMI that came in L2. */
+static inline void vmx_enter_smm(struct vm *vm)
+{
+	static const struct poke image[] = {
+		IMAGE(es_attributes, 0),
+		IMAGE(cs_selector, 8),
+		IMAGE(cs_attributes, 0xa09b),
+		IMAGE(cs_limit, 0xffffffff),
+		IMAGE(ss_selector, 16),
+		IMAGE(ss_attributes, 0xc093),
+		IMAGE(ss_limit, 0xffffffff),
+		IMAGE(tr_selector, 24),
+		IMAGE(tr_attributes, 0x8b),
+		IMAGE(tr_limit, 0x67),
+		IMAGE(efer, 0x500),
+		IMAGE(cr0, 0x80000031),
+		IMAGE(cr3, GPA_L2_CR3),
+		IMAGE(cr4, 0x2020),
+		IMAGE(dr6, 0xffff0ff0),
+		IMAGE(dr7, 0x400),
+		IMAGE(rflags, 2),
+		IMAGE(rip, 0x100000),
+		IMAGE(smbase, GPA_SMBASE),
+		{0},
+	};
+	struct nestmig_vcpu_view *v = &vm->vcpu.view;
+
+	memset(vm->image, 0, sizeof(vm->image));
+	vm_poke(vm, image);
+	v->smram = vm->image;
+	v->have |= NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMBASE);
+	v->smbase = GPA_SMBASE;
+	v->nested.flags = 0;
+	v->nested.vmx_smm_flags = VMX_SMM_GUEST_MODE | VMX_SMM_VMXON;
+	v->sregs.cr0 = 0x30;
+	v->sregs.cr4 = 0;
+	v->sregs.efer = 0;
+	v->sregs.cs = (struct nestmig_segment){.base = GPA_SMBASE,
+					       .limit = 0xffffffff,
+					       .selector = GPA_SMBASE >> 4,
+					       .type = 3,
+					       .present = 1,
+					       .s = 1,
+					       .g = 1};
+	v->sregs.ss = v->sregs.ds = v->sregs.es = v->sregs.fs = v->sregs.gs =
+		(struct nestmig_segment){
+			.limit = 0xffffffff, .type = 3, .present = 1, .s = 1, .g = 1};
+	v->regs.rip = 0x8000;
+	v->events.smi_smm = 1;
+	v->events.nmi_masked = 1;
+}
+
 static void vmx_become(struct vm *vm, unsigned kind)
 {
 	vmx_legacy(vm, kind == VMX_KIND_PAE ? 0x2020 : 0x2000, kind == VMX_KIND_V86 ? 0x20002 : 2);
