@@ -82,7 +82,7 @@ enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
 					    enum nm_consequence to_l1);
 
-/* What becomes of an RSM that fails before it has entered an L2 of VMX. */
+/* What becomes of an RSM that cannot enter L2. */
 enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx);
 
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry

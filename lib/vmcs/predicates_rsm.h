@@ -229,8 +229,8 @@ static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
 		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
 	if (!nm_rsm_after(c, &view, &after))
 		return NESTMIG_UNKNOWN;
-	tables = nm_both(rule_vmx_guest_gdtr_base_canonical(&after),
-			 rule_vmx_guest_idtr_base_canonical(&after));
+	tables = nm_both(nm_cpu_canonical(&after, view.sregs.gdt.base),
+			 nm_cpu_canonical(&after, view.sregs.idt.base));
 	if (!after.vmx_l2)
 		return nm_both(nm_vmx_bare_runs(&after), tables);
 	switch (nm_vmx_guest_valid(&after)) {
