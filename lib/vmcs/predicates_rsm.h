@@ -109,6 +109,18 @@ static inline enum nestmig_holds rule_vmx_rsm_cr_load(const struct nestmig_ctx *
 		nm_both(nm_ones(&c->vmx.cr4, rsm.cr4), nm_zeros(&c->vmx.cr4, rsm.cr4)));
 }
 
+/* Where L2's exits go. */
+static inline enum nestmig_holds rule_vmx_rsm_host_cr3(const struct nestmig_ctx *c)
+{
+	enum nm_rsm_path path = nm_rsm_path(c);
+
+	if (!nm_rsm_is_vmx(c) || path == NM_RSM_TO_L1 || path == NM_RSM_STOPS)
+		return NESTMIG_HOLDS;
+	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
+		return NESTMIG_UNKNOWN;
+	return nm_fits(&c->lim, vmcs12_host_cr3(c->v->vmcs12));
+}
+
 /* nested_get_vmcs12_pages before the first entry. */
 static inline enum nestmig_holds rule_vmx_rsm_pdptes(const struct nestmig_ctx *c)
 {
