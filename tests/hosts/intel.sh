@@ -181,7 +181,10 @@ thaw() {
 
 stop_host() {
 	local pid
-	pid=$(group) && [ -n "$pid" ] && kill -KILL -- "-$pid" 2>/dev/null
+	if pid=$(group) && [ -n "$pid" ]; then
+		# It may have died by itself.
+		kill -KILL -- "-$pid" 2>/dev/null || true
+	fi
 	rm -f "$dir/pid" "$dir/sequence" "$dir/disk" "$dir/disk.lock" "$dir/image"
 }
 
