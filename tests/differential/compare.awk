@@ -64,6 +64,10 @@ function reason_of(details) {
 	return substr(details, RSTART + 4, RLENGTH - 5)
 }
 
+function is_vmx(key) {
+	return index(line[key], " | next: ") > 0
+}
+
 # What is seen of a guest that runs, but not as its code says.
 function is_astray(seen) {
 	return seen ~ /^(triple-fault-to-l1|shutdown|l1-exit|l2-exception|mmio|no-exit|no-call|kvm-exit)/
@@ -78,7 +82,8 @@ function has_resumed(key, follows, seen, details,   user) {
 		return seen == "no-exit" && details ~ /why=asleep/
 	if (seen == "resumes")
 		return 1
-	if (seen == "internal-error" && details ~ /suberror=1 / && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
+	# ... or, with VMX, in an exception that cannot be delivered (suberror 3)
+	if (seen == "internal-error" && details ~ (is_vmx(key) ? "suberror=[13] " : "suberror=1 ") && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
 			(part(line[key], "user") ~ /^l1| l1s$/ && details ~ /counts=[1-9]/)))
 		return 1
 	# an SMI handler that is not where SMBASE says
