@@ -89,9 +89,25 @@ static inline enum nestmig_holds rule_evt_sregs_csld(const struct nestmig_ctx *c
 }
 
 /*
- * From 7.1 kvm_valid_efer decides. Before, what KVM_SET_SREGS takes reaches the processor: one of AMD
- * refuses reserved bits at VMRUN; what becomes of them on Intel depends on how KVM switches EFER.
+ * What a processor of Intel makes of EFER: it has SCE, LME, LMA and NX, and KVM gives it the value as it is
+ * (update_transition_efer). A pending VM entry of L1 may load another. Without unrestricted guest real mode
+ * may be emulated, and the processor not see it.
  */
+static inline enum nestmig_holds nm_intel_efer(const struct nestmig_ctx *c)
+{
+	int is_real = !nm_in_l2(c) && !(c->v->sregs.cr0 & NM_CR0_PE);
+	int loads = c->vmx_l2 && c->sregs_first && nm_run_pending(c) &&
+		    (c->v->have & NESTMIG_HAVE(VMCS12)) &&
+		    vmcs12_entry(c->v->vmcs12, ENTRY_LOAD_EFER);
+
+	if (loads || !(c->v->sregs.efer & ~UINT64_C(0xd01)))
+		return NESTMIG_HOLDS;
+	if (is_real && !((c->h->have & NESTMIG_HAVE(HOST_PARAMS)) && c->h->unrestricted_guest))
+		return NESTMIG_UNKNOWN;
+	return NESTMIG_BROKEN;
+}
+
+/* From 7.1 kvm_valid_efer decides. Before, what KVM_SET_SREGS takes reaches the processor. */
 static inline enum nestmig_holds rule_evt_sregs_efer(const struct nestmig_ctx *c)
 {
 	const struct nestmig_limits *lim = &c->lim;
@@ -101,15 +117,10 @@ static inline enum nestmig_holds rule_evt_sregs_efer(const struct nestmig_ctx *c
 
 	if (c->svm_l2)
 		return NESTMIG_HOLDS;
-	/* Intel's has SCE, LME, LMA and NX, and KVM gives it the value as it is (update_transition_efer). */
 	if (nm_on_amd(c, 0) == NESTMIG_HOLDS)
-		hardware = nm_holds(!(efer & ~UINT64_C(0xd01)));
+		hardware = nm_intel_efer(c);
 	else if (nm_on_amd(c, 0) == NESTMIG_UNKNOWN && hardware == NESTMIG_BROKEN)
 		hardware = NESTMIG_UNKNOWN;
-	/* Where L1 asks for it, a pending VM entry loads another. */
-	if (c->vmx_l2 && c->sregs_first && nm_run_pending(c) &&
-	    (c->v->have & NESTMIG_HAVE(VMCS12)) && vmcs12_entry(c->v->vmcs12, ENTRY_LOAD_EFER))
-		hardware = NESTMIG_HOLDS;
 	if (!c->h->kernel)
 		return nm_agreed(hardware, kvm);
 	return c->h->kernel < NESTMIG_KERNEL(7, 1) ? hardware : kvm;

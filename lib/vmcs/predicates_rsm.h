@@ -202,17 +202,17 @@ static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx
 
 /*
  * The same of a vCPU that is not in L2, as nm_vmx_processor_takes sees it. Without unrestricted guest KVM
- * emulates what it finds invalid until it is not: nothing is foretold of that. Real mode is
- * virtual-8086 mode then, whose segments KVM makes itself.
+ * emulates what it finds invalid until it is not: of protected mode nothing is foretold then. Real mode, an
+ * SMM handler among it, is virtual-8086 mode with segments that KVM makes itself, or is emulated.
  */
 static inline enum nestmig_holds nm_vmx_bare_runs(const struct nestmig_ctx *c)
 {
 	enum nestmig_holds holds;
 
-	if (!nm_urg(c) && nm_vmx_guest_valid(c) != NESTMIG_HOLDS)
-		return NESTMIG_UNKNOWN;
 	if (!nm_urg(c) && !(c->v->sregs.cr0 & NM_CR0_PE))
 		return NESTMIG_HOLDS;
+	if (!nm_urg(c) && nm_vmx_guest_valid(c) != NESTMIG_HOLDS)
+		return NESTMIG_UNKNOWN;
 	holds = nm_vmx_processor_takes(c);
 	if (holds == NESTMIG_BROKEN && !(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
 		return NESTMIG_UNKNOWN;
