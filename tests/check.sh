@@ -66,8 +66,6 @@ long_step "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
 long_step "KVM does what is foretold, for 2,000 mutated states" \
 	tests/hosts/differential.sh build/release build/differential 2000 20261121
-long_step "the seeds with VMX, by name, on real kvm_intel" \
-	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
 long_step "kvm_intel does what is foretold, for 400 mutated states" \
 	env VENDOR=intel tests/hosts/differential.sh build/release build/differential-intel 400 20261121
 step "readers on streams of the hosts, whole and damaged" tests/readers.sh build/sanitize "$out"
