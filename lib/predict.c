@@ -271,11 +271,23 @@ static bool is_stuck(const struct nestmig_ctx *ctx, const struct nm_consequence_
 	       !strcmp(row->outcome, "triple-fault-to-l1");
 }
 
+/* Without unrestricted guest KVM may emulate real mode outside L2, and the processor never see it. */
+static bool is_emulated(const struct nestmig_ctx *ctx, enum nm_consequence consequence)
+{
+	const struct nestmig_vcpu_view *v = ctx->v;
+
+	if (consequence != NM_CONSEQUENCE_FIRST_RUN_FAIL_ENTRY || nm_is_vmx(v) != NM_APPLIES_YES)
+		return false;
+	return !(v->sregs.cr0 & NM_CR0_PE) &&
+	       !((ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)) && ctx->h->unrestricted_guest);
+}
+
 bool nm_is_open(enum nm_consequence consequence, const struct nestmig_ctx *ctx)
 {
 	const struct nm_consequence_row *row = &nm_consequences[consequence];
 
-	return is_unresolved(consequence) || is_disturbed(ctx, row) || is_stuck(ctx, row);
+	return is_unresolved(consequence) || is_emulated(ctx, consequence) ||
+	       is_disturbed(ctx, row) || is_stuck(ctx, row);
 }
 
 enum nm_consequence nm_rule_consequence(const struct nm_rule *rule, const struct nestmig_ctx *ctx,

@@ -137,8 +137,9 @@ enum nm_consequence nm_turn(const struct nestmig_ctx *ctx)
 		return leaves_l2(ctx);
 	if (ctx->vmx_l2)
 		return leaves_vmx_l2(ctx);
-	if (nm_init_pending(ctx) && !nm_vmx_blocks_init(ctx))
-		return NM_CONSEQUENCE_INIT_RESETS;
+	if (nm_init_pending(ctx))
+		return nm_vmx_blocks_init(ctx) ? NM_CONSEQUENCE_INIT_WAITS
+					       : NM_CONSEQUENCE_INIT_RESETS;
 	if (smi_is_open(ctx) && !nm_reinjects(ctx) && !nm_exc_pending(ctx))
 		return NM_CONSEQUENCE_ENTERS_SMM;
 	return NM_CONSEQUENCE_NONE;
@@ -150,7 +151,8 @@ bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
 	enum nm_stage stage = nm_consequences[consequence].stage;
 	enum nm_stage from = stage_of(turn, ctx);
 
-	if (turn == NM_CONSEQUENCE_NONE || turn == NM_CONSEQUENCE_SIPI_STARTS)
+	if (turn == NM_CONSEQUENCE_NONE || turn == NM_CONSEQUENCE_SIPI_STARTS ||
+	    turn == NM_CONSEQUENCE_INIT_WAITS)
 		return false;
 	/* It is the handler that the vCPU goes to which has nothing to come back to. */
 	if (turn == NM_CONSEQUENCE_ENTERS_SMM && consequence == NM_CONSEQUENCE_RSM_UNREADABLE)

@@ -290,6 +290,7 @@ struct nestmig_backing {
 struct nestmig_vmx_backing {
 	enum nestmig_backed io_bitmap_a, io_bitmap_b, msr_bitmap, vapic, apic_access, posted;
 	enum nestmig_backed vmread_bitmap, vmwrite_bitmap, pml, ept_root, eptp_list, vmcs12, link;
+	enum nestmig_backed guest_cr3;                         /* the page of L2's CR3 */
 	enum nestmig_backed entry_load, exit_load, exit_store; /* the whole of each MSR area */
 };
 

@@ -251,6 +251,7 @@ void nm_vmx_backing(const struct nestmig_state *state, const struct nestmig_vcpu
 	ret_backing->vmwrite_bitmap = page(state, vmcs12_vmwrite_bitmap(p));
 	ret_backing->pml = page(state, vmcs12_pml_address(p));
 	ret_backing->ept_root = page(state, vmcs12_ept_pointer(p));
+	ret_backing->guest_cr3 = page(state, vmcs12_guest_cr3(p));
 	ret_backing->eptp_list = page(state, vmcs12_eptp_list_address(p));
 	ret_backing->link = page(state, vmcs12_vmcs_link_pointer(p));
 	ret_backing->entry_load =

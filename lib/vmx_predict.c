@@ -64,6 +64,9 @@ enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum 
 
 	if (nm_rsm_path(ctx) != NM_RSM_TO_L2 || kernel < BUG_SINCE || kernel >= NO_BUG_SINCE)
 		return open;
+	/* Half loaded, virtual-8086 mode without its segments would need emulation, which comes first. */
+	if (!nm_urg(ctx) && (vmcs12_guest_rflags(ctx->v->vmcs12) & NM_RFLAGS_VM))
+		return open;
 	return to_l1 == NM_CONSEQUENCE_RSM_ROOT_TO_L1 ? NM_CONSEQUENCE_RSM_VMX_ROOT
 						      : NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT;
 }

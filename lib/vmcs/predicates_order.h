@@ -117,6 +117,36 @@ static inline enum nestmig_holds rule_vmx_pend_hlt_pending(const struct nestmig_
 	return nm_holds(!nm_run_pending(c) || (activity != 1 && activity != 3));
 }
 
+/* ---- Roots of page tables -------------------------------------------------------------------- */
+
+/* Does KVM shadow a guest's page tables? Only where it does, a root that is not RAM is in the way. */
+static inline enum nestmig_holds nm_shadowed_root(const struct nestmig_ctx *c, uint64_t cr0,
+						  enum nestmig_backed root)
+{
+	int knows = !!(c->h->have & NESTMIG_HAVE(HOST_PARAMS));
+
+	if (!(cr0 & NM_CR0_PG) || (knows && c->h->ept) || nm_backed(root) == NESTMIG_HOLDS)
+		return NESTMIG_HOLDS;
+	return knows ? nm_backed(root) : NESTMIG_UNKNOWN;
+}
+
+static inline enum nestmig_holds rule_vmx_root_cr3(const struct nestmig_ctx *c)
+{
+	int sregs = !nm_in_l1(c) && !c->sregs_first;
+
+	if (vmcs12_proc2(c->v->vmcs12, PROC2_EPT))
+		return NESTMIG_HOLDS;
+	if (sregs && !(c->v->have & NESTMIG_HAVE(SREGS)))
+		return NESTMIG_UNKNOWN;
+	return nm_shadowed_root(c, sregs ? c->v->sregs.cr0 : vmcs12_guest_cr0(c->v->vmcs12),
+				sregs ? c->mem.cr3 : c->vmx_mem.guest_cr3);
+}
+
+static inline enum nestmig_holds rule_vmx_root_l1_cr3(const struct nestmig_ctx *c)
+{
+	return c->vmx_l2 ? NESTMIG_HOLDS : nm_shadowed_root(c, c->v->sregs.cr0, c->mem.cr3);
+}
+
 /* ---- RSM ------------------------------------------------------------------------------------- */
 
 static inline enum nestmig_holds rule_vmx_rsm_reenter_fails(const struct nestmig_ctx *c)

@@ -63,6 +63,9 @@ static inline void nm_rsm_fill(struct nestmig_vcpu_view *view, const struct nm_r
 	view->regs.rflags = is_64 ? smram64_rflags(image) & ~NM_HIGH_HALF : smram32_rflags(image);
 	view->regs.rflags |= 2;
 	view->regs.rip = is_64 ? smram64_rip(image) : smram32_rip(image);
+	/* Outside 64-bit code the emulator cuts it. */
+	if (!(sregs->efer & NM_EFER_LMA) || !sregs->cs.l)
+		view->regs.rip &= ~NM_HIGH_HALF;
 	view->events = no_events;
 	view->nested.flags = KVMNS_GUEST_MODE;
 	view->have |= NESTMIG_HAVE(SREGS) | NESTMIG_HAVE(REGS);
