@@ -59,7 +59,7 @@ void nestmig_state_free(struct nestmig_state *state)
 	for (size_t i = 0; i < state->vcpu_count; i++) {
 		free(state->vcpus[i].msrs);
 		free(state->vcpus[i].cpuid);
-		free(state->vcpus[i].memory);
+		nm_vcpu_drop_memory(&state->vcpus[i]);
 	}
 	free(state->vcpus);
 	/* The first source may serve the others: the last goes first. */
