@@ -25,7 +25,7 @@ vendor=${VENDOR:-amd}
 # What the cases change: NAME is "FILE OFFSET" or "FILE OFFSET WIDTH". Here struct kvm_vcpu_events.
 declare -A places=(
 	[event_exception]="vcpu0/vcpu_events 0" [event_flags]="vcpu0/vcpu_events 20"
-	[event_triple_fault]="vcpu0/vcpu_events 28" [event_has_payload]="vcpu0/vcpu_events 55"
+	[event_nmi_masked]="vcpu0/vcpu_events 14" [event_triple_fault]="vcpu0/vcpu_events 28" [event_has_payload]="vcpu0/vcpu_events 55"
 )
 
 # ---- the language of seeds/*/*.sh ----

@@ -58,11 +58,12 @@ exception_cases() {
 	pending 003-pending-ud-intercepted "l1-exit 0 # intr=0x80000306 exceptions=0"
 	intercept_exceptions $((1 << ud))
 	events 0 $ud 0 1 0
-	# In this order NMIs are masked in L2, as the dump says, and bit 12 tells.
+	# In this order NMIs are masked in L2, as the events say, and bit 12 tells.
 	pending 003-pending-ud-intercepted-events-last "l1-exit 0 # intr=0x80001306 exceptions=0"
 	restore_order CPUID2,MSRS,SREGS2,NESTED_STATE,REGS,XSAVE,MP_STATE,DEBUGREGS,VCPU_EVENTS
 	intercept_exceptions $((1 << ud))
 	events 0 $ud 0 1 0
+	poke event_nmi_masked 01
 	pending 003-pending-gp-intercepted "l1-exit 0 # intr=0x80000b0d exceptions=0"
 	intercept_exceptions $((1 << gp))
 	events 0 $gp 1 1 0x18
