@@ -319,7 +319,8 @@ enum nm_severity nm_rule_severity(const struct nm_rule *rule, enum nm_consequenc
 static bool waits_for_exit(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_NEXT_EXIT_GP ||
-	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN;
+	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN ||
+	       consequence == NM_CONSEQUENCE_VMX_ABORT;
 }
 
 /* What comes of `first` where an exit of L2 ends in at_exit: nothing else where the restore itself is
@@ -331,6 +332,12 @@ static enum nm_consequence then_exit(enum nm_consequence first, enum nm_conseque
 	if (row->stage <= NM_STAGE_KVM_RUN)
 		return first;
 	if (!strcmp(row->outcome, "resumes") || waits_for_exit(first))
+		return at_exit;
+	/* Whatever L1 would have seen. */
+	if (at_exit == NM_CONSEQUENCE_VMX_ABORT &&
+	    (!strcmp(row->outcome, "triple-fault-to-l1") ||
+	     !strcmp(row->outcome, "vmentry-exit-33") ||
+	     first == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO))
 		return at_exit;
 	if (strcmp(row->outcome, "svm-exit-err") && strcmp(row->outcome, "triple-fault-to-l1"))
 		return first;

@@ -194,12 +194,15 @@ static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx
 		rule_vmx_guest_tr_ti,           rule_vmx_guest_tr_type_64,
 		rule_vmx_guest_tr_type_legacy,  rule_vmx_guest_tr_usable,
 		rule_vmx_guest_rflags_reserved, rule_vmx_guest_rflags_vm,
-		rule_vmx_guest_rip_high,        rule_vmx_guest_rip_linear,
+		rule_vmx_guest_rip_high,
 	};
 	enum nestmig_holds holds = NESTMIG_HOLDS;
 
 	for (unsigned i = 0; i < NM_COUNT(checks); i++)
 		holds = nm_both(holds, checks[i](c));
+	/* Older manuals do not ask for a canonical RIP, and Bochs does not. */
+	if (holds == NESTMIG_HOLDS && rule_vmx_guest_rip_linear(c) != NESTMIG_HOLDS)
+		return NESTMIG_UNKNOWN;
 	return holds;
 }
 

@@ -104,7 +104,10 @@ function has_resumed(key, follows, seen, details,   user) {
 		return 1
 	if (seen == "fail-entry" && follows == "RSM_LOSES_L1" && details ~ /counts=[1-9]/)
 		return 1
-	# of VMX: the instruction after a shadow that is restored may be L1's VMRESUME
+	# of VMX: RSM goes back to an L2 whose L1 was changed, which shows when L2 leaves to it
+	if (seen == "fail-entry" && key ~ /\/smm-l2-/ && part(line[key], "user") ~ / l1s$/ && details ~ /counts=[1-9]/)
+		return 1
+	# the instruction after a shadow that is restored may be L1's VMRESUME
 	if (seen == "vmfail-26" && part(line[key], "changes") ~ /events\.interrupt_shadow/)
 		return 1
 	# an MSR that KVM does not know in the list that L1's next VM entry loads: nestmig does not know them all
