@@ -7,6 +7,7 @@
 #include "nms.h"
 #include "qemu.h"
 #include "rawdump.h"
+#include "reader.h"
 #include "source.h"
 
 /* Known beginnings of other files, for a better answer than "unknown". */
@@ -42,11 +43,30 @@ static enum nestmig_error unknown(const uint8_t *head, size_t size, struct nestm
 			  "nestmig snapshot nor a raw KVM dump directory");
 }
 
+static bool is_qemu(const uint8_t *head, size_t size)
+{
+	return size >= 4 && nm_be32(head) == NM_QEMU_MAGIC;
+}
+
+static enum nestmig_error read_qemu(struct nestmig_state *state, struct nm_source *source,
+				    unsigned flags, struct nestmig_detail *detail)
+{
+	(void)flags;
+	state->stream = source;
+	return nm_qemu_read(state, source, detail);
+}
+
+/* Files by their first bytes; directories are raw dumps. */
+static const struct nm_reader readers[] = {
+	{nm_nms_recognise, nm_nms_read},
+	{is_qemu, read_qemu},
+};
+
 static enum nestmig_error read_file(struct nestmig_state *state, const char *path, unsigned flags,
 				    struct nestmig_detail *detail)
 {
 	struct nm_source *source = NULL;
-	uint8_t head[16] = {0};
+	uint8_t head[NM_HEAD_SIZE] = {0};
 	enum nestmig_error error = nm_source_open(path, &source, detail);
 	size_t size;
 
@@ -61,12 +81,9 @@ static enum nestmig_error read_file(struct nestmig_state *state, const char *pat
 		return error;
 	if (size == 0)
 		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, 0, "the file is empty");
-	if (nm_nms_recognise(head, size))
-		return nm_nms_read(state, source, flags, detail);
-	if (size >= 4 && nm_be32(head) == NM_QEMU_MAGIC) {
-		state->stream = source;
-		return nm_qemu_read(state, source, detail);
-	}
+	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
+		if (readers[i].recognise(head, size))
+			return readers[i].read(state, source, flags, detail);
 	return unknown(head, size, detail);
 }
 

@@ -143,6 +143,42 @@ enum nestmig_error nm_source_new(const struct nm_source_ops *ops, void *ctx, uin
 	return NESTMIG_OK;
 }
 
+/* ---- Part of another ------------------------------------------------------------------------- */
+
+struct part_ctx {
+	struct nm_source *whole;
+	uint64_t offset;
+};
+
+static enum nestmig_error part_read(void *ctx, uint64_t offset, void *buffer, size_t length,
+				    struct nestmig_detail *detail)
+{
+	const struct part_ctx *part = ctx;
+
+	return nm_source_read(part->whole, part->offset + offset, buffer, length, detail);
+}
+
+static const struct nm_source_ops part_ops = {.read = part_read, .free = free};
+
+enum nestmig_error nm_source_part(struct nm_source *whole, uint64_t offset, uint64_t length,
+				  struct nm_source **ret_source, struct nestmig_detail *detail)
+{
+	struct part_ctx *part;
+
+	if (offset > whole->size || length > whole->size - offset)
+		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, whole->size,
+				  "%" PRIu64 " bytes from offset %" PRIu64
+				  " are needed, but the file ends at %" PRIu64,
+				  length, offset, whole->size);
+	part = malloc(sizeof(*part));
+	if (!part)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	*part = (struct part_ctx){.whole = whole, .offset = offset};
+	return nm_source_new(&part_ops, part, length, ret_source, detail);
+}
+
+/* ---- Closed ---------------------------------------------------------------------------------- */
+
 static enum nestmig_error sealed_read(void *ctx, uint64_t offset, void *buffer, size_t length,
 				      struct nestmig_detail *detail)
 {

@@ -34,6 +34,14 @@ NESTMIG_CHECKED enum nestmig_error nm_source_new(const struct nm_source_ops *ops
 						 uint64_t size, struct nm_source **ret_source,
 						 struct nestmig_detail *detail);
 
+/*
+ * A source over length bytes of another from offset, which stays the caller's and must outlive this one.
+ * Offsets in errors are those of the other. Errors: TRUNCATED (the range is not inside), NOMEM.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_source_part(struct nm_source *whole, uint64_t offset,
+						  uint64_t length, struct nm_source **ret_source,
+						  struct nestmig_detail *detail);
+
 void nm_source_free(struct nm_source *source);
 
 /* Gives up what the source reads from (a file descriptor); its windows stay. Later reads fail. */

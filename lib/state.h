@@ -151,7 +151,8 @@ struct nestmig_state {
 	char *machine;       /* QEMU machine name, or NULL */
 	/* Where the QEMU stream inside starts and how long it is; source to read it from. */
 	struct nm_source *stream; /* not owned: one of sources */
-	char **kept;              /* texts that origins refer to, owned */
+	uint64_t stream_base; /* offset of the stream's first byte in the file, where it has one */
+	char **kept;          /* texts that origins refer to, owned */
 	size_t kept_count;
 };
 

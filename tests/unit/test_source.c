@@ -54,6 +54,26 @@ START_TEST(windows_live_as_long_as_the_source)
 }
 END_TEST
 
+START_TEST(a_part_is_a_source_of_its_own)
+{
+	struct nm_source *source = open_it(), *part = NULL, *none = NULL;
+	struct nestmig_detail detail = {0};
+	const uint8_t *bytes;
+
+	ck_ok(nm_source_part(source, 3, 5, &part, &detail), detail);
+	ck_assert_uint_eq(nm_source_size(part), 5);
+	ck_ok(nm_source_window(part, 1, 4, &bytes, &detail), detail);
+	ck_assert_mem_eq(bytes, "4567", 4);
+	ck_assert_int_eq(nm_source_window(part, 1, 5, &bytes, NULL), NESTMIG_ERR_TRUNCATED);
+	ck_assert_int_eq(nm_source_part(source, 3, 8, &none, NULL), NESTMIG_ERR_TRUNCATED);
+	ck_assert_int_eq(nm_source_part(source, 11, 0, &none, NULL), NESTMIG_ERR_TRUNCATED);
+	ck_assert_int_eq(nm_source_part(source, 1, UINT64_MAX, &none, NULL), NESTMIG_ERR_TRUNCATED);
+	ck_assert_ptr_null(none);
+	nm_source_free(part);
+	nm_source_free(source);
+}
+END_TEST
+
 START_TEST(a_sealed_source_keeps_its_windows)
 {
 	struct nm_source *source = open_it();
@@ -172,6 +192,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, windows_live_as_long_as_the_source);
+	tcase_add_test(tcase, a_part_is_a_source_of_its_own);
 	tcase_add_test(tcase, a_sealed_source_keeps_its_windows);
 	tcase_add_loop_test(tcase, a_range_outside_is_truncated, 0,
 			    sizeof(outside) / sizeof(outside[0]));
