@@ -74,6 +74,8 @@ void nestmig_state_free(struct nestmig_state *state)
 	nestmig_host_free(state->host);
 	free(state->restore_order);
 	free(state->machine);
+	free(state->domain_xml);
+	free(state->cookie_xml);
 	free(state->path);
 	free(state);
 }
