@@ -174,6 +174,7 @@ static const struct {
 	{NESTMIG_RULE_vmx_msrexitload_entry, NESTMIG_AREA_EXIT_LOAD, nm_msr_loadable},
 	{NESTMIG_RULE_vmx_msrexitstore_entry, NESTMIG_AREA_EXIT_STORE, nm_msr_storable},
 	{NESTMIG_RULE_vmx_msrload_reserved, NESTMIG_AREA_ENTRY_LOAD, nm_msr_reserved},
+	{NESTMIG_RULE_vmx_msrload_value, NESTMIG_AREA_ENTRY_LOAD, nm_msr_value},
 	{NESTMIG_RULE_vmx_msrload_x2apic, NESTMIG_AREA_ENTRY_LOAD, nm_msr_x2apic},
 };
 
@@ -187,14 +188,16 @@ static void put_msrs(struct nm_buf *buf, const struct nestmig_ctx *c, enum nestm
 	unsigned shown = 0;
 
 	for (unsigned i = 0; entries && i < counts[area] && i < NESTMIG_MSR_AREA_MAX; i++) {
-		const uint8_t *entry = entries + (size_t)NESTMIG_MSR_ENTRY_SIZE * i;
+		struct nm_msr_entry e = nm_msr_entry(entries, i);
 
-		if (check(c, nm_le32(entry), nm_le32(entry + 4)) != NESTMIG_BROKEN)
+		if (check(c, &e) != NESTMIG_BROKEN)
 			continue;
 		if (shown++ < SHOWN_MAX)
 			nm_buf_printf(buf, "%s %u is MSR 0x%x", shown == 1 ? "Entry" : ", entry", i,
-				      nm_le32(entry));
+				      e.index);
 	}
+	if (shown > SHOWN_MAX)
+		nm_buf_printf(buf, ", and %u more", shown - SHOWN_MAX);
 	if (shown)
 		nm_buf_puts(buf, ".");
 }

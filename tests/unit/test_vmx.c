@@ -238,7 +238,7 @@ START_TEST(entries_of_msr_areas_have_numbers)
 {
 	const struct poke pokes[] = {
 		VMCS(vm_exit_msr_load_count, 3), VMCS(vm_exit_msr_load_addr, GPA_MSR_LISTS),
-		RAM(GPA_MSR_LISTS, 0x277),       RAM(GPA_MSR_LISTS + 16, 0xc0000100),
+		RAM(GPA_MSR_LISTS, 0x174),       RAM(GPA_MSR_LISTS + 16, 0xc0000100),
 		RAM(GPA_MSR_LISTS + 32, 0x79),   {0}};
 
 	judge_with(pokes);
