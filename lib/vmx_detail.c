@@ -145,6 +145,17 @@ static const struct {
 	{NESTMIG_RULE_vmx_vmfunc_entry_root_backed, NULL},
 };
 
+/* Names the first few with their values, the others by their numbers. */
+static void put_eptp(struct nm_buf *buf, const struct nestmig_eptp *eptp, unsigned shown)
+{
+	if (shown < SHOWN_MAX)
+		nm_buf_printf(buf, "%s %u is 0x%" PRIx64, shown ? ", entry" : "Entry", eptp->index,
+			      eptp->value);
+	else
+		nm_buf_printf(buf, "%s %u", shown == SHOWN_MAX ? "; also entries" : ",",
+			      eptp->index);
+}
+
 static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_check *check)
 {
 	uint64_t current = vmcs12_ept_pointer(c->v->vmcs12);
@@ -154,14 +165,9 @@ static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_c
 		const struct nestmig_eptp *eptp = &c->v->eptps.entries[i];
 		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, eptp);
 
-		if (holds != NESTMIG_BROKEN || eptp->value == current)
-			continue;
-		if (shown++ < SHOWN_MAX)
-			nm_buf_printf(buf, "%s %u is 0x%" PRIx64, shown == 1 ? "Entry" : ", entry",
-				      eptp->index, eptp->value);
+		if (holds == NESTMIG_BROKEN && eptp->value != current)
+			put_eptp(buf, eptp, shown++);
 	}
-	if (shown > SHOWN_MAX)
-		nm_buf_printf(buf, ", and %u more", shown - SHOWN_MAX);
 	if (shown)
 		nm_buf_puts(buf, ".");
 }
