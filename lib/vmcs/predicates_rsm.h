@@ -139,10 +139,27 @@ static inline int nm_is_no_l1(const struct nestmig_ctx *c)
 	return !!(vmcs12_host_cr4(p) & ~host->value[VMX_CR4_FIXED1] & ~NM_CR4_UMIP);
 }
 
-/* The same of L1's other registers: those of a VM entry that has been made, or were changed since. */
-static inline enum nestmig_holds rule_vmx_rsm_host_state(const struct nestmig_ctx *c)
+/*
+ * Controls of L1 that reach the processor (prepare_vmcs02_early), and L1's other registers: those of a VM
+ * entry that has been made, or were changed since.
+ */
+static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c)
 {
 	static nm_check *const checks[] = {
+		rule_vmx_pin_allowed1,
+		rule_vmx_proc_allowed1,
+		rule_vmx_proc2_allowed1,
+		rule_vmx_entry_allowed1,
+		rule_vmx_entry_to_smm_outside,
+		rule_vmx_vnmi_needs_nmi_exiting,
+		rule_vmx_nmi_window_needs_vnmi,
+		rule_vmx_tpr_threshold_high,
+		rule_vmx_x2apic_excl_apicacc,
+		rule_vmx_x2apic_needs_tpr,
+		rule_vmx_regvirt_needs_tpr,
+		rule_vmx_vid_needs_tpr,
+		rule_vmx_vid_needs_extint,
+		rule_vmx_urg_needs_ept,
 		rule_vmx_host_cr0_fixed0,
 		rule_vmx_host_cr0_fixed1,
 		rule_vmx_host_cr4_fixed0,
@@ -185,7 +202,7 @@ static inline enum nestmig_holds rule_vmx_rsm_host_state(const struct nestmig_ct
 		return NESTMIG_BROKEN;
 	for (unsigned i = 0; i < NM_COUNT(checks); i++)
 		holds = nm_both(holds, checks[i](c));
-	/* A VM entry would not have taken it, but a VM exit may load it without harm. */
+	/* A VM entry of L1 would not have taken it, but here it may do no harm. */
 	return holds == NESTMIG_HOLDS ? holds : NESTMIG_UNKNOWN;
 }
 

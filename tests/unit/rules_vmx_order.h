@@ -176,7 +176,7 @@ static const struct rule_case vmx_order_cases[] = {
 	 {VMCS(host_cr3, BEYOND_40_BITS)},
 	 {VMCS(host_cr3, NO_RAM)},
 	 {0}},
-	{NESTMIG_RULE_vmx_rsm_host_state,
+	{NESTMIG_RULE_vmx_rsm_vmcs12,
 	 {VMCS(host_cr4, 0x2020 | UINT64_C(1) << 62)},
 	 {VMCS(host_cr4, 0x2020)},
 	 {0}},
