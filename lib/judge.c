@@ -142,6 +142,8 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						 NESTMIG_SMRAM_SIZE);
 	if (in_smm)
 		find_smm_backing(ctx, state, vcpu);
+	if (v->have & NESTMIG_HAVE(VMCS12))
+		mem->host_cr3 = page_backed(state, vmcs12_host_cr3(v->vmcs12));
 	if ((v->have & NESTMIG_HAVE(VMCS12)) && vmcs12_host_pae(v->vmcs12))
 		mem->host_pdptrs_ok = pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_L1],
 						vmcs12_host_cr3(v->vmcs12), &ctx->lim);

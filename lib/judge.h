@@ -82,6 +82,12 @@ enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
 					    enum nm_consequence to_l1);
 
+/* What becomes of an L1 without page tables after an exit of L2. */
+enum nm_consequence nm_vmx_l1_lost(const struct nestmig_ctx *ctx);
+
+/* Does this wait for an exit of VMX's L2 to L1, which it ends (predict.c)? */
+bool nm_ends_vmx_exit(enum nm_consequence consequence);
+
 /* What becomes of an RSM that cannot enter L2. */
 enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx);
 

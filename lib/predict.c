@@ -203,6 +203,8 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 		return nm_vmx_triple_fault(ctx, consequence);
 	case NM_CONSEQUENCE_ROOT_TRIPLE_FAULT_L2:
 		return no_root(ctx);
+	case NM_CONSEQUENCE_VMX_L1_LOST:
+		return nm_vmx_l1_lost(ctx);
 	case NM_CONSEQUENCE_RSM_VMX_SHUTDOWN:
 		return nm_vmx_rsm_stops(ctx);
 	case NM_CONSEQUENCE_ROOT_LOST:
@@ -236,6 +238,7 @@ static bool is_unresolved(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_RSM_LOSES_L1 ||
 	       consequence == NM_CONSEQUENCE_EMULATION_REQUIRED ||
 	       consequence == NM_CONSEQUENCE_VMX_SEGMENT ||
+	       consequence == NM_CONSEQUENCE_VMX_L1_LOST ||
 	       consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_PENDING;
 }
 
@@ -315,10 +318,12 @@ enum nm_severity nm_rule_severity(const struct nm_rule *rule, enum nm_consequenc
 							      : rule->severity;
 }
 
-static bool is_vmx_abort(enum nm_consequence consequence)
+bool nm_ends_vmx_exit(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_VMX_ABORT ||
 	       consequence == NM_CONSEQUENCE_VMX_ABORT_SAVING ||
+	       consequence == NM_CONSEQUENCE_VMX_L1_LOST_INTERNAL_ERROR ||
+	       consequence == NM_CONSEQUENCE_VMX_L1_LOST_SHUTDOWN ||
 	       consequence == NM_CONSEQUENCE_RSM_VMX_ABORT;
 }
 
@@ -326,7 +331,7 @@ static bool is_vmx_abort(enum nm_consequence consequence)
 static bool waits_for_exit(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_NEXT_EXIT_GP ||
-	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN || is_vmx_abort(consequence);
+	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN || nm_ends_vmx_exit(consequence);
 }
 
 /* Does KVM leave L2 for L1, whatever comes of it there? */
@@ -350,7 +355,7 @@ static enum nm_consequence then_exit(enum nm_consequence first, enum nm_conseque
 		return first;
 	if (!strcmp(row->outcome, "resumes") || waits_for_exit(first))
 		return at_exit;
-	if (is_vmx_abort(at_exit) && goes_to_vmx_l1(first))
+	if (nm_ends_vmx_exit(at_exit) && goes_to_vmx_l1(first))
 		return at_exit == NM_CONSEQUENCE_VMX_ABORT_SAVING &&
 				       !strcmp(row->outcome, "vmentry-exit-33")
 			       ? first

@@ -162,5 +162,5 @@ bool nm_is_missed(enum nm_consequence consequence, enum nm_consequence turn,
 	/* L2's exit to L1 comes, only sooner. */
 	return from == NM_STAGE_KVM_RUN || turn == NM_CONSEQUENCE_INIT_RESETS ||
 	       (consequence != NM_CONSEQUENCE_NEXT_EXIT_GP &&
-		consequence != NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN);
+		consequence != NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN && !nm_ends_vmx_exit(consequence));
 }

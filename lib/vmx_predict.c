@@ -57,6 +57,15 @@ enum nm_consequence nm_vmx_triple_fault(const struct nestmig_ctx *ctx,
 	return NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO;
 }
 
+/* Outside L2, with EPT, it is the processor that walks L1's page tables. */
+enum nm_consequence nm_vmx_l1_lost(const struct nestmig_ctx *ctx)
+{
+	if (!(ctx->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return NM_CONSEQUENCE_VMX_L1_LOST;
+	return ctx->h->ept ? NM_CONSEQUENCE_VMX_L1_LOST_INTERNAL_ERROR
+			   : NM_CONSEQUENCE_VMX_L1_LOST_SHUTDOWN;
+}
+
 enum nm_consequence nm_vmx_rsm_triple_fault(const struct nestmig_ctx *ctx, enum nm_consequence open,
 					    enum nm_consequence to_l1)
 {

@@ -177,6 +177,11 @@ static inline int nm_host_64(const struct nestmig_ctx *c)
 	return vmcs12_exit(c->v->vmcs12, EXIT_HOST_64);
 }
 
+static inline enum nestmig_holds rule_vmx_host_cr3_backed(const struct nestmig_ctx *c)
+{
+	return nm_backed(c->mem.host_cr3);
+}
+
 /* KVM reads a 32-bit L1's page-directory pointers at each exit of L2 (nested_vmx_load_cr3). */
 static inline enum nestmig_holds rule_vmx_host_pdptes(const struct nestmig_ctx *c)
 {

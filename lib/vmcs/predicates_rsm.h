@@ -145,21 +145,19 @@ static inline int nm_is_no_l1(const struct nestmig_ctx *c)
  */
 static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c)
 {
-	static nm_check *const checks[] = {
-		rule_vmx_pin_allowed1,
-		rule_vmx_proc_allowed1,
-		rule_vmx_proc2_allowed1,
-		rule_vmx_entry_allowed1,
-		rule_vmx_entry_to_smm_outside,
-		rule_vmx_vnmi_needs_nmi_exiting,
-		rule_vmx_nmi_window_needs_vnmi,
-		rule_vmx_tpr_threshold_high,
-		rule_vmx_x2apic_excl_apicacc,
-		rule_vmx_x2apic_needs_tpr,
-		rule_vmx_regvirt_needs_tpr,
-		rule_vmx_vid_needs_tpr,
-		rule_vmx_vid_needs_extint,
-		rule_vmx_urg_needs_ept,
+	static nm_check *const at_entry_or_exit[] = {
+		rule_vmx_pin_allowed1,          rule_vmx_proc_allowed1,
+		rule_vmx_proc2_allowed1,        rule_vmx_entry_allowed1,
+		rule_vmx_entry_to_smm_outside,  rule_vmx_vnmi_needs_nmi_exiting,
+		rule_vmx_nmi_window_needs_vnmi, rule_vmx_tpr_threshold_high,
+		rule_vmx_x2apic_excl_apicacc,   rule_vmx_x2apic_needs_tpr,
+		rule_vmx_regvirt_needs_tpr,     rule_vmx_vid_needs_tpr,
+		rule_vmx_vid_needs_extint,      rule_vmx_urg_needs_ept,
+		rule_vmx_exit_msr_count_limit,  rule_vmx_msrexitload_entry,
+		rule_vmx_msrexitload_readable,  rule_vmx_msrexitstore_entry,
+		rule_vmx_msrexitstore_writable,
+	};
+	static nm_check *const of_l1[] = {
 		rule_vmx_host_cr0_fixed0,
 		rule_vmx_host_cr0_fixed1,
 		rule_vmx_host_cr4_fixed0,
@@ -198,11 +196,15 @@ static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c
 		return NESTMIG_HOLDS;
 	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
 		return NESTMIG_UNKNOWN;
-	if (nm_is_no_l1(c))
+	for (unsigned i = 0; i < NM_COUNT(at_entry_or_exit); i++)
+		holds = nm_both(holds, at_entry_or_exit[i](c));
+	if (rule_vmx_rsm_host_cr3(c) == NESTMIG_HOLDS)
+		holds = nm_both(holds, rule_vmx_host_cr3_backed(c));
+	if (holds == NESTMIG_HOLDS && nm_is_no_l1(c))
 		return NESTMIG_BROKEN;
-	for (unsigned i = 0; i < NM_COUNT(checks); i++)
-		holds = nm_both(holds, checks[i](c));
-	/* A VM entry of L1 would not have taken it, but here it may do no harm. */
+	for (unsigned i = 0; i < NM_COUNT(of_l1); i++)
+		holds = nm_both(holds, of_l1[i](c));
+	/* A VM entry of L1 would not have taken it, but here it may do no harm, or something else comes first. */
 	return holds == NESTMIG_HOLDS ? holds : NESTMIG_UNKNOWN;
 }
 

@@ -75,7 +75,7 @@ function is_astray(seen) {
 
 # "resumes" is what follows in several ways (consequences.def). What fetches instructions from where there
 # is no RAM ends in an emulation failure (suberror 1).
-function has_resumed(key, follows, seen, details,   user) {
+function has_resumed(key, follows, seen, details,   user, word) {
 	user = part(line[key], "user")
 	sub(/ .*/, "", user)
 	if (follows == "WAITS")
@@ -84,13 +84,15 @@ function has_resumed(key, follows, seen, details,   user) {
 		return 1
 	# ... or, with VMX, in an exception that cannot be delivered (suberror 3)
 	if (seen == "internal-error" && details ~ (is_vmx(key) ? "suberror=[13] " : "suberror=1 ") && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
-			(part(line[key], "user") ~ /^l1| l1s$/ && details ~ /counts=[1-9]/)))
+			(part(line[key], "user") ~ /^l1| l1s$/ && (details ~ /counts=[1-9]/ || user ~ /^(l2|fetch)$/))))
 		return 1
 	# an SMI handler that is not where SMBASE says
 	if (seen == "internal-error" && details ~ /suberror=1 / && part(line[key], "changes") ~ /smram\.smbase/)
 		return 1
 	# a warning says so
-	if (index(" " part(line[key], "may") " ", " " seen " "))
+	word = seen
+	sub(/ .*/, "", word)
+	if (index(" " part(line[key], "may") " ", " " word " "))
 		return 1
 	if (seen == "ept-misconfig" && user == "fetch" && part(line[key], "changes") ~ /ept-|ept_pointer|secondary/)
 		return 1
@@ -103,6 +105,9 @@ function has_resumed(key, follows, seen, details,   user) {
 	if (seen ~ /^(svm-exit-err|vmentry-exit-|vmfail-)/ && details ~ /calls=[1-9]/ && user != "nobody")
 		return 1
 	if (seen == "fail-entry" && follows == "RSM_LOSES_L1" && details ~ /counts=[1-9]/)
+		return 1
+	# an L1 from which its current VMCS was taken
+	if (seen == "vmfail-invalid" && part(line[key], "changes") ~ /vmcs12_pa 0x[0-9a-f]* -> 0xffffffffffffffff/)
 		return 1
 	# the instruction after a shadow that is restored may be L1's VMRESUME
 	if (seen == "vmfail-26" && part(line[key], "changes") ~ /events\.interrupt_shadow/)
@@ -269,12 +274,14 @@ FILENAME ~ /\.seen$/ {
 	expected = foretold[key]
 	follows = part(line[key], "follows")
 	at_next = part(line[key], "next")
-	if (expected == "resumes" && follows == "ACCEPTED" && at_next == "?") {
+	# an INIT that waits keeps nobody from going on
+	runs_on = follows ~ /^(ACCEPTED|INIT_WAITS)$/
+	if (expected == "resumes" && runs_on && at_next == "?") {
 		open++
 		note_rules("(of-the-next-entry)", open_rules)
 		next
 	}
-	if (expected == "resumes" && follows == "ACCEPTED" && (real || part(line[key], "cpu-follows") == follows)) {
+	if (expected == "resumes" && runs_on && (real || part(line[key], "cpu-follows") == follows)) {
 		if (!real && part(line[key], "cpu-next") != at_next) {
 			peculiar++
 			note_rules(part(line[key], "next-rules"), peculiar_rules)

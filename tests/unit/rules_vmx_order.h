@@ -174,7 +174,7 @@ static const struct rule_case vmx_order_cases[] = {
 	 {0}},
 	{NESTMIG_RULE_vmx_rsm_host_cr3,
 	 {VMCS(host_cr3, BEYOND_40_BITS)},
-	 {VMCS(host_cr3, NO_RAM)},
+	 {VMCS(host_cr3, GPA_FREE_PAGE)},
 	 {0}},
 	{NESTMIG_RULE_vmx_rsm_vmcs12,
 	 {VMCS(host_cr4, 0x2020 | UINT64_C(1) << 62)},
