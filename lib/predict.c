@@ -324,7 +324,8 @@ bool nm_ends_vmx_exit(enum nm_consequence consequence)
 	       consequence == NM_CONSEQUENCE_VMX_ABORT_SAVING ||
 	       consequence == NM_CONSEQUENCE_VMX_L1_LOST_INTERNAL_ERROR ||
 	       consequence == NM_CONSEQUENCE_VMX_L1_LOST_SHUTDOWN ||
-	       consequence == NM_CONSEQUENCE_RSM_VMX_ABORT;
+	       consequence == NM_CONSEQUENCE_RSM_VMX_ABORT ||
+	       consequence == NM_CONSEQUENCE_RSM_VMX_L1_REFUSED;
 }
 
 /* Of the two that wait for an exit, KVM meets the one first that keeps it from writing the VMCB12. */
@@ -396,6 +397,14 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 	return at_exit == NM_CONSEQUENCE_NONE ? first : then_exit(first, at_exit);
 }
 
+/* Could a rule that is not decided decide? Before the outcome, or where that is an exit to L1, at that. */
+static bool may_decide(enum nm_consequence consequence, enum nm_consequence outcome,
+		       const struct nm_order *order)
+{
+	return comes_first(consequence, outcome, order) ||
+	       (nm_ends_vmx_exit(consequence) && goes_to_vmx_l1(outcome));
+}
+
 bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
 		   const struct nestmig_ctx *ctx, const struct nm_order *order)
 {
@@ -408,12 +417,12 @@ bool nm_is_certain(const uint64_t *unknown, enum nm_consequence outcome,
 			    NM_SEVERITY_ERROR)
 			continue;
 		if (!ctx->h->kernel || !rule->changed || !is_after)
-			if (comes_first(resolve(rule->before, rule->when, ctx, order), outcome,
-					order))
+			if (may_decide(resolve(rule->before, rule->when, ctx, order), outcome,
+				       order))
 				return false;
 		if (rule->changed && (!ctx->h->kernel || is_after))
-			if (comes_first(resolve(rule->after, rule->when, ctx, order), outcome,
-					order))
+			if (may_decide(resolve(rule->after, rule->when, ctx, order), outcome,
+				       order))
 				return false;
 	}
 	return true;

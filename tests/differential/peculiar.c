@@ -132,12 +132,26 @@ static bool refuses_nmi(const struct nm_vcpu_report *report)
 	return false;
 }
 
+/*
+ * Bochs compares the DPL of CS with the RPL of CS, the SDM with the DPL of SS ("Checks on Guest Segment
+ * Registers").
+ */
+static bool is_dpl_of_cs(const struct nestmig_vcpu_view *v, unsigned rule)
+{
+	if (!v->vmcs12 || (rule != NESTMIG_RULE_vmx_guest_cs_dpl_nonconf &&
+			   rule != NESTMIG_RULE_vmx_guest_cs_dpl_conf))
+		return false;
+	return (vmcs12_guest_cs_ar_bytes(v->vmcs12) >> 5 & 3) ==
+	       (vmcs12_guest_cs_selector(v->vmcs12) & 3);
+}
+
 bool peculiar_lacks(const struct nestmig_state *state, const struct nm_rule *rule)
 {
 	unsigned index = (unsigned)(rule - nm_rules);
 
 	return is_left_out(index, state->vendor == NESTMIG_VENDOR_INTEL, false) ||
-	       is_in_high_half(&state->vcpus[0].view, index);
+	       is_in_high_half(&state->vcpus[0].view, index) ||
+	       is_dpl_of_cs(&state->vcpus[0].view, index);
 }
 
 enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
@@ -156,7 +170,7 @@ enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 		unsigned rule = (unsigned)(report->findings[i].rule - nm_rules);
 
 		if (!is_left_out(rule, is_vmx, lost) && !is_in_high_half(&vcpu->view, rule) &&
-		    !is_event_after_rsm(&ctx, rule, lost))
+		    !is_dpl_of_cs(&vcpu->view, rule) && !is_event_after_rsm(&ctx, rule, lost))
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
 	outcome = nm_predict(broken, &ctx, &order);
