@@ -25,7 +25,9 @@ arguments() {
 	validate) echo "--host none" ;;
 	inspect) ;;
 	diff) echo "full1.qemu" ;;
-	convert | extract | report) echo "-o out/result" ;;
+	convert) echo "--to nms out/result" ;;
+	extract) echo "--item regs -o out/result" ;;
+	report) echo "-o out/result" ;;
 	*) return 1 ;;
 	esac
 }
@@ -94,16 +96,17 @@ links() {
 }
 
 main() {
-	local source command
+	local command tried=0
 	make_inputs
 	unconfined validate full1.qemu
-	for source in $(grep -l 'sandbox_enter(' "$here"/../cmd/*.c); do
-		command=$(basename "$source" .c)
-		[ "$command" != sandbox ] || continue
+	for command in $("$build/cmd/nestmig" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+		grep -qE 'sandbox_enter|enter_sandbox' "$here/../cmd/$command.c" || continue
 		arguments "$command" >/dev/null || { complain "no arguments for $command are known here"; continue; }
 		confined "$command" full1.qemu
 		confined "$command" raw1
+		tried=$((tried + 1))
 	done
+	[ $tried -ge 2 ] || complain "only $tried commands have a sandbox"
 	links
 	exit $trouble
 }
