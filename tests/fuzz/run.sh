@@ -88,7 +88,7 @@ seeds() {
 # run_target NAME: what it has to say in $work/NAME.said, and an empty $work/NAME.ok if nothing was found
 run_target() {
 	local name=$1 target=$build/tests/$1 log=$work/$1.log options
-	options=(-timeout=10 -rss_limit_mb=4096 -max_len=262144 -artifact_prefix="$build/found/$name-")
+	options=(-timeout=30 -rss_limit_mb=4096 -max_len=262144 -artifact_prefix="$build/found/$name-")
 	# Its inputs are rows of small changes: long ones are not slower.
 	[ "$name" != fuzz_rules ] || options+=(-len_control=0 -max_len=1024)
 	seeds "$name"
