@@ -163,7 +163,7 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	error = sandbox_enter(&detail);
+	error = sandbox_enter(&(struct sandbox){.paths = &i.file, .count = 1}, &detail);
 	if (!error)
 		error = nestmig_state_read(i.file, i.read_flags, &state, &detail);
 	if (!error && i.field)

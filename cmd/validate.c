@@ -105,17 +105,20 @@ static int parse(struct validate *v, int argc, char **argv)
 
 /* The profile is the same for all files. That of this machine cannot be taken in the sandbox, any
  * other is read inside. *ret_file: the one that an error is about, if any. */
-static enum nestmig_error prepare(struct validate *v, const char **ret_file,
-				  struct nestmig_detail *detail)
+static enum nestmig_error prepare(struct validate *v, int count, char **files,
+				  const char **ret_file, struct nestmig_detail *detail)
 {
+	struct sandbox sandbox = {.paths = (const char *const *)files, .count = (size_t)count};
 	bool live = host_argument_is_live(v->host_argument);
 	enum nestmig_error error = NESTMIG_OK;
 
 	*ret_file = NULL;
 	if (live)
 		error = host_argument(v->host_argument, NULL, &v->host, detail);
+	if (!live)
+		sandbox.profile = v->host_argument;
 	if (!error)
-		error = sandbox_enter(detail);
+		error = sandbox_enter(&sandbox, detail);
 	if (error || live || !v->host_argument)
 		return error;
 	*ret_file = v->host_argument;
@@ -133,7 +136,7 @@ int cmd_validate(const struct command *self, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	status = EXIT_CLEAN;
-	error = prepare(&v, &file, &detail);
+	error = prepare(&v, argc - optind, argv + optind, &file, &detail);
 	if (error)
 		return cli_error(self, v.json, file, error, &detail);
 	for (int i = optind; i < argc; i++) {

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sandbox.sh BUILD: what a parser that has been taken over can do. Every command that reads saved states
+# is run by nestmig-exploited, which tries to open other files, make sockets, start programs and more
+# just before the first byte is read: all of it must be denied, and the file still be read. Where this
+# kernel has no Landlock, the same runs in an emulated host, whose kernel has.
+set -euo pipefail
+
+build=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+exploited=$build/tests/nestmig-exploited
+[ -x "$exploited" ] || { echo "no $exploited" >&2; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trouble=0
+
+complain() {
+	echo "$*"
+	trouble=1
+}
+
+# The arguments of each command that enters the sandbox; files are named without a directory.
+arguments() {
+	case $1 in
+	validate) echo "--host none" ;;
+	inspect) ;;
+	diff) echo "full1.qemu" ;;
+	convert) echo "--to nms out/result" ;;
+	extract) echo "--item regs -o out/result" ;;
+	report) echo "-o out/result" ;;
+	*) return 1 ;;
+	esac
+}
+
+# run COMMAND FILE [ENVIRONMENT]: output in $work/out and $work/attacks, exit status in $status
+run() {
+	local command=$1 file=$2
+	local -a more
+	read -ra more <<<"$(arguments "$command")"
+	rm -rf "$work/case" && cp -r "$work/inputs" "$work/case"
+	status=0
+	(cd "$work/case" && env "${@:3}" timeout 60 "$exploited" "$command" "$file" "${more[@]}") \
+		>"$work/out" 2>"$work/attacks" </dev/null || status=$?
+}
+
+count() {
+	grep -c "$@" "$work/attacks" || true
+}
+
+confined() {
+	local what="$1 $2" expected
+	run "$1" "$2"
+	[ "$(count '^attack ')" -ge 32 ] || complain "$what: not all attacks were tried: $(cat "$work/attacks")"
+	expected=$(count '^attack .*: denied$')
+	[ "$(count '^attack ')" = "$expected" ] ||
+		complain "$what: not denied: $(grep '^attack ' "$work/attacks" | grep -v ': denied$')"
+	[ "$status" -le 1 ] || complain "$what: exit status $status, the file was not read: $(tail -n 1 "$work/attacks")"
+	[ -s "$work/case/neighbour" ] && [ -e "$work/case/spare" ] && [ ! -e "$work/case/created" ] ||
+		complain "$what: files were changed"
+	echo "$what: $expected attacks denied, exit status $status"
+}
+
+# The attempts can succeed: without the sandbox they do.
+unconfined() {
+	local name
+	run "$1" "$2" UNCONFINED=1
+	for name in open-passwd open-neighbour list-root create-file write-input make-directory rename remove \
+		unix-socket fork map-executable memfd; do
+		grep -qx "attack $name: SUCCEEDED" "$work/attacks" || complain "without a sandbox, $name fails too"
+	done
+	[ "$(count ': denied$')" -le 12 ] || complain "without a sandbox much is denied: $(cat "$work/attacks")"
+	[ -e "$work/case/created" ] || complain "without a sandbox no file was created"
+	echo "$1 $2 without the sandbox: $(count ': SUCCEEDED$') attacks succeed"
+}
+
+make_inputs() {
+	mkdir -p "$work/inputs/out"
+	zstd -qdc "$here/cases/streams/full1.qemu.zst" >"$work/inputs/full1.qemu"
+	cp -r "$here/cases/raw-dump" "$work/inputs/raw1"
+	echo private >"$work/inputs/neighbour"
+	touch "$work/inputs/spare"
+}
+
+# A link in a named directory leads nowhere else.
+links() {
+	rm -rf "$work/case" && cp -r "$work/inputs" "$work/case"
+	ln -sf ../../../outside/sregs "$work/case/raw1/vcpu0/sregs"
+	mkdir -p "$work/outside" && cp "$here/cases/raw-dump/vcpu0/sregs" "$work/outside"
+	if (cd "$work/case" && "$build/cmd/nestmig" validate --host none raw1) >"$work/out" 2>&1; then
+		complain "a link out of a raw dump was followed"
+	elif ! grep -q 'Permission denied' "$work/out"; then
+		complain "a link out of a raw dump: $(cat "$work/out")"
+	else
+		echo "a link out of a raw dump is not followed"
+	fi
+}
+
+main() {
+	local command tried=0
+	make_inputs
+	unconfined validate full1.qemu
+	for command in $("$build/cmd/nestmig" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+		grep -qE 'sandbox_enter|enter_sandbox' "$here/../cmd/$command.c" || continue
+		arguments "$command" >/dev/null || { complain "no arguments for $command are known here"; continue; }
+		confined "$command" full1.qemu
+		confined "$command" raw1
+		tried=$((tried + 1))
+	done
+	[ $tried -ge 2 ] || complain "only $tried commands have a sandbox"
+	links
+	exit $trouble
+}
+
+if grep -q '^NESTMIG_SANITIZE:STRING=.' "$build/CMakeCache.txt"; then
+	echo "builds with sanitizers have no sandbox" >&2
+	exit 2
+fi
+has_landlock=$("$exploited" validate /dev/null 2>&1 || true)
+if [ -n "${INSIDE-}" ] || grep -qx 'landlock: yes' <<<"$has_landlock"; then
+	main
+fi
+echo "This kernel has no Landlock; an emulated host has:"
+printf '#!/bin/bash\nINSIDE=1 exec %q %q\n' "$here/sandbox.sh" "$build" >"$work/job"
+chmod +x "$work/job"
+"$here/hosts/host.sh" run sandbox "$work/job" "$work/host" --keep "$build"
+exit
