@@ -25,7 +25,9 @@ arguments() {
 	validate) echo "--host none" ;;
 	inspect) ;;
 	diff) echo "full1.qemu" ;;
-	convert | extract | report) echo "-o out/result" ;;
+	convert) echo "--to nms out/result" ;;
+	extract) echo "--item regs -o out/result" ;;
+	report) echo "-o out/result" ;;
 	*) return 1 ;;
 	esac
 }
