@@ -325,7 +325,7 @@ static enum nestmig_error check_output(const struct convert *c, bool *ret_exists
 		return NESTMIG_OK;
 	if (!c->force)
 		return nm_fail(detail, NESTMIG_ERR_INVALID,
-			       "%s is there already; --force replaces a raw dump", c->output);
+			       "it is there already; --force replaces a raw dump");
 	meta = path_in(c->output, "meta.json");
 	if (!meta)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
@@ -333,7 +333,7 @@ static enum nestmig_error check_output(const struct convert *c, bool *ret_exists
 	free(meta);
 	if (!is_dump)
 		return nm_fail(detail, NESTMIG_ERR_INVALID,
-			       "%s is there and is no raw dump; it is not replaced", c->output);
+			       "it is there and is no raw dump: it is not replaced");
 	return NESTMIG_OK;
 }
 

@@ -187,7 +187,7 @@ enum nestmig_error convert_to_nms(struct convert *c, const struct nestmig_state 
 
 	if (!c->force && lstat(c->output, &st) == 0)
 		return nm_fail(detail, NESTMIG_ERR_INVALID,
-			       "%s is there already; --force replaces it", c->output);
+			       "it is there already; --force replaces it");
 	error = nm_nms_writer_new(c->output, NM_NMS_LEVEL_DEFAULT, &writer, detail);
 	if (!error)
 		error = add_source(writer, state, detail);

@@ -144,7 +144,7 @@ static enum nestmig_error compare_vcpu(struct nm_diff *diff, struct nm_diff_vcpu
 			diff->differences++;
 	diff->differences += (size_t)__builtin_popcountll(d->items[NM_A] | d->items[NM_B]);
 	for (unsigned rule = 0; rule < NESTMIG_RULES; rule++)
-		diff->differences += nm_diff_rule_differs(d, rule);
+		diff->rules += nm_diff_rule_differs(d, rule);
 	if (d->report[NM_A]->verdict != d->report[NM_B]->verdict ||
 	    d->report[NM_A]->outcome != d->report[NM_B]->outcome ||
 	    d->report[NM_A]->is_certain != d->report[NM_B]->is_certain)
@@ -297,6 +297,9 @@ static enum nestmig_error fill(struct nm_diff *diff, const struct nestmig_host *
 		error = pair_vcpus(diff);
 	for (size_t i = 0; i < diff->vcpu_count && !error; i++)
 		error = compare_vcpu(diff, &diff->vcpus[i]);
+	/* Such as that QEMU restores one and something else the other. */
+	if (!diff->differences)
+		diff->differences = diff->rules;
 	return error;
 }
 

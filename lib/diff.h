@@ -64,8 +64,9 @@ struct nm_diff {
 	size_t general_count;
 	struct nm_diff_vcpu *vcpus; /* owned; by id */
 	size_t vcpu_count;
-	size_t differences,
-		idle;         /* values, items, vCPUs and so on; idle ones do not count as such */
+	/* Values, items, vCPUs and the like; idle values, which do not count among them; and rules whose
+	 * result is not the same, which do so only where nothing else differs. */
+	size_t differences, idle, rules;
 	bool changes_outcome; /* a vCPU is missing, or has another verdict or outcome */
 };
 

@@ -99,9 +99,9 @@ main() {
 	local source command
 	make_inputs
 	unconfined validate full1.qemu
-	for source in $(grep -l 'sandbox_enter(' "$here"/../cmd/*.c); do
+	for source in $(grep -lE '(sandbox_enter|files_enter_sandbox)\(' "$here"/../cmd/*.c); do
 		command=$(basename "$source" .c)
-		[ "$command" != sandbox ] || continue
+		[[ $command != @(sandbox|files) ]] || continue
 		arguments "$command" >/dev/null || { complain "no arguments for $command are known here"; continue; }
 		confined "$command" full1.qemu
 		confined "$command" raw1
