@@ -24,7 +24,7 @@ unit: all
 	@ctest --preset release
 
 bench:
-	@tests/setup.sh build
+	@tests/setup.sh build hosts
 	@$(MAKE) --no-print-directory all
 	@bench/run.sh $(BUILD)
 

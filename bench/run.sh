@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run.sh BUILD: measurements, each as a ratio to something real in the same run. Nothing here passes or
+# run.sh BUILD [--quick]: measurements, each as a ratio to something real in the same run. Nothing here passes or
 # fails on a time; the assertions are on counts: judging must not allocate memory, and the bytes read must
 # not grow with RAM.
 set -euo pipefail
 
-build=$1
+build=$(realpath "$1")
+mebibytes=8192 packed_mebibytes=1024 files=10000
+[ "${2-}" != --quick ] || mebibytes=256 packed_mebibytes=64 files=500
 here=$(cd "$(dirname "$0")" && pwd)
 nestmig=$build/cmd/nestmig
 work=$(mktemp -d)
@@ -25,24 +27,91 @@ cp -r "$here/../tests/cases/raw-dump-vmx" "$work/vmx"
 zstd -q -d --rm "$work"/vmx/mem/0.zst
 "$build/bench/bench-judge" "$work/vmx"
 
+# full_stream MIB: a genuine stream with this much of pages in it. The list of blocks ends with an end of
+# section and its footer; the first device of a q35 machine is "timer".
+full_stream() {
+	local list devices section
+	list=$(grep -obUaPm 1 '\x00{7}\x10\x7e' "$stream" | sed -n '1s/:.*//p')
+	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' "$stream" | sed -n '1s/:.*//p')
+	section=$(od -An -tu1 -j $((list + 9)) -N 4 "$stream" | awk '{print ($1 * 256 + $2) * 65536 + $3 * 256 + $4}')
+	head -c $((list + 13)) "$stream"
+	"$build/bench/bench-pages" "$section" "$1"
+	tail -c +$((devices + 1)) "$stream"
+}
+
+# timed [-c FILE] TIMES PROGRAM...: sets $seconds and $rss
+timed() {
+	read -r seconds rss < <("$build/bench/bench-time" "$@") || { echo "cannot time $*"; exit 1; }
+}
+
+percent() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", 100 * a / b}'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'; }
+
 echo
 echo "== validate on a full stream: bytes read, by size of RAM (strace)"
-size=$(stat -c %s "$stream")
-# The head with the RAM block list, a hole as large as RAM would be, the device state at the end.
+big=$work/big.qemu
 before=
-for gib in 0 1 16 256; do
-	file=$work/$gib.qemu
-	head -c 65536 "$stream" >"$file"
-	truncate -s $((gib << 30 | 65536)) "$file"
-	tail -c $((size - 65536)) "$stream" >>"$file"
-	strace -f -e trace=pread64 -o "$work/trace" "$nestmig" validate "$file" >/dev/null
-	# The dynamic linker uses pread64 too, before anything is opened by the program itself.
-	bytes=$(awk '{n += $NF} END {print n}' "$work/trace")
-	printf '%5d GiB of RAM: %9d bytes read with pread64\n' "$gib" "$bytes"
+for size in 1 64 $mebibytes; do
+	if [ "$(df --output=avail -m "$work" | tail -n 1)" -lt $((size * 5 / 4)) ]; then
+		echo "no room for $size MiB in $work: smaller"
+		size=1024
+	fi
+	full_stream "$size" >"$big"
+	strace -f -e trace=pread64 -o "$work/trace" "$nestmig" validate --host "$work/host.json" "$big" >/dev/null
+	# Not what the dynamic linker reads before main().
+	bytes=$(awk '/"QEVM/ {inside = 1} inside {n += $NF} END {print n}' "$work/trace")
+	printf '%6d MiB of pages: %9d bytes read with pread64\n' "$size" "$bytes"
 	[ -z "$before" ] || [ "$bytes" = "$before" ] || { echo "bytes read depend on RAM"; exit 1; }
 	before=$bytes
-	rm "$file"
 done
+
+echo
+echo "== validate on the last of these, as a share of what cat takes to read it"
+for cache in hot cold; do
+	cold=()
+	[ $cache = hot ] || cold=(-c "$big")
+	[ $cache = cold ] || cat "$big" >/dev/null
+	timed "${cold[@]}" 2 cat "$big"
+	reading=$seconds
+	timed "${cold[@]}" 9 "$nestmig" validate --host "$work/host.json" "$big"
+	printf 'page cache %s: cat %.3f s, validate %.1f ms: %s %%; resident %s MiB\n' $cache "$reading" \
+		"$(awk -v s="$seconds" 'BEGIN {print 1000 * s}')" "$(percent "$seconds" "$reading")" $((rss / 1024))
+done
+rm "$big"
+
+echo
+echo "== validate on a compressed stream of $packed_mebibytes MiB, as a ratio to its decompressor"
+for tool in zstd gzip xz bzip2 lzop; do
+	packed=$work/packed
+	command -v $tool >/dev/null || { echo "$tool: not installed"; continue; }
+	full_stream 1 | $tool -1 -c >"$packed"
+	"$nestmig" validate --host "$work/host.json" "$packed" >"$work/out" 2>&1 || [ $? = 1 ] ||
+		{ echo "$tool: not read: $(tail -n 1 "$work/out" | cut -d : -f 3-)"; continue; }
+	full_stream $packed_mebibytes | $tool -1 -c >"$packed"
+	timed 2 $tool -dc "$packed"
+	unpacking=$seconds
+	timed 2 "$nestmig" validate --host "$work/host.json" "$packed"
+	echo "$tool: $tool -dc $unpacking s, validate $seconds s: ratio $(ratio "$seconds" "$unpacking")," \
+		"resident $((rss / 1024)) MiB"
+done
+
+echo
+echo "== validate on $files small files at once"
+mkdir "$work/many"
+zstd -qdc "$here/../tests/cases/streams/dev1.qemu.zst" >"$work/dev1.qemu"
+for ((i = 0; i < files; i++)); do printf '%s\0' "$work/many/$i"; done |
+	xargs -0 -n 500 sh -c 'tee "$@" <"$0" >/dev/null' "$work/dev1.qemu"
+jobs=()
+! "$nestmig" validate --help | grep -q -- --jobs || jobs=(--jobs "$(nproc)")
+cd "$work/many"
+timed 2 cat ./*
+reading=$seconds
+timed 2 "$nestmig" validate --json --host "$work/host.json" "${jobs[@]}" ./*
+awk -v n="$files" -v s="$seconds" -v r="$reading" -v rss="$rss" -v size="$(stat -c %s 0)" -v jobs="${jobs[*]}" \
+	'BEGIN {printf "%d bytes each %s: %.0f files/s, cat %.0f files/s: ratio %.1f; resident %d MiB\n",
+		size, jobs, n / s, n / r, s / r, rss / 1024}'
+cd "$OLDPWD"
+rm -r "$work/many"
 
 echo
 echo "== .nms: writing and verifying 256 MiB of stream, as a ratio to zstd -1 and to cat"

@@ -85,7 +85,7 @@ static uint64_t time_limit(const struct sandbox *sandbox)
 	uint64_t seconds = BASE_SECONDS;
 	const char *path;
 
-	for (size_t i = 0; (path = path_at(sandbox, i)) || i < sandbox->count; i++) {
+	for (size_t i = 0; (path = path_at(sandbox, i)); i++) {
 		bool is_stdin = strcmp(path, "-") == 0;
 		struct stat st;
 

@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run.sh BUILD ARTEFACTS [SECONDS]: every fuzz target for some seconds (default 15), from genuine
-# inputs. A crash, a leak, a time-out or too much memory is a failure.
+# run.sh BUILD ARTEFACTS [SECONDS [NAME...]]: every fuzz target (or those named), built with ASan and UBSan,
+# on what is kept in corpus/NAME and on genuine inputs, and from these for some seconds of new ones (default
+# 60); as many at a time as there are processors. A crash, a leak, a time-out or too much memory is a failure;
+# its input is left in BUILD/found.
 set -euo pipefail
 
-build=$1 artefacts=$2 seconds=${3:-15}
+build=$(realpath "$1") artefacts=$(realpath "$2") seconds=${3:-60}
+shift $(($# < 3 ? $# : 3))
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -29,9 +33,22 @@ small_ram() {
 	tail -c +$((devices + 1)) "$1"
 }
 
-# seeds NAME: genuine inputs of a target, in $work/NAME
+# raw_dump DIRECTORY: as one input of fuzz_rawdump
+raw_dump() {
+	local number=0 name size
+	for name in meta.json host_msrs vcpu0/{nested_state,sregs,sregs2,regs,vcpu_events,debugregs,mp_state,msrs,cpuid}; do
+		size=$(stat -c %s "$1/$name")
+		# shellcheck disable=SC2059 # the format is the bytes
+		printf "\\x$(printf %02x $number)\\x$(printf %02x $((size & 255)))\\x$(printf %02x $((size >> 8)))"
+		cat "$1/$name"
+		number=$((number + 1))
+	done
+}
+
+# seeds NAME: genuine inputs of a target, in $work/NAME; those that once failed, and others worth keeping
 seeds() {
 	mkdir -p "$work/$1"
+	[ ! -d "$here/corpus/$1" ] || cp "$here/corpus/$1"/* "$work/$1"
 	case $1 in
 	fuzz_qemu)
 		cp "$artefacts"/A/dev1.qemu "$artefacts"/A/l1only.qemu "$work/$1"
@@ -42,6 +59,20 @@ seeds() {
 		done
 		;;
 	fuzz_nms) cp "$artefacts"/A/*.nms "$work/$1" ;;
+	fuzz_rawdump)
+		raw_dump "$here/../cases/raw-dump" >"$work/$1/amd"
+		raw_dump "$here/../cases/raw-dump-vmx" >"$work/$1/intel"
+		;;
+	fuzz_rules)
+		# Each healthy guest, with and without each item (39 are enough to have no item twice).
+		local guest item
+		for guest in 0 1 2 3 4 10 18; do
+			for ((item = 0; item < 40; item++)); do
+				# shellcheck disable=SC2059 # the format is the bytes
+				printf "\\x$(printf %02x "$guest")\\x$(printf %02x "$item")" >"$work/$1/$guest-$item"
+			done
+		done
+		;;
 	fuzz_host) cp "$artefacts"/B/host.json "$work/$1" ;;
 	fuzz_kvm)
 		local i=0 name
@@ -54,19 +85,42 @@ seeds() {
 	esac
 }
 
-ran=0
-for target in "$build"/tests/fuzz_*; do
-	name=$(basename "$target")
-	case $name in *.*) continue ;; esac
+# run_target NAME: what it has to say in $work/NAME.said, and an empty $work/NAME.ok if nothing was found
+run_target() {
+	local name=$1 target=$build/tests/$1 log=$work/$1.log options
+	options=(-timeout=10 -rss_limit_mb=4096 -max_len=262144 -artifact_prefix="$build/found/$name-")
+	# Its inputs are rows of small changes: long ones are not slower.
+	[ "$name" != fuzz_rules ] || options+=(-len_control=0 -max_len=1024)
 	seeds "$name"
-	echo "$name: $seconds s"
-	"$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=262144 \
-		-print_final_stats=1 -artifact_prefix="$work/$name-" "$work/$name" 2>"$work/log" || {
-		tail -n 40 "$work/log"
+	mkdir -p "$work/$name.new"
+	if "$target" -runs=0 "${options[@]}" "$work/$name" >"$log" 2>&1 &&
+		"$target" -max_total_time="$seconds" -print_final_stats=1 "${options[@]}" "$work/$name.new" \
+			"$work/$name" >"$log" 2>&1; then
+		touch "$work/$name.ok"
+		echo "$name: $(find "$work/$name" -type f | wc -l) inputs replayed, then in $seconds s" \
+			"$(sed -n 's/stat::number_of_executed_units: *//p' "$log") executions," \
+			"coverage $(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)," \
+			"peak $(sed -n 's/stat::peak_rss_mb: *//p' "$log") MiB"
+	else
+		tail -n 40 "$log"
 		echo "$name: failed"
-		exit 1
-	}
-	grep -E 'number_of_executed_units|peak_rss' "$work/log"
-	ran=$((ran + 1))
+	fi >"$work/$name.said"
+	cat "$work/$name.said"
+}
+
+names=("$@")
+if [ $# = 0 ]; then
+	for source in "$here"/fuzz_*.c; do names+=("$(basename "$source" .c)"); done
+fi
+mkdir -p "$build/found"
+for name in "${names[@]}"; do
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+	run_target "$name" &
 done
-[ "$ran" -ge 5 ] || { echo "only $ran fuzz targets were there"; exit 1; }
+wait
+failed=0
+for name in "${names[@]}"; do
+	[ -e "$work/$name.ok" ] || failed=$((failed + 1))
+done
+echo "${#names[@]} fuzz targets, $failed failed"
+[ "$failed" = 0 ]

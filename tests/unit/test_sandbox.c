@@ -269,6 +269,7 @@ int main(void)
 	puts("builds with sanitizers have no sandbox");
 	return EXIT_SUCCESS;
 #endif
+	tcase_set_timeout(inside, 60); /* on a busy machine a second of its time takes long */
 	/* Not of each test: from the sandbox nothing could be removed. */
 	tcase_add_unchecked_fixture(inside, setup, teardown);
 	tcase_add_test(inside, named_files_can_be_read);
