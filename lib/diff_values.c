@@ -56,13 +56,21 @@ static bool is_idle_field(const struct nm_field *field)
 	return strcmp(field->name, "nested_state.preemption_timer_deadline") == 0;
 }
 
+/* Else a range of bytes, which nm_field_value does not read. */
+static bool is_number(const struct nm_field *field)
+{
+	unsigned width = field->kvm_width;
+
+	return width == 0 || width == 1 || width == 2 || width == 4 || width == 8;
+}
+
 /* Of an item that only one side has not every field is named: the item says it. */
 static enum nestmig_error compare_field(struct nm_diff_vcpu *d, const struct nm_field *field)
 {
 	struct nm_diff_value value = {
 		.kind = NM_DIFF_FIELD, .field = field, .is_idle = is_idle_field(field)};
 
-	if (!both_have(d, field->item) || field->kvm_width > sizeof(uint64_t))
+	if (!both_have(d, field->item) || !is_number(field))
 		return NESTMIG_OK;
 	snprintf(value.name, sizeof(value.name), "%s", field->name);
 	for (enum nm_side side = NM_A; side < NM_SIDES; side++) {
@@ -252,8 +260,7 @@ static void cover(const struct nm_diff_vcpu *d, enum nestmig_item item, uint8_t 
 	for (size_t i = 0; i < nm_field_count(); i++) {
 		const struct nm_field *field = nm_field_at(i);
 
-		if (field->item == item && field->kvm_offset >= 0 &&
-		    field->kvm_width <= sizeof(uint64_t) &&
+		if (field->item == item && field->kvm_offset >= 0 && is_number(field) &&
 		    (size_t)field->kvm_offset + field->kvm_width <= size)
 			memset(covered + field->kvm_offset, 1, field->kvm_width);
 	}
