@@ -10,6 +10,7 @@
 #include "host.h"
 #include "smram/smram.h"
 #include "vmcb/vmcb12.h"
+#include "vmcs/vmcs12.h"
 
 /* ---- What predicates get --------------------------------------------------------------------- */
 
@@ -141,6 +142,9 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						 NESTMIG_SMRAM_SIZE);
 	if (in_smm)
 		find_smm_backing(ctx, state, vcpu);
+	if ((v->have & NESTMIG_HAVE(VMCS12)) && vmcs12_host_pae(v->vmcs12))
+		mem->host_pdptrs_ok = pdptrs_ok(state, &vcpu->pdptes[NM_PDPTES_L1],
+						vmcs12_host_cr3(v->vmcs12), &ctx->lim);
 	if (!(v->have & NESTMIG_HAVE(VMCB12)))
 		return;
 	mem->msrpm = nm_state_backed(state, vmcb12_msrpm_base_pa(page) & VMCB12_PAGE_MASK,

@@ -87,7 +87,7 @@ enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx);
 
 /* What a consequence of a rule on the VMCS12 of a running L2 is while L1 runs: what its next VM entry
  * meets. */
-enum nm_consequence nm_at_next_entry(enum nm_consequence consequence);
+enum nm_consequence nm_at_next_entry(enum nm_consequence consequence, uint32_t kernel);
 
 /* How bad it is for this vCPU that a rule of this consequence is broken: what its kernel lets pass and
  * what only L1's next VM entry meets is no error. */

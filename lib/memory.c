@@ -277,6 +277,10 @@ static bool cr3_of(const struct nestmig_vcpu_view *view, enum nm_pdptes_of kind,
 		return (view->have & NESTMIG_HAVE(SREGS)) &&
 		       nm_uses_pdptes(sregs->efer, sregs->cr0, sregs->cr4);
 	case NM_PDPTES_L1:
+		if (view->have & NESTMIG_HAVE(VMCS12)) {
+			*ret_cr3 = vmcs12_host_cr3(view->vmcs12);
+			return vmcs12_host_pae(view->vmcs12);
+		}
 		if (!(view->have & NESTMIG_HAVE(VMCB12)))
 			return false;
 		*ret_cr3 = vmcb12_save_cr3(page);

@@ -175,7 +175,7 @@ static enum nm_consequence resolve(enum nm_consequence consequence, enum nm_when
 	const struct nestmig_vcpu_view *v = ctx->v;
 
 	if (when == NM_WHEN_VMX_L1 || (when == NM_WHEN_VMCS12 && nm_in_l1(ctx)))
-		return nm_at_next_entry(consequence);
+		return nm_at_next_entry(consequence, ctx->h->kernel);
 	switch (consequence) {
 	case NM_CONSEQUENCE_EMULATION_REQUIRED:
 		return nm_vmx_emulation(ctx);
@@ -315,12 +315,29 @@ enum nm_severity nm_rule_severity(const struct nm_rule *rule, enum nm_consequenc
 							      : rule->severity;
 }
 
+static bool is_vmx_abort(enum nm_consequence consequence)
+{
+	return consequence == NM_CONSEQUENCE_VMX_ABORT ||
+	       consequence == NM_CONSEQUENCE_VMX_ABORT_SAVING ||
+	       consequence == NM_CONSEQUENCE_RSM_VMX_ABORT;
+}
+
 /* Of the two that wait for an exit, KVM meets the one first that keeps it from writing the VMCB12. */
 static bool waits_for_exit(enum nm_consequence consequence)
 {
 	return consequence == NM_CONSEQUENCE_NEXT_EXIT_GP ||
-	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN ||
-	       consequence == NM_CONSEQUENCE_VMX_ABORT;
+	       consequence == NM_CONSEQUENCE_NEXT_EXIT_SHUTDOWN || is_vmx_abort(consequence);
+}
+
+/* Does KVM leave L2 for L1, whatever comes of it there? */
+static bool goes_to_vmx_l1(enum nm_consequence consequence)
+{
+	const char *outcome = nm_consequences[consequence].outcome;
+
+	return !strcmp(outcome, "triple-fault-to-l1") || !strcmp(outcome, "vmentry-exit-33") ||
+	       consequence == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO ||
+	       consequence == NM_CONSEQUENCE_RSM_VMX_TRIPLE_FAULT ||
+	       consequence == NM_CONSEQUENCE_RSM_VMX_ROOT;
 }
 
 /* What comes of `first` where an exit of L2 ends in at_exit: nothing else where the restore itself is
@@ -333,12 +350,11 @@ static enum nm_consequence then_exit(enum nm_consequence first, enum nm_conseque
 		return first;
 	if (!strcmp(row->outcome, "resumes") || waits_for_exit(first))
 		return at_exit;
-	/* Whatever L1 would have seen. */
-	if (at_exit == NM_CONSEQUENCE_VMX_ABORT &&
-	    (!strcmp(row->outcome, "triple-fault-to-l1") ||
-	     !strcmp(row->outcome, "vmentry-exit-33") ||
-	     first == NM_CONSEQUENCE_VMX_TRIPLE_FAULT_RUN_EIO))
-		return at_exit;
+	if (is_vmx_abort(at_exit) && goes_to_vmx_l1(first))
+		return at_exit == NM_CONSEQUENCE_VMX_ABORT_SAVING &&
+				       !strcmp(row->outcome, "vmentry-exit-33")
+			       ? first
+			       : at_exit;
 	if (strcmp(row->outcome, "svm-exit-err") && strcmp(row->outcome, "triple-fault-to-l1"))
 		return first;
 	return at_exit == NM_CONSEQUENCE_NEXT_EXIT_GP ? NM_CONSEQUENCE_EXIT_TO_NOBODY : at_exit;

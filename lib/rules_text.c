@@ -256,7 +256,7 @@ static void put_consequences(struct nm_buf *buf, const struct nm_rule *rule)
 		put_consequence(buf, "What happens if it does not", rule->before);
 		if (rule->when == NM_WHEN_VMCS12)
 			put_consequence(buf, "While L1 runs (then it is no error)",
-					nm_at_next_entry(rule->before));
+					nm_at_next_entry(rule->before, 0));
 		return;
 	}
 	nm_kernel_text(rule->changed, kernel);

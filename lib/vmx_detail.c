@@ -145,6 +145,17 @@ static const struct {
 	{NESTMIG_RULE_vmx_vmfunc_entry_root_backed, NULL},
 };
 
+/* Names the first few with their values, the others by their numbers. */
+static void put_eptp(struct nm_buf *buf, const struct nestmig_eptp *eptp, unsigned shown)
+{
+	if (shown < SHOWN_MAX)
+		nm_buf_printf(buf, "%s %u is 0x%" PRIx64, shown ? ", entry" : "Entry", eptp->index,
+			      eptp->value);
+	else
+		nm_buf_printf(buf, "%s %u", shown == SHOWN_MAX ? "; also entries" : ",",
+			      eptp->index);
+}
+
 static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_check *check)
 {
 	uint64_t current = vmcs12_ept_pointer(c->v->vmcs12);
@@ -154,14 +165,9 @@ static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_c
 		const struct nestmig_eptp *eptp = &c->v->eptps.entries[i];
 		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, eptp);
 
-		if (holds != NESTMIG_BROKEN || eptp->value == current)
-			continue;
-		if (shown++ < SHOWN_MAX)
-			nm_buf_printf(buf, "%s %u is 0x%" PRIx64, shown == 1 ? "Entry" : ", entry",
-				      eptp->index, eptp->value);
+		if (holds == NESTMIG_BROKEN && eptp->value != current)
+			put_eptp(buf, eptp, shown++);
 	}
-	if (shown > SHOWN_MAX)
-		nm_buf_printf(buf, ", and %u more", shown - SHOWN_MAX);
 	if (shown)
 		nm_buf_puts(buf, ".");
 }
@@ -174,6 +180,7 @@ static const struct {
 	{NESTMIG_RULE_vmx_msrexitload_entry, NESTMIG_AREA_EXIT_LOAD, nm_msr_loadable},
 	{NESTMIG_RULE_vmx_msrexitstore_entry, NESTMIG_AREA_EXIT_STORE, nm_msr_storable},
 	{NESTMIG_RULE_vmx_msrload_reserved, NESTMIG_AREA_ENTRY_LOAD, nm_msr_reserved},
+	{NESTMIG_RULE_vmx_msrload_value, NESTMIG_AREA_ENTRY_LOAD, nm_msr_value},
 	{NESTMIG_RULE_vmx_msrload_x2apic, NESTMIG_AREA_ENTRY_LOAD, nm_msr_x2apic},
 };
 
@@ -187,14 +194,16 @@ static void put_msrs(struct nm_buf *buf, const struct nestmig_ctx *c, enum nestm
 	unsigned shown = 0;
 
 	for (unsigned i = 0; entries && i < counts[area] && i < NESTMIG_MSR_AREA_MAX; i++) {
-		const uint8_t *entry = entries + (size_t)NESTMIG_MSR_ENTRY_SIZE * i;
+		struct nm_msr_entry e = nm_msr_entry(entries, i);
 
-		if (check(c, nm_le32(entry), nm_le32(entry + 4)) != NESTMIG_BROKEN)
+		if (check(c, &e) != NESTMIG_BROKEN)
 			continue;
 		if (shown++ < SHOWN_MAX)
 			nm_buf_printf(buf, "%s %u is MSR 0x%x", shown == 1 ? "Entry" : ", entry", i,
-				      nm_le32(entry));
+				      e.index);
 	}
+	if (shown > SHOWN_MAX)
+		nm_buf_printf(buf, ", and %u more", shown - SHOWN_MAX);
 	if (shown)
 		nm_buf_puts(buf, ".");
 }

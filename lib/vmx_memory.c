@@ -90,7 +90,7 @@ static enum nestmig_error load(const struct nestmig_state *state, struct nm_vcpu
 	return error == NESTMIG_ERR_NOT_FOUND ? NESTMIG_OK : error;
 }
 
-/* The entries of the list that L1 uses, each value once. */
+/* The entries of the list that L1 uses. */
 static size_t keep_eptps(const struct nestmig_state *state, struct nm_vmx_memory *memory)
 {
 	struct nestmig_eptp *eptps = memory->eptps;
@@ -98,11 +98,8 @@ static size_t keep_eptps(const struct nestmig_state *state, struct nm_vmx_memory
 
 	for (unsigned i = 0; i < VMCS12_EPTPS; i++) {
 		uint64_t value = nm_le64(memory->page + sizeof(uint64_t) * i);
-		size_t seen = 0;
 
-		while (seen < count && eptps[seen].value != value)
-			seen++;
-		if (!value || seen < count)
+		if (!value)
 			continue;
 		eptps[count++] = (struct nestmig_eptp){
 			.value = value,

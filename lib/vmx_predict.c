@@ -82,10 +82,14 @@ enum nm_consequence nm_vmx_rsm_stops(const struct nestmig_ctx *ctx)
 	return NM_CONSEQUENCE_RSM_VMX_SHUTDOWN;
 }
 
-/* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. */
-enum nm_consequence nm_at_next_entry(enum nm_consequence consequence)
+/* What is wrong with a VMCS12 shows at once if L2 runs, else at L1's next VM entry. kernel: 0 if not known. */
+enum nm_consequence nm_at_next_entry(enum nm_consequence consequence, uint32_t kernel)
 {
 	switch (consequence) {
+	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
+		return kernel >= BUG_SINCE && kernel < NO_BUG_SINCE
+			       ? NM_CONSEQUENCE_NEXT_ROOT_RUN_EIO
+			       : NM_CONSEQUENCE_NEXT_L2;
 	case NM_CONSEQUENCE_VMX_CONTROLS:
 	case NM_CONSEQUENCE_LATE_VMFAIL_7:
 		return NM_CONSEQUENCE_NEXT_VMFAIL_7;

@@ -30,13 +30,31 @@ static inline enum nestmig_holds rule_smm_loc_readable(const struct nestmig_ctx 
 }
 
 /* In SMM the SMI waits for RSM, which may move SMBASE. */
-static inline enum nestmig_holds rule_smm_loc_writable_at_smi(const struct nestmig_ctx *c)
+static inline int nm_smi_comes(const struct nestmig_ctx *c)
 {
 	const struct nestmig_events *e = &c->v->events;
 
-	if (!(e->flags & NM_EVENTS_VALID_SMM) || !e->smi_pending || e->smi_smm)
+	return (e->flags & NM_EVENTS_VALID_SMM) && e->smi_pending && !e->smi_smm;
+}
+
+static inline enum nestmig_holds rule_smm_loc_writable_at_smi(const struct nestmig_ctx *c)
+{
+	if (!nm_smi_comes(c))
 		return NESTMIG_HOLDS;
 	return nm_backed(c->mem.smram);
+}
+
+/* SMBASE becomes the base of CS. Without unrestricted guest KVM emulates the handler, wherever it is. */
+static inline enum nestmig_holds rule_smm_smbase_high(const struct nestmig_ctx *c)
+{
+	int has_smbase = !!(c->v->have & NESTMIG_HAVE(SMBASE));
+
+	if (!nm_smi_comes(c) || nm_on_intel(c, 0) == NESTMIG_HOLDS ||
+	    (has_smbase && c->v->smbase <= UINT32_MAX))
+		return NESTMIG_HOLDS;
+	if (!has_smbase || !(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
+		return NESTMIG_UNKNOWN;
+	return nm_on_intel(c, !c->h->unrestricted_guest);
 }
 
 /* The next SMI runs the handler at SMBASE + 0x8000 and writes the save area. */

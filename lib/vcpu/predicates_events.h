@@ -185,15 +185,25 @@ static inline enum nestmig_holds rule_evt_int_if(const struct nestmig_ctx *c)
 	return nm_on_intel(c, !nm_int_delivered(c) || (c->v->regs.rflags & NM_RFLAGS_IF));
 }
 
+/* Does the VMCS that holds the shadow give way to another? KVM_SET_NESTED_STATE enters L2 of VMX with that of
+ * the VMCS12 or none (prepare_vmcs02). */
+static inline int nm_loses_shadow(const struct nestmig_ctx *c)
+{
+	return c->vmx_l2 && c->events_first;
+}
+
 /* What KVM makes of the shadow: MOV SS is bit 0, STI bit 1 (vmx_set_interrupt_shadow). */
 static inline unsigned nm_shadow(const struct nestmig_ctx *c)
 {
+	if (nm_loses_shadow(c))
+		return 0;
 	return nm_has_flag(c, NM_EVENT_SHADOW) ? c->v->events.intr_shadow & 3 : 0;
 }
 
 static inline int nm_shadow_unknown(const struct nestmig_ctx *c)
 {
-	return nm_has_flag(c, NM_EVENT_SHADOW) && !(c->v->have & NESTMIG_HAVE(INT_SHADOW));
+	return nm_has_flag(c, NM_EVENT_SHADOW) && !nm_loses_shadow(c) &&
+	       !(c->v->have & NESTMIG_HAVE(INT_SHADOW));
 }
 
 static inline enum nestmig_holds rule_evt_int_shadow_both(const struct nestmig_ctx *c)

@@ -255,9 +255,11 @@ static inline enum nm_inject nm_guest_inject(const struct nestmig_ctx *c)
 		return nm_vmcs12_inject(c);
 	if (!(c->v->have & NESTMIG_HAVE(EVENTS)))
 		return NM_INJECT_UNKNOWN;
-	/* A pending exception waits until the VM entry is complete. */
-	if (nm_exception_injected(e) || (nm_exception_pending(c) && !nm_vmx_entry(c)))
+	if (nm_exception_injected(e))
 		return NM_INJECT_OTHER;
+	/* A pending exception waits until the VM entry is complete, and holds back what is injected. */
+	if (nm_exception_pending(c))
+		return nm_vmx_entry(c) ? nm_vmcs12_inject(c) : NM_INJECT_OTHER;
 	if (e->nmi_injected)
 		return NM_INJECT_NMI;
 	if (e->intr_injected)

@@ -177,6 +177,12 @@ static inline int nm_host_64(const struct nestmig_ctx *c)
 	return vmcs12_exit(c->v->vmcs12, EXIT_HOST_64);
 }
 
+/* KVM reads a 32-bit L1's page-directory pointers at each exit of L2 (nested_vmx_load_cr3). */
+static inline enum nestmig_holds rule_vmx_host_pdptes(const struct nestmig_ctx *c)
+{
+	return vmcs12_host_pae(c->v->vmcs12) ? nm_backed(c->mem.host_pdptrs_ok) : NESTMIG_HOLDS;
+}
+
 static inline enum nestmig_holds rule_vmx_host_efer_lma(const struct nestmig_ctx *c)
 {
 	return nm_implies(vmcs12_exit(c->v->vmcs12, EXIT_LOAD_EFER),

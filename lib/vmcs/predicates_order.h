@@ -81,11 +81,12 @@ static inline enum nestmig_holds rule_vmx_order_sregs_cr4_vmxon(const struct nes
 	return nm_both(nm_ones(&c->vmx.cr4, cr4), nm_zeros(&c->vmx.cr4, cr4));
 }
 
+/* Of an L2 whose paging the nested state decides, vmx-guest-pdpte-mem says so. */
 static inline enum nestmig_holds rule_vmx_order_sregs2_pdptrs(const struct nestmig_ctx *c)
 {
 	const struct nestmig_sregs *s = &c->v->sregs;
 
-	if (nm_ept(c) || !nm_pae_paging(s->efer, s->cr0, s->cr4) ||
+	if (nm_ept(c) || c->sregs_first || !nm_pae_paging(s->efer, s->cr0, s->cr4) ||
 	    (c->v->have & NESTMIG_HAVE(PDPTRS)))
 		return NESTMIG_HOLDS;
 	return nm_backed(c->mem.l2_pdptrs_ok);

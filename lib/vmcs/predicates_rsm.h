@@ -121,7 +121,89 @@ static inline enum nestmig_holds rule_vmx_rsm_host_cr3(const struct nestmig_ctx 
 		return NESTMIG_HOLDS;
 	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
 		return NESTMIG_UNKNOWN;
-	return nm_fits(&c->lim, vmcs12_host_cr3(c->v->vmcs12));
+	return nm_both(nm_fits(&c->lim, vmcs12_host_cr3(c->v->vmcs12)), rule_vmx_host_pdptes(c));
+}
+
+#define NM_CR4_UMIP (UINT64_C(1) << 11)
+
+/* What the processor certainly refuses of L1. UMIP KVM emulates where the processor lacks it (vmx_set_cr4). */
+static inline int nm_is_no_l1(const struct nestmig_ctx *c)
+{
+	const struct nestmig_vmx_msrs *host = &c->h->vmx;
+	const uint8_t *p = c->v->vmcs12;
+
+	if (vmcs12_host_cr0(p) >> 32)
+		return 1;
+	if (!(c->h->have & NESTMIG_HAVE(HOST_MSRS)) || !(host->have >> VMX_CR4_FIXED1 & 1))
+		return 0;
+	return !!(vmcs12_host_cr4(p) & ~host->value[VMX_CR4_FIXED1] & ~NM_CR4_UMIP);
+}
+
+/*
+ * Controls of L1 that reach the processor (prepare_vmcs02_early), and L1's other registers: those of a VM
+ * entry that has been made, or were changed since.
+ */
+static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c)
+{
+	static nm_check *const checks[] = {
+		rule_vmx_pin_allowed1,
+		rule_vmx_proc_allowed1,
+		rule_vmx_proc2_allowed1,
+		rule_vmx_entry_allowed1,
+		rule_vmx_entry_to_smm_outside,
+		rule_vmx_vnmi_needs_nmi_exiting,
+		rule_vmx_nmi_window_needs_vnmi,
+		rule_vmx_tpr_threshold_high,
+		rule_vmx_x2apic_excl_apicacc,
+		rule_vmx_x2apic_needs_tpr,
+		rule_vmx_regvirt_needs_tpr,
+		rule_vmx_vid_needs_tpr,
+		rule_vmx_vid_needs_extint,
+		rule_vmx_urg_needs_ept,
+		rule_vmx_host_cr0_fixed0,
+		rule_vmx_host_cr0_fixed1,
+		rule_vmx_host_cr4_fixed0,
+		rule_vmx_host_cr4_fixed1,
+		rule_vmx_host_cr4_kvm_reserved,
+		rule_vmx_host_sysenter_esp,
+		rule_vmx_host_sysenter_eip,
+		rule_vmx_host_fs_base_canonical,
+		rule_vmx_host_gs_base_canonical,
+		rule_vmx_host_tr_base_canonical,
+		rule_vmx_host_gdtr_base_canonical,
+		rule_vmx_host_idtr_base_canonical,
+		rule_vmx_host_asize64_rip_canonical,
+		rule_vmx_host_asize32_rip_high,
+		rule_vmx_host_asize32_no_pcide,
+		rule_vmx_host_asize64_pae,
+		rule_vmx_host_pat,
+		rule_vmx_host_efer_reserved,
+		rule_vmx_host_efer_lma,
+		rule_vmx_host_efer_lme,
+		rule_vmx_host_cs_rpl_ti,
+		rule_vmx_host_ss_rpl_ti,
+		rule_vmx_host_ds_rpl_ti,
+		rule_vmx_host_es_rpl_ti,
+		rule_vmx_host_fs_rpl_ti,
+		rule_vmx_host_gs_rpl_ti,
+		rule_vmx_host_tr_rpl_ti,
+		rule_vmx_host_cs_nonzero,
+		rule_vmx_host_tr_nonzero,
+		rule_vmx_host_ss_nonzero_32,
+	};
+	enum nm_rsm_path path = nm_rsm_path(c);
+	enum nestmig_holds holds = NESTMIG_HOLDS;
+
+	if (!nm_rsm_is_vmx(c) || path == NM_RSM_TO_L1 || path == NM_RSM_STOPS)
+		return NESTMIG_HOLDS;
+	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
+		return NESTMIG_UNKNOWN;
+	if (nm_is_no_l1(c))
+		return NESTMIG_BROKEN;
+	for (unsigned i = 0; i < NM_COUNT(checks); i++)
+		holds = nm_both(holds, checks[i](c));
+	/* A VM entry of L1 would not have taken it, but here it may do no harm. */
+	return holds == NESTMIG_HOLDS ? holds : NESTMIG_UNKNOWN;
 }
 
 /* nested_get_vmcs12_pages before the first entry. */

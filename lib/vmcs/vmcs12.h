@@ -142,6 +142,13 @@ static inline int vmcs12_exit(const uint8_t *page, uint64_t bits)
 	return (vmcs12_vm_exit_controls(page) & bits) == bits;
 }
 
+/* Is the L1 that VM exits load one with PAE paging outside long mode? */
+static inline int vmcs12_host_pae(const uint8_t *page)
+{
+	return !vmcs12_exit(page, EXIT_HOST_64) && (vmcs12_host_cr0(page) >> 31 & 1) &&
+	       (vmcs12_host_cr4(page) >> 5 & 1);
+}
+
 static inline int vmcs12_entry(const uint8_t *page, uint64_t bits)
 {
 	return (vmcs12_vm_entry_controls(page) & bits) == bits;

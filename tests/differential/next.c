@@ -20,6 +20,7 @@ enum step {
 	STEP_EMULATION,    /* prepare_vmcs02: vmx_guest_state_valid */
 	STEP_CR3,          /* nested_vmx_load_cr3 */
 	STEP_MSRS,         /* nested_vmx_load_msr */
+	STEP_ROOT,         /* mmu_check_root */
 	STEP_PROCESSOR_7,  /* the processor's checks of controls */
 	STEP_PROCESSOR_33, /* and of guest state */
 	STEPS
@@ -59,6 +60,8 @@ static enum step step_of(const struct nm_rule *rule, const struct nestmig_ctx *c
 	case NM_CONSEQUENCE_VMENTRY_EXIT_34:
 	case NM_CONSEQUENCE_NEXT_EXIT_34:
 		return STEP_MSRS;
+	case NM_CONSEQUENCE_VMX_ROOT_TRIPLE_FAULT:
+		return STEP_ROOT;
 	case NM_CONSEQUENCE_LATE_VMFAIL_7:
 		return STEP_PROCESSOR_7;
 	case NM_CONSEQUENCE_VMENTRY_EXIT_33:
@@ -79,13 +82,17 @@ static void name_step(enum step step, struct next_entry *next)
 		[STEP_EMULATION] = NM_CONSEQUENCE_NEXT_EXIT_33,
 		[STEP_CR3] = NM_CONSEQUENCE_NEXT_EXIT_33,
 		[STEP_MSRS] = NM_CONSEQUENCE_NEXT_EXIT_34,
+		[STEP_ROOT] = NM_CONSEQUENCE_NEXT_ROOT_RUN_EIO,
 		[STEP_PROCESSOR_7] = NM_CONSEQUENCE_NEXT_VMFAIL_7,
 		[STEP_PROCESSOR_33] = NM_CONSEQUENCE_NEXT_EXIT_33,
 	};
 
 	next->row = nm_consequences[rows[step]].name;
-	next->outcome =
-		step == STEP_SHADOW_BIT ? "vmfail-invalid" : nm_consequences[rows[step]].outcome;
+	next->outcome = nm_consequences[rows[step]].outcome;
+	if (step == STEP_SHADOW_BIT)
+		next->outcome = "vmfail-invalid";
+	else if (step == STEP_ROOT)
+		next->outcome = "run-error EIO";
 }
 
 bool next_is_after_rsm(const struct nestmig_vcpu_view *view)

@@ -119,6 +119,19 @@ static bool is_in_high_half(const struct nestmig_vcpu_view *v, unsigned rule)
 	       !(pending & PENDING_DEBUG_RESERVED);
 }
 
+/*
+ * Bochs is one of the processors that refuse to inject an NMI into a guest with blocking by STI (SDM: "A
+ * processor may require"); nestmig warns.
+ */
+static bool refuses_nmi(const struct nm_vcpu_report *report)
+{
+	for (size_t i = 0; i < report->finding_count; i++)
+		if (report->findings[i].rule == &nm_rules[NESTMIG_RULE_vmx_guest_intr_nmi_sti] &&
+		    report->findings[i].consequence == NM_CONSEQUENCE_VMENTRY_EXIT_33)
+			return true;
+	return false;
+}
+
 bool peculiar_lacks(const struct nestmig_state *state, const struct nm_rule *rule)
 {
 	unsigned index = (unsigned)(rule - nm_rules);
@@ -147,8 +160,9 @@ enum nm_consequence peculiar_outcome(const struct nestmig_state *state,
 			broken[rule / 64] |= UINT64_C(1) << (rule % 64);
 	}
 	outcome = nm_predict(broken, &ctx, &order);
-	if (!is_vmx && nm_consequences[outcome].stage > NM_STAGE_HARDWARE_ENTRY &&
-	    injects_last_vector(&vcpu->view))
+	if (nm_consequences[outcome].stage <= NM_STAGE_HARDWARE_ENTRY)
+		return outcome;
+	if (!is_vmx && injects_last_vector(&vcpu->view))
 		return NM_CONSEQUENCE_FIRST_RUN_SVM_EXIT_ERR;
-	return outcome;
+	return is_vmx && refuses_nmi(report) ? NM_CONSEQUENCE_VMENTRY_EXIT_33 : outcome;
 }

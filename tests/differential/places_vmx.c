@@ -233,6 +233,10 @@ enum user vmx_place_user(const struct base *base, const struct mutation *mutatio
 			return USER_FETCH;
 		return changed & KVMNS_MTF_PENDING ? USER_L2 : USER_NOBODY;
 	}
+	/* Outside L2 it is L1 whose VMX instructions need VMX operation. */
+	if (strcmp(place->name, "nested_state.vmxon_pa") == 0 &&
+	    !(base->state->vcpus[0].view.nested.flags & KVMNS_GUEST_MODE))
+		return USER_L1;
 	/* L1 has chosen its controls, but KVM has not seen them yet. */
 	if (place->group == GROUP_VMX_CAPS && !base->state->vcpus[0].view.vmcs12)
 		return USER_L1;

@@ -145,7 +145,7 @@ sed 's/.* | rules: \([^|]*\) | also: \([^|]*\) |.*/\1 \2/' "$work"/vmx1/*.foreto
 mkdir -p "$work/ept1/cases" "$work/ept1/seen"
 cp "$work/vmx1/l1-vmx.foretold" "$work/vmx1/vmx.foretold" "$work/ept1/cases/"
 for variant in vmx l1-vmx; do
-	sed 's/^\([^ ]*\) [a-z]* resumes | follows: ACCEPTED .* | cpu-next: \([a-z][^ ]*\) .*/\1 outcome \2 # counts=7/
+	sed 's/^\([^ ]*\) [a-z]* resumes | follows: ACCEPTED .* | cpu-next: \([a-z][^|]*\) | .*/\1 outcome \2 # counts=7/
 		s/^\([^ ]*\) .* | cpu: \([^|]*\) | cpu-follows: \([^ ]*\) .*/\1 outcome \2 # counts=7 \3/
 		s/ returns # / returns 2 # /
 		s/vmfail-7 # .* LATE_VMFAIL_7/& cc="hardware VM-instruction error: X"/

@@ -13,7 +13,7 @@
 /* An MSR area of two entries, the second of which is this. */
 #define MSR_AREA(area, index)                                                                      \
 	VMCS(vm_##area##_count, 2), VMCS(vm_##area##_addr, GPA_MSR_LISTS),                         \
-		RAM(GPA_MSR_LISTS, 0x277), RAM(GPA_MSR_LISTS + 16, index)
+		RAM(GPA_MSR_LISTS, 0x10), RAM(GPA_MSR_LISTS + 16, index)
 #define ENTRY_MSR(index) MSR_AREA(entry_msr_load, index)
 #define X2APIC_MODE      VIEW(sregs.apic_base, 0xfee00d00)
 #define MSRLOAD(rule, index)                                                                       \
@@ -73,13 +73,17 @@ static const struct rule_case vmx_memory_cases[] = {
 	 {ENTRY_MSR(0x80b), X2APIC_MODE},
 	 {ENTRY_MSR(0x80b)},
 	 {NESTMIG_RULE_evt_sregs_apic_base + 1}},
+	{NESTMIG_RULE_vmx_msrload_value,
+	 {ENTRY_MSR(0x277), RAM(GPA_MSR_LISTS + 24, 2)},
+	 {ENTRY_MSR(0x277), RAM(GPA_MSR_LISTS + 24, 6)},
+	 {0}},
 	{NESTMIG_RULE_vmx_msrload_readable,
 	 {VMCS(vm_entry_msr_load_count, 1), VMCS(vm_entry_msr_load_addr, NO_RAM)},
 	 {VMCS(vm_entry_msr_load_addr, NO_RAM)},
 	 {0}},
 	{NESTMIG_RULE_vmx_msrexitload_entry,
 	 {MSR_AREA(exit_msr_load, 0x9b)},
-	 {MSR_AREA(exit_msr_load, 0x9e)},
+	 {MSR_AREA(exit_msr_load, 0xc0000103)},
 	 {0}},
 	{NESTMIG_RULE_vmx_msrexitload_readable,
 	 {VMCS(vm_exit_msr_load_count, 1), VMCS(vm_exit_msr_load_addr, NO_RAM)},
@@ -87,7 +91,7 @@ static const struct rule_case vmx_memory_cases[] = {
 	 {0}},
 	{NESTMIG_RULE_vmx_msrexitstore_entry,
 	 {MSR_AREA(exit_msr_store, 0x9e)},
-	 {MSR_AREA(exit_msr_store, 0x9b)},
+	 {MSR_AREA(exit_msr_store, 0x1b)},
 	 {0}},
 	{NESTMIG_RULE_vmx_msrexitstore_writable,
 	 {VMCS(vm_exit_msr_store_count, 1), VMCS(vm_exit_msr_store_addr, NO_RAM)},

@@ -23,6 +23,7 @@
 #define GPA_HOST_CR3  0x113000
 #define GPA_MSR_LISTS 0x114000
 #define GPA_FREE_PAGE 0x120000
+#define MSR_LIST_MAX  514 /* entries of healthy registers at GPA_MSR_LISTS */
 
 /* A field of the VMCS12; a VMX capability MSR of the guest's list and of the host. */
 #define VMCS(name, value)                                                                          \
@@ -389,6 +390,8 @@ static void vmx_vm_new(struct vm *vm)
 	fill_vmx_view(vm);
 	fill_vmx_host(vm);
 	put(vm->ram + GPA_EPTP_LIST, 8, HEALTHY_EPTP);
+	for (unsigned i = 0; i < 2 * MSR_LIST_MAX; i++) /* read from the middle of one, too */
+		put(vm->ram + GPA_MSR_LISTS + 8 * i, 8, 0x10);
 	vm->state.vendor = NESTMIG_VENDOR_INTEL;
 	vm->state.restore_order =
 		"KVM_SET_MSRS,KVM_SET_SREGS2,KVM_SET_VCPU_EVENTS,KVM_SET_NESTED_STATE";

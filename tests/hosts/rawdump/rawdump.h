@@ -260,6 +260,7 @@ int batch_run(int kvm_fd, const char *base, const char *cases_file, const char *
 
 /* A trace of this process's failed VM entries; without tracefs, or on AMD, there is none. */
 void trace_open(void);
+void trace_empty(void);
 /* What came since: adds cc="..." for the first one to details */
 void trace_take(struct verdict *verdict);
 

@@ -324,6 +324,7 @@ int image_run(int kvm_fd, uint8_t *memory, struct image *image, struct verdict *
 
 	*ret_verdict = (struct verdict){0};
 	trace_open();
+	trace_empty();
 	image_load_memory(image, memory);
 	if (!vm_open(kvm_fd, image->meta.caps, memory, &vm))
 		result = state_restore(&vm, image, &refusal);
