@@ -341,9 +341,14 @@ static enum nestmig_error check_output(const struct convert *c, bool *ret_exists
 static enum nestmig_error place(const struct convert *c, const char *temporary, bool exists,
 				struct nestmig_detail *detail)
 {
-	if (renameat2(AT_FDCWD, temporary, AT_FDCWD, c->output,
-		      exists ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
-		return nm_fail_errno(detail, "giving %s its name", c->output);
+	int ret = renameat2(AT_FDCWD, temporary, AT_FDCWD, c->output,
+			    exists ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+
+	/* Some file systems have no flags. A directory replaces at most an empty one. */
+	if (ret < 0 && errno == EINVAL && !exists)
+		ret = rename(temporary, c->output);
+	if (ret < 0)
+		return nm_fail_errno(detail, "giving the dump its name");
 	if (exists)
 		remove_tree(temporary);
 	return NESTMIG_OK;
