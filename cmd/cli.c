@@ -47,7 +47,7 @@ void cli_put_name(FILE *out, const char *name)
 		putc((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name, out);
 }
 
-static void error_json(const char *file, enum nestmig_error error, const char *text,
+static void error_json(FILE *out, const char *file, enum nestmig_error error, const char *text,
 		       const struct nestmig_detail *detail)
 {
 	json_t *json = json_pack("{s:s, s:o, s:s, s:o}", "schema", "nestmig.error/1", "file",
@@ -58,38 +58,49 @@ static void error_json(const char *file, enum nestmig_error error, const char *t
 		return;
 	if (detail->has_offset)
 		json_object_set_new(json, "offset", json_integer((json_int_t)detail->offset));
-	json_dumpf(json, stdout, JSON_COMPACT);
-	putchar('\n');
+	json_dumpf(json, out, JSON_COMPACT);
+	putc('\n', out);
 	json_decref(json);
+}
+
+int cli_error_to(FILE *out, FILE *err, const struct command *self, bool json, const char *file,
+		 enum nestmig_error error, const struct nestmig_detail *detail)
+{
+	const char *text = detail->text[0] ? detail->text : nestmig_error_name(error);
+
+	fprintf(err, "nestmig %s: ", self->name);
+	if (file) {
+		cli_put_name(err, file);
+		fputs(": ", err);
+	}
+	fputs(text, err);
+	if (detail->has_offset)
+		fprintf(err, " (at byte %" PRIu64 ")", detail->offset);
+	fputc('\n', err);
+	if (json)
+		error_json(out, file, error, text, detail);
+	return EXIT_TROUBLE;
 }
 
 int cli_error(const struct command *self, bool json, const char *file, enum nestmig_error error,
 	      const struct nestmig_detail *detail)
 {
-	const char *text = detail->text[0] ? detail->text : nestmig_error_name(error);
+	return cli_error_to(stdout, stderr, self, json, file, error, detail);
+}
 
-	fprintf(stderr, "nestmig %s: ", self->name);
-	if (file) {
-		cli_put_name(stderr, file);
-		fputs(": ", stderr);
-	}
-	fputs(text, stderr);
-	if (detail->has_offset)
-		fprintf(stderr, " (at byte %" PRIu64 ")", detail->offset);
-	fputc('\n', stderr);
-	if (json)
-		error_json(file, error, text, detail);
-	return EXIT_TROUBLE;
+void cli_print_to(FILE *out, char *text)
+{
+	size_t length = strlen(text);
+
+	fputs(text, out);
+	if (length > 0 && text[length - 1] != '\n')
+		putc('\n', out);
+	free(text);
 }
 
 void cli_print(char *text)
 {
-	size_t length = strlen(text);
-
-	fputs(text, stdout);
-	if (length > 0 && text[length - 1] != '\n')
-		putchar('\n');
-	free(text);
+	cli_print_to(stdout, text);
 }
 
 bool cli_colour(void)

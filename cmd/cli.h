@@ -23,6 +23,9 @@ struct command {
 int cmd_snapshot(const struct command *self, int argc, char **argv);
 int cmd_validate(const struct command *self, int argc, char **argv);
 int cmd_inspect(const struct command *self, int argc, char **argv);
+int cmd_diff(const struct command *self, int argc, char **argv);
+int cmd_convert(const struct command *self, int argc, char **argv);
+int cmd_extract(const struct command *self, int argc, char **argv);
 int cmd_restore(const struct command *self, int argc, char **argv);
 int cmd_host(const struct command *self, int argc, char **argv);
 int cmd_rules(const struct command *self, int argc, char **argv);
@@ -50,8 +53,13 @@ void cli_put_name(FILE *out, const char *name);
 int cli_error(const struct command *self, bool json, const char *file, enum nestmig_error error,
 	      const struct nestmig_detail *detail);
 
+/* The same to other streams than stderr and stdout. */
+int cli_error_to(FILE *out, FILE *err, const struct command *self, bool json, const char *file,
+		 enum nestmig_error error, const struct nestmig_detail *detail);
+
 /* Writes text to stdout, as whole lines; frees it. main() flushes and checks stdout once, at the end. */
 void cli_print(char *text);
+void cli_print_to(FILE *out, char *text);
 
 /* Should stdout have colours: a terminal, and NO_COLOR not set? */
 bool cli_colour(void);

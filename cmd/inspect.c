@@ -5,20 +5,38 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "cli.h"
+#include "error.h"
 #include "fields.h"
+#include "files.h"
+#include "jobs.h"
+#include "jsontext.h"
 #include "options.h"
-#include "sandbox.h"
 
 struct inspect {
 	const struct command *self;
-	const char *file, *field, *raw;
-	int vcpu;
+	const char *field, *raw, *list; /* NULL: not given */
+	struct files files;
+	int vcpu, threads;
 	unsigned read_flags;
-	bool json, smram, has_vcpu, lists_fields;
+	bool json, smram, has_vcpu, lists_fields, colour;
 };
 
-static enum nestmig_error print_field(const struct inspect *i, const struct nestmig_state *state,
+static void field_json(const struct inspect *i, const char *file, FILE *out, const char *hex,
+		       unsigned width, uint64_t offset)
+{
+	json_t *json = json_pack("{s:s, s:o, s:s, s:s, s:I}", "schema", "nestmig.field/1", "file",
+				 nm_json_text(file), "field", i->field, "value", hex, "width",
+				 (json_int_t)width);
+
+	if (offset != UINT64_MAX)
+		json_object_set_new(json, "offset", json_integer((json_int_t)offset));
+	json_dumpf(json, out, JSON_COMPACT);
+	putc('\n', out);
+	json_decref(json);
+}
+
+static enum nestmig_error print_field(const struct inspect *i, const char *file, FILE *out,
+				      const struct nestmig_state *state,
 				      struct nestmig_detail *detail)
 {
 	uint64_t value = 0, offset = 0;
@@ -30,19 +48,20 @@ static enum nestmig_error print_field(const struct inspect *i, const struct nest
 	if (error)
 		return error;
 	snprintf(hex, sizeof(hex), "0x%0*" PRIx64, (int)(2 * width), value);
-	if (!i->json) {
-		puts(hex);
+	if (i->json) {
+		field_json(i, file, out, hex, width, offset);
 		return NESTMIG_OK;
 	}
-	printf("{\"schema\":\"nestmig.field/1\",\"field\":\"%s\",\"value\":\"%s\",\"width\":%u",
-	       i->field, hex, width);
-	if (offset != UINT64_MAX)
-		printf(",\"offset\":%" PRIu64, offset);
-	puts("}");
+	if (i->files.count > 1) {
+		cli_put_name(out, file);
+		fputs(": ", out);
+	}
+	fprintf(out, "%s\n", hex);
 	return NESTMIG_OK;
 }
 
-static enum nestmig_error print_raw(const struct inspect *i, const struct nestmig_state *state,
+static enum nestmig_error print_raw(const struct inspect *i, FILE *out,
+				    const struct nestmig_state *state,
 				    struct nestmig_detail *detail)
 {
 	const uint8_t *bytes = NULL;
@@ -50,27 +69,46 @@ static enum nestmig_error print_raw(const struct inspect *i, const struct nestmi
 	enum nestmig_error error =
 		nestmig_item_bytes(state, (size_t)i->vcpu, i->raw, &bytes, &size, detail);
 
-	/* A short write shows when stdout is flushed and checked. */
 	if (!error)
-		fwrite(bytes, 1, size, stdout);
+		fwrite(bytes, 1, size, out);
 	return error;
 }
 
-static enum nestmig_error print_all(const struct inspect *i, const struct nestmig_state *state)
+static enum nestmig_error print_all(const struct inspect *i, FILE *out,
+				    const struct nestmig_state *state)
 {
 	char *text = NULL;
 	enum nestmig_error error;
 
 	if (i->smram)
 		error = i->json ? nestmig_inspect_smram_json(state, &text)
-				: nestmig_inspect_smram_text(state, cli_colour(), &text);
+				: nestmig_inspect_smram_text(state, i->colour, &text);
 	else
 		error = i->json ? nestmig_inspect_json(state, &text)
-				: nestmig_inspect_text(state, cli_colour(), &text);
+				: nestmig_inspect_text(state, i->colour, &text);
 
 	if (!error)
-		cli_print(text);
+		cli_print_to(out, text);
 	return error;
+}
+
+/* Of struct jobs. */
+static int inspect_file(void *ctx, size_t index, FILE *out, FILE *err)
+{
+	const struct inspect *i = ctx;
+	const char *file = i->files.names[index];
+	struct nestmig_detail detail = {0};
+	struct nestmig_state *state = NULL;
+	enum nestmig_error error = files_read(&i->files, index, i->read_flags, &state, &detail);
+
+	if (!error && i->field)
+		error = print_field(i, file, out, state, &detail);
+	else if (!error && i->raw)
+		error = print_raw(i, out, state, &detail);
+	else if (!error)
+		error = print_all(i, out, state);
+	nestmig_state_free(state);
+	return error ? cli_error_to(out, err, i->self, i->json, file, error, &detail) : EXIT_CLEAN;
 }
 
 static int list_fields(bool json)
@@ -91,6 +129,25 @@ static int list_fields(bool json)
 	return EXIT_CLEAN;
 }
 
+/* An exit code to end with, or -1 to go on. */
+static int check(const struct inspect *i, int files)
+{
+	if (i->lists_fields)
+		return files ? cli_usage_error(i->self, "--fields takes no file")
+			     : list_fields(i->json);
+	if (i->has_vcpu && !i->field && !i->raw)
+		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
+	if (i->field && i->raw)
+		return cli_usage_error(i->self, "--field and --raw exclude each other");
+	if (i->smram && (i->field || i->raw))
+		return cli_usage_error(i->self, "--smram goes without --field and --raw");
+	if (i->raw && i->json)
+		return cli_usage_error(i->self, "--raw and --json exclude each other");
+	if (!files && !i->list)
+		return cli_usage_error(i->self, "no file given");
+	return -1;
+}
+
 static int parse(struct inspect *i, int argc, char **argv)
 {
 	static const struct option options[] = {{"field", required_argument, NULL, 'f'},
@@ -100,11 +157,13 @@ static int parse(struct inspect *i, int argc, char **argv)
 						{"skip-ram", no_argument, NULL, 'r'},
 						{"json", no_argument, NULL, 'j'},
 						{"smram", no_argument, NULL, 'S'},
+						{"jobs", required_argument, NULL, 'J'},
+						{"files-from", required_argument, NULL, 'T'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:R:Sc:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:R:Sc:J:T:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			i->field = optarg;
@@ -114,6 +173,14 @@ static int parse(struct inspect *i, int argc, char **argv)
 			break;
 		case 'S':
 			i->smram = true;
+			break;
+		case 'J':
+			if (!option_number(optarg, 0, JOBS_MAX, &i->threads))
+				return cli_usage_error(i->self, "--jobs takes a number, not \"%s\"",
+						       optarg);
+			break;
+		case 'T':
+			i->list = optarg;
 			break;
 		case 'F':
 			i->lists_fields = true;
@@ -136,42 +203,34 @@ static int parse(struct inspect *i, int argc, char **argv)
 			return cli_wrong_option(i->self);
 		}
 	}
-	if (i->lists_fields)
-		return optind < argc ? cli_usage_error(i->self, "--fields takes no file")
-				     : list_fields(i->json);
-	if (i->has_vcpu && !i->field && !i->raw)
-		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
-	if (i->field && i->raw)
-		return cli_usage_error(i->self, "--field and --raw exclude each other");
-	if (i->smram && (i->field || i->raw))
-		return cli_usage_error(i->self, "--smram goes without --field and --raw");
-	if (i->raw && i->json)
-		return cli_usage_error(i->self, "--raw and --json exclude each other");
-	if (optind + 1 != argc)
-		return cli_usage_error(i->self, "give one file");
-	i->file = argv[optind];
-	return -1;
+	return check(i, argc - optind);
 }
 
 int cmd_inspect(const struct command *self, int argc, char **argv)
 {
-	struct inspect i = {.self = self};
+	struct inspect i = {.self = self, .threads = 1, .colour = cli_colour()};
+	struct jobs jobs = {.what = argv[0], .work = inspect_file, .ctx = &i};
 	struct nestmig_detail detail = {0};
-	struct nestmig_state *state = NULL;
 	int status = parse(&i, argc, argv);
 	enum nestmig_error error;
 
 	if (status >= 0)
 		return status;
-	error = sandbox_enter(&(struct sandbox){.paths = &i.file, .count = 1}, &detail);
+	error = files_gather(&i.files, argc - optind, argv + optind, i.list, &detail);
+	if (!error && i.raw && i.files.count != 1)
+		error = nm_fail(&detail, NESTMIG_ERR_INVALID, "--raw takes one file");
 	if (!error)
-		error = nestmig_state_read(i.file, i.read_flags, &state, &detail);
-	if (!error && i.field)
-		error = print_field(&i, state, &detail);
-	else if (!error && i.raw)
-		error = print_raw(&i, state, &detail);
-	else if (!error)
-		error = print_all(&i, state);
-	nestmig_state_free(state);
-	return error ? cli_error(self, i.json, i.file, error, &detail) : EXIT_CLEAN;
+		error = files_open_input(&i.files, &detail);
+	if (!error)
+		error = files_enter_sandbox(&i.files, NULL, NULL, &detail);
+	if (error) {
+		status = cli_error(self, i.json, NULL, error, &detail);
+	} else {
+		jobs.count = i.files.count;
+		jobs.threads = i.threads;
+		jobs.separate = !i.json && !i.field;
+		status = jobs_run(&jobs);
+	}
+	files_free(&i.files);
+	return status;
 }

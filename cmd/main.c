@@ -19,7 +19,7 @@ static const struct command commands[] = {
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_snapshot},
-	{"validate", "[--host PROFILE] [--order LIST] [--strict] [--json] FILE...",
+	{"validate", "[--host PROFILE] [--order LIST] [--strict] [--jobs N] [--json] FILE...",
 	 "tell whether saved vCPUs will resume on a host, and if not why",
 	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this\n"
 	 "                       machine, \"none\"; default: the host that the file itself describes\n"
@@ -27,9 +27,11 @@ static const struct command commands[] = {
 	 "                       like SREGS2,NESTED_STATE; default: what a raw dump says, else \"qemu\"\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
+	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
 	 cmd_validate},
-	{"inspect", "[--field NAME | --raw ITEM | --smram] [--vcpu N] [--json] FILE",
+	{"inspect", "[--field NAME | --raw ITEM | --smram] [--vcpu N] [--jobs N] [--json] FILE...",
 	 "show the saved state of vCPUs in readable form",
 	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"
 	 "  -R, --raw ITEM       the undecoded bytes of an item (vmcb12, nested_state, ...) to stdout\n"
@@ -37,8 +39,38 @@ static const struct command commands[] = {
 	 "      --fields         list the names of all fields\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -c, --vcpu N         with --field and --raw: the vCPU, by position (default 0)\n"
-	 "  -j, --json           one JSON document on stdout\n",
+	 "  -J, --jobs N         show N files at a time; 0: one a processor (default 1)\n"
+	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
+	 "  -j, --json           one JSON document a file on stdout\n",
 	 cmd_inspect},
+	{"diff", "[--host PROFILE] [--all] [--json] A B",
+	 "compare two saved states, and what rules say of them",
+	 "  -H, --host PROFILE   judge both for this host: a file, \"live\" or \"none\"; default: the\n"
+	 "                       host that B describes, else that of A\n"
+	 "  -a, --all            also clocks and counters, which never matter\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_diff},
+	{"convert", "[--to nms|raw-dump] [--memory] [--force] [--json] IN OUT",
+	 "write a saved state as an .nms or as a raw KVM dump",
+	 "  -t, --to KIND        nms or raw-dump; default: by the name, .nms or a slash at its end\n"
+	 "  -m, --memory         raw-dump: all guest memory at hand, not only what rules need\n"
+	 "  -f, --force          replace OUT if it is there\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_convert},
+	{"extract", "(--blob | --item NAME | --page GPA | --stream) [-o OUT] [--json] FILE",
+	 "write a part of a saved state as bytes",
+	 "  -b, --blob           the struct kvm_nested_state of a vCPU\n"
+	 "  -i, --item NAME      the undecoded bytes of an item of a vCPU (vmcb12, sregs, ...)\n"
+	 "  -p, --page GPA       the page of guest memory at this address\n"
+	 "  -s, --stream         the QEMU stream inside, uncompressed\n"
+	 "  -c, --vcpu N         with --blob and --item: the vCPU, by position (default 0)\n"
+	 "  -o, --output OUT     into this file, whole or not at all; default: standard output\n"
+	 "  -f, --force          replace OUT if it is there; write to a terminal\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -j, --json           with --output: one JSON document on stdout\n",
+	 cmd_extract},
 	{"restore", "[--host PROFILE] [--force] [--json] --qmp SOCKET FILE",
 	 "restore a snapshot into a QEMU started with -incoming defer",
 	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH or unix:PATH\n"

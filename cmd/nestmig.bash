@@ -3,14 +3,17 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect restore host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract restore host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
-	validate) options="--host --order --strict --skip-ram --json --help" ;;
-	inspect) options="--field --raw --smram --fields --vcpu --skip-ram --json --help" ;;
+	validate) options="--host --order --strict --skip-ram --jobs --files-from --json --help" ;;
+	inspect) options="--field --raw --smram --fields --vcpu --skip-ram --jobs --files-from --json --help" ;;
+	diff) options="--host --all --skip-ram --json --help" ;;
+	convert) options="--to --memory --force --skip-ram --json --help" ;;
+	extract) options="--blob --item --page --stream --vcpu --output --force --skip-ram --json --help" ;;
 	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;
@@ -22,6 +25,10 @@ _nestmig() {
 	esac
 	if [ "$previous" = --order ] || [ "${COMP_WORDS[1]} $previous" = "validate -o" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "qemu selftests" -- "$current")
+		return
+	fi
+	if [ "${COMP_WORDS[1]}" = convert ] && { [ "$previous" = --to ] || [ "$previous" = -t ]; }; then
+		mapfile -t COMPREPLY < <(compgen -W "nms raw-dump" -- "$current")
 		return
 	fi
 	if [ "$previous" = --field ] || [ "$previous" = -f ]; then

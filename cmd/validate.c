@@ -3,16 +3,20 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "files.h"
 #include "hostarg.h"
-#include "sandbox.h"
+#include "jobs.h"
+#include "options.h"
 
 struct validate {
 	const struct command *self;
 	const char *host_argument, *order; /* NULL: not given */
-	struct nestmig_host *host;         /* of --host; NULL if that is "none" or not given */
+	const char *list;                  /* of --files-from, or NULL */
+	struct files files;
+	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
-	bool json, strict;
-	bool has_printed;
+	int threads;
+	bool json, strict, colour;
 };
 
 static int exit_code(const struct validate *v, enum nestmig_verdict verdict)
@@ -22,7 +26,7 @@ static int exit_code(const struct validate *v, enum nestmig_verdict verdict)
 	return verdict == NESTMIG_VERDICT_UNKNOWN && v->strict ? EXIT_FINDINGS : EXIT_CLEAN;
 }
 
-static enum nestmig_error judge_and_print(struct validate *v, const char *file,
+static enum nestmig_error judge_and_print(const struct validate *v, const char *file, FILE *out,
 					  const struct nestmig_state *state,
 					  const struct nestmig_host *host, int *ret_status)
 {
@@ -33,35 +37,36 @@ static enum nestmig_error judge_and_print(struct validate *v, const char *file,
 	if (error)
 		return error;
 	error = v->json ? nestmig_report_json(report, file, &text)
-			: nestmig_report_text(report, file, cli_colour(), &text);
+			: nestmig_report_text(report, file, v->colour, &text);
 	if (!error) {
-		if (v->has_printed && !v->json)
-			putchar('\n');
-		v->has_printed = true;
 		*ret_status = exit_code(v, nestmig_report_verdict(report));
-		cli_print(text);
+		cli_print_to(out, text);
 	}
 	nestmig_report_free(report);
 	return error;
 }
 
-static int validate_file(struct validate *v, const char *file)
+/* Of struct jobs. */
+static int validate_file(void *ctx, size_t index, FILE *out, FILE *err)
 {
+	const struct validate *v = ctx;
+	const char *file = v->files.names[index];
 	struct nestmig_detail detail = {0};
 	struct nestmig_state *state = NULL;
 	struct nestmig_host *own = NULL;
 	int status = EXIT_TROUBLE;
-	enum nestmig_error error = nestmig_state_read(file, v->read_flags, &state, &detail);
+	enum nestmig_error error = files_read(&v->files, index, v->read_flags, &state, &detail);
 
 	if (!error && v->order)
 		error = nestmig_state_set_restore_order(state, v->order, &detail);
 	if (!error && !v->host_argument)
 		error = host_argument(NULL, state, &own, &detail);
 	if (!error)
-		error = judge_and_print(v, file, state, v->host_argument ? v->host : own, &status);
+		error = judge_and_print(v, file, out, state, v->host_argument ? v->host : own,
+					&status);
 	nestmig_host_free(own);
 	nestmig_state_free(state);
-	return error ? cli_error(v->self, v->json, file, error, &detail) : status;
+	return error ? cli_error_to(out, err, v->self, v->json, file, error, &detail) : status;
 }
 
 static int parse(struct validate *v, int argc, char **argv)
@@ -70,12 +75,14 @@ static int parse(struct validate *v, int argc, char **argv)
 						{"strict", no_argument, NULL, 's'},
 						{"skip-ram", no_argument, NULL, 'r'},
 						{"order", required_argument, NULL, 'o'},
+						{"jobs", required_argument, NULL, 'J'},
+						{"files-from", required_argument, NULL, 'T'},
 						{"json", no_argument, NULL, 'j'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:o:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "H:o:J:T:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
 			v->host_argument = optarg;
@@ -89,6 +96,14 @@ static int parse(struct validate *v, int argc, char **argv)
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
 			break;
+		case 'J':
+			if (!option_number(optarg, 0, JOBS_MAX, &v->threads))
+				return cli_usage_error(v->self, "--jobs takes a number, not \"%s\"",
+						       optarg);
+			break;
+		case 'T':
+			v->list = optarg;
+			break;
 		case 'j':
 			v->json = true;
 			break;
@@ -98,27 +113,25 @@ static int parse(struct validate *v, int argc, char **argv)
 			return cli_wrong_option(v->self);
 		}
 	}
-	if (optind == argc)
+	if (optind == argc && !v->list)
 		return cli_usage_error(v->self, "no file given");
 	return -1;
 }
 
 /* The profile is the same for all files. That of this machine cannot be taken in the sandbox, any
  * other is read inside. *ret_file: the one that an error is about, if any. */
-static enum nestmig_error prepare(struct validate *v, int count, char **files,
-				  const char **ret_file, struct nestmig_detail *detail)
+static enum nestmig_error prepare(struct validate *v, const char **ret_file,
+				  struct nestmig_detail *detail)
 {
-	struct sandbox sandbox = {.paths = (const char *const *)files, .count = (size_t)count};
 	bool live = host_argument_is_live(v->host_argument);
-	enum nestmig_error error = NESTMIG_OK;
+	enum nestmig_error error = files_open_input(&v->files, detail);
 
 	*ret_file = NULL;
-	if (live)
+	if (!error && live)
 		error = host_argument(v->host_argument, NULL, &v->host, detail);
-	if (!live)
-		sandbox.profile = v->host_argument;
 	if (!error)
-		error = sandbox_enter(&sandbox, detail);
+		error = files_enter_sandbox(&v->files, live ? NULL : v->host_argument, NULL,
+					    detail);
 	if (error || live || !v->host_argument)
 		return error;
 	*ret_file = v->host_argument;
@@ -127,24 +140,27 @@ static enum nestmig_error prepare(struct validate *v, int count, char **files,
 
 int cmd_validate(const struct command *self, int argc, char **argv)
 {
-	struct validate v = {.self = self};
+	struct validate v = {.self = self, .threads = 1, .colour = cli_colour()};
+	struct jobs jobs = {.what = argv[0], .work = validate_file, .ctx = &v};
 	struct nestmig_detail detail = {0};
 	int status = parse(&v, argc, argv);
 	enum nestmig_error error;
-	const char *file;
+	const char *file = NULL;
 
 	if (status >= 0)
 		return status;
-	status = EXIT_CLEAN;
-	error = prepare(&v, argc - optind, argv + optind, &file, &detail);
-	if (error)
-		return cli_error(self, v.json, file, error, &detail);
-	for (int i = optind; i < argc; i++) {
-		int one = validate_file(&v, argv[i]);
-
-		if (one > status)
-			status = one;
+	error = files_gather(&v.files, argc - optind, argv + optind, v.list, &detail);
+	if (!error)
+		error = prepare(&v, &file, &detail);
+	if (error) {
+		status = cli_error(self, v.json, file, error, &detail);
+	} else {
+		jobs.count = v.files.count;
+		jobs.threads = v.threads;
+		jobs.separate = !v.json;
+		status = jobs_run(&jobs);
 	}
 	nestmig_host_free(v.host);
+	files_free(&v.files);
 	return status;
 }

@@ -7,7 +7,7 @@
  * the moment between linkat() and rename(). Without O_TMPFILE, or without /proc to link from, the
  * file has such a second name from the start.
  */
-#include "nms_format.h"
+#include "nms_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -95,3 +95,29 @@ enum nestmig_error nm_qemu_features_text(struct nm_vcpu *vcpu, struct nm_origin 
 	json_decref(object);
 	return error;
 }
+
+enum nestmig_error nm_qemu_features_format(const struct nm_vcpu *vcpu, char **ret_text)
+{
+	const struct nestmig_cpuid *cpuid = &vcpu->view.cpuid;
+	json_t *list = json_array(), *object;
+	char *text;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (cpuid->have >> words[i].word & 1)
+			json_array_append_new(
+				list,
+				json_pack("{s:s, s:I, s:I, s:I}", "cpuid-register", words[i].reg,
+					  "cpuid-input-eax", (json_int_t)words[i].function,
+					  "cpuid-input-ecx", (json_int_t)words[i].index, "features",
+					  (json_int_t)cpuid->word[words[i].word]));
+	object = json_pack("{s:o}", "feature-words", list);
+	if (object && cpuid->have >> NESTMIG_CPUID_80000008_EAX & 1)
+		json_object_set_new(object, "phys-bits",
+				    json_integer(cpuid->word[NESTMIG_CPUID_80000008_EAX] & 0xff));
+	text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	if (!text)
+		return NESTMIG_ERR_NOMEM;
+	*ret_text = text;
+	return NESTMIG_OK;
+}

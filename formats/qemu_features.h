@@ -23,4 +23,8 @@ NESTMIG_CHECKED enum nestmig_error nm_qemu_features(struct nm_vcpu *vcpu, const 
 NESTMIG_CHECKED enum nestmig_error
 nm_qemu_features_text(struct nm_vcpu *vcpu, struct nm_origin origin, struct nestmig_detail *detail);
 
+/* The inverse, as far as such an object has words for it: JSON text, which the caller frees. Errors: NOMEM. */
+NESTMIG_CHECKED enum nestmig_error nm_qemu_features_format(const struct nm_vcpu *vcpu,
+							   char **ret_text);
+
 #endif

@@ -281,24 +281,37 @@ static enum nestmig_error restore_order(struct dump *dump, const json_t *meta)
 	return error;
 }
 
-/* The bit of a capability of the VM that rules ask about; 0 for any other. */
+/* Capabilities of the VM that rules ask about. Of names for the same bit the first is written. */
+static const struct {
+	const char *name;
+	uint32_t bit;
+} caps[] = {
+	{"KVM_CAP_EXCEPTION_PAYLOAD", NESTMIG_VM_EXCEPTION_PAYLOAD},
+	{"KVM_CAP_X86_TRIPLE_FAULT_EVENT", NESTMIG_VM_TRIPLE_FAULT_EVENT},
+	{"KVM_CAP_HYPERV_ENLIGHTENED_VMCS", NESTMIG_VM_EVMCS},
+	{"KVM_CAP_IRQCHIP", NESTMIG_VM_IRQCHIP},
+	{"KVM_CAP_SPLIT_IRQCHIP", NESTMIG_VM_IRQCHIP},
+};
+
+/* The bit of such a capability; 0 for any other. */
 static uint32_t cap_bit(const char *name)
 {
-	static const struct {
-		const char *name;
-		uint32_t bit;
-	} caps[] = {
-		{"KVM_CAP_EXCEPTION_PAYLOAD", NESTMIG_VM_EXCEPTION_PAYLOAD},
-		{"KVM_CAP_X86_TRIPLE_FAULT_EVENT", NESTMIG_VM_TRIPLE_FAULT_EVENT},
-		{"KVM_CAP_HYPERV_ENLIGHTENED_VMCS", NESTMIG_VM_EVMCS},
-		{"KVM_CAP_IRQCHIP", NESTMIG_VM_IRQCHIP},
-		{"KVM_CAP_SPLIT_IRQCHIP", NESTMIG_VM_IRQCHIP},
-	};
-
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
 		if (strcmp(caps[i].name, name) == 0)
 			return caps[i].bit;
 	return 0;
+}
+
+json_t *nm_rawdump_caps_json(uint32_t bits)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+		if (bits & caps[i].bit)
+			json_array_append_new(names, json_string(caps[i].name));
+		bits &= ~caps[i].bit;
+	}
+	return names;
 }
 
 /* The capabilities of the VM, which are known if the key is there: what is not named is off. */

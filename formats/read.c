@@ -62,16 +62,14 @@ static const struct nm_reader readers[] = {
 	{is_qemu, read_qemu},
 };
 
-static enum nestmig_error read_file(struct nestmig_state *state, const char *path, unsigned flags,
-				    struct nestmig_detail *detail)
+/* Takes source over, also on failure. */
+static enum nestmig_error read_source(struct nestmig_state *state, struct nm_source *source,
+				      unsigned flags, struct nestmig_detail *detail)
 {
-	struct nm_source *source = NULL;
 	uint8_t head[NM_HEAD_SIZE] = {0};
-	enum nestmig_error error = nm_source_open(path, &source, detail);
+	enum nestmig_error error = nm_state_add_source(state, source, detail);
 	size_t size;
 
-	if (!error)
-		error = nm_state_add_source(state, source, detail);
 	if (error)
 		return error;
 	size = nm_source_size(source) < sizeof(head) ? (size_t)nm_source_size(source)
@@ -87,23 +85,19 @@ static enum nestmig_error read_file(struct nestmig_state *state, const char *pat
 	return unknown(head, size, detail);
 }
 
-enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
-				      struct nestmig_state **ret_state,
-				      struct nestmig_detail *detail)
+static enum nestmig_error read_file(struct nestmig_state *state, const char *path, unsigned flags,
+				    struct nestmig_detail *detail)
 {
-	struct nestmig_state *state = NULL;
-	enum nestmig_error error;
-	struct stat st;
+	struct nm_source *source = NULL;
+	enum nestmig_error error = nm_source_open(path, &source, detail);
 
-	if (flags & ~(unsigned)NESTMIG_READ_SKIP_RAM_CHECKSUM)
-		return nm_fail(detail, NESTMIG_ERR_INVALID, "unknown flags 0x%x", flags);
-	if (stat(path, &st) < 0)
-		return nm_fail_errno(detail, "cannot open it");
-	error = nm_state_new(path, NULL, &state, detail);
-	if (error)
-		return error;
-	error = S_ISDIR(st.st_mode) ? nm_rawdump_read(state, path, detail)
-				    : read_file(state, path, flags, detail);
+	return error ? error : read_source(state, source, flags, detail);
+}
+
+/* The end of reading: takes state over. */
+static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error error,
+				 struct nestmig_state **ret_state, struct nestmig_detail *detail)
+{
 	if (!error)
 		error = nm_state_load_memory(state, detail);
 	if (error) {
@@ -112,4 +106,47 @@ enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 	}
 	*ret_state = state;
 	return NESTMIG_OK;
+}
+
+static enum nestmig_error check_flags(unsigned flags, struct nestmig_detail *detail)
+{
+	if (flags & ~(unsigned)NESTMIG_READ_SKIP_RAM_CHECKSUM)
+		return nm_fail(detail, NESTMIG_ERR_INVALID, "unknown flags 0x%x", flags);
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_state_read_source(struct nm_source *source, const char *name, unsigned flags,
+					struct nestmig_state **ret_state,
+					struct nestmig_detail *detail)
+{
+	struct nestmig_state *state = NULL;
+	enum nestmig_error error = check_flags(flags, detail);
+
+	if (!error)
+		error = nm_state_new(name, NULL, &state, detail);
+	if (error) {
+		nm_source_free(source);
+		return error;
+	}
+	return finish(state, read_source(state, source, flags, detail), ret_state, detail);
+}
+
+enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
+				      struct nestmig_state **ret_state,
+				      struct nestmig_detail *detail)
+{
+	struct nestmig_state *state = NULL;
+	enum nestmig_error error = check_flags(flags, detail);
+	struct stat st;
+
+	if (error)
+		return error;
+	if (stat(path, &st) < 0)
+		return nm_fail_errno(detail, "cannot open it");
+	error = nm_state_new(path, NULL, &state, detail);
+	if (error)
+		return error;
+	error = S_ISDIR(st.st_mode) ? nm_rawdump_read(state, path, detail)
+				    : read_file(state, path, flags, detail);
+	return finish(state, error, ret_state, detail);
 }

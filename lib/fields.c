@@ -92,6 +92,16 @@ static const struct nm_field fields[] = {
 #undef VMCS_FIELD
 };
 
+/* The fields that are members of the view come first. */
+enum {
+#define FIELD(...)   +1
+#define SEGMENT(...) +12
+	MEMBER_FIELDS = 0
+#include "vcpu/fields.def"
+#undef SEGMENT
+#undef FIELD
+};
+
 /* Where a field of SMRAM stands in KVM's 32-bit map. */
 struct smram_place {
 	const char *name;
@@ -348,10 +358,10 @@ enum nestmig_error nestmig_item_bytes(const struct nestmig_state *state, size_t 
 void nm_fields_load_kvm(struct nestmig_vcpu_view *view, enum nestmig_item item,
 			const uint8_t *bytes, size_t size)
 {
-	for (size_t i = 0; i < nm_field_count(); i++) {
+	for (size_t i = 0; i < MEMBER_FIELDS; i++) {
 		const struct nm_field *field = &fields[i];
 
-		if (field->item != item || field->member == IN_BYTES || field->kvm_offset < 0 ||
+		if (field->item != item || field->kvm_offset < 0 ||
 		    (size_t)field->kvm_offset + field->kvm_width > size)
 			continue;
 		set_member(view, field, nm_le(bytes + field->kvm_offset, field->kvm_width));
@@ -361,11 +371,10 @@ void nm_fields_load_kvm(struct nestmig_vcpu_view *view, enum nestmig_item item,
 void nm_fields_load_qemu(struct nestmig_vcpu_view *view, enum nestmig_item item,
 			 const uint8_t *payload, size_t size)
 {
-	for (size_t i = 0; i < nm_field_count(); i++) {
+	for (size_t i = 0; i < MEMBER_FIELDS; i++) {
 		const struct nm_field *field = &fields[i];
 
-		if (field->item != item || field->member == IN_BYTES || field->qemu_offset < 0 ||
-		    field->qemu_width == PACKED ||
+		if (field->item != item || field->qemu_offset < 0 || field->qemu_width == PACKED ||
 		    (size_t)field->qemu_offset + field->qemu_width > size)
 			continue;
 		set_member(view, field, nm_be(payload + field->qemu_offset, field->qemu_width));
@@ -375,11 +384,11 @@ void nm_fields_load_qemu(struct nestmig_vcpu_view *view, enum nestmig_item item,
 void nm_fields_store_kvm(const struct nestmig_vcpu_view *view, enum nestmig_item item,
 			 uint8_t *bytes, size_t size)
 {
-	for (size_t i = 0; i < nm_field_count(); i++) {
+	for (size_t i = 0; i < MEMBER_FIELDS; i++) {
 		const struct nm_field *field = &fields[i];
 		uint64_t value;
 
-		if (field->item != item || field->member == IN_BYTES || field->kvm_offset < 0 ||
+		if (field->item != item || field->kvm_offset < 0 ||
 		    (size_t)field->kvm_offset + field->kvm_width > size)
 			continue;
 		value = get_member(view, field);

@@ -9,6 +9,7 @@
 #include "fields.h"
 #include "inspect_smram.h"
 #include "jsontext.h"
+#include "pointed.h"
 #include "state.h"
 
 static json_t *bit_names(const struct nm_bit *bits, uint64_t value)
@@ -53,6 +54,25 @@ static json_t *msrs_json(const struct nm_vcpu *vcpu)
 	return msrs;
 }
 
+static json_t *pointed_json(const struct nestmig_state *state, const struct nm_vcpu *vcpu)
+{
+	struct nm_pointed pointed[NM_POINTED_MAX];
+	size_t count = nm_vcpu_pointed(state, vcpu, pointed);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		char gpa[24];
+
+		snprintf(gpa, sizeof(gpa), "0x%" PRIx64, pointed[i].gpa);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:I, s:s, s:b}", "by", pointed[i].name,
+						"gpa", gpa, "bytes", (json_int_t)pointed[i].length,
+						"ram", nm_backed_name(pointed[i].backed), "at_hand",
+						pointed[i].is_at_hand));
+	}
+	return list;
+}
+
 static json_t *vcpu_json(const struct nestmig_state *state, const struct nm_vcpu *vcpu)
 {
 	json_t *fields = json_object(), *items = json_array();
@@ -66,9 +86,10 @@ static json_t *vcpu_json(const struct nestmig_state *state, const struct nm_vcpu
 		if (nm_field_present(vcpu, field) && field->kvm_width <= 8)
 			json_object_set_new(fields, field->name, nm_json_field(vcpu, field));
 	}
-	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o}", "id", (int)vcpu->id, "mode",
+	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "id", (int)vcpu->id, "mode",
 			 nm_vcpu_mode(vcpu), "items", items, "fields", fields, "msrs",
-			 msrs_json(vcpu), "smram", nm_smram_json(state, vcpu));
+			 msrs_json(vcpu), "smram", nm_smram_json(state, vcpu), "memory",
+			 pointed_json(state, vcpu));
 }
 
 /* Only the SMRAM of a vCPU. */

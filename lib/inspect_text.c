@@ -7,6 +7,7 @@
 
 #include "inspect_text.h"
 #include "msrs.h"
+#include "pointed.h"
 #include "smram/smram.h"
 
 static bool has(const struct nm_vcpu *vcpu, enum nestmig_item item)
@@ -19,8 +20,7 @@ void nm_text_heading(struct nm_text *t, const char *what, const char *note)
 	nm_buf_printf(&t->buf, "  %s%s%s%s%s\n", t->bold, what, t->plain, *note ? "  " : "", note);
 }
 
-/* A file name may hold anything: control characters become '?'. */
-static void put_foreign(struct nm_text *t, const char *text)
+void nm_text_foreign(struct nm_text *t, const char *text)
 {
 	for (; *text; text++) {
 		char one[2] = {*text, 0};
@@ -290,7 +290,26 @@ static void put_smram_hint(struct nm_text *t, const struct nm_vcpu *vcpu)
 			      has(vcpu, NESTMIG_ITEM_SMRAM) ? "see --smram" : "not in the file");
 }
 
-static void put_vcpu(struct nm_text *t, const struct nm_vcpu *vcpu)
+static void put_pointed(struct nm_text *t, const struct nestmig_state *state,
+			const struct nm_vcpu *vcpu)
+{
+	static const char *const backed[] = {[NESTMIG_BACKED_YES] = "RAM",
+					     [NESTMIG_BACKED_NO] = "no RAM",
+					     [NESTMIG_BACKED_UNKNOWN] = "not known whether RAM"};
+	struct nm_pointed pointed[NM_POINTED_MAX];
+	size_t count = nm_vcpu_pointed(state, vcpu, pointed);
+
+	if (count)
+		nm_text_heading(t, "guest memory pointed at", "");
+	for (size_t i = 0; i < count; i++)
+		nm_buf_printf(&t->buf, "    %-32s 0x%09" PRIx64 " %5" PRIu64 " bytes  %s%s\n",
+			      pointed[i].name, pointed[i].gpa, pointed[i].length,
+			      backed[pointed[i].backed],
+			      pointed[i].is_at_hand ? ", content at hand" : "");
+}
+
+static void put_vcpu(struct nm_text *t, const struct nestmig_state *state,
+		     const struct nm_vcpu *vcpu)
 {
 	nm_text_vcpu(t, vcpu);
 	put_nested(t, vcpu);
@@ -304,6 +323,7 @@ static void put_vcpu(struct nm_text *t, const struct nm_vcpu *vcpu)
 		     "(in a KVM blob this is L1's own state, not L2's)");
 	nm_text_page(t, vcpu, NESTMIG_ITEM_VMCS12, "vmcs12.", "vmcs12", "");
 	nm_text_page(t, vcpu, NESTMIG_ITEM_SHADOW_VMCS12, "shadow_vmcs12.", "shadow vmcs12", "");
+	put_pointed(t, state, vcpu);
 }
 
 static const char *vendor_name(enum nestmig_vendor vendor)
@@ -324,7 +344,7 @@ struct nm_text nm_text_new(bool colour)
 
 void nm_text_state(struct nm_text *t, const struct nestmig_state *state)
 {
-	put_foreign(t, state->path);
+	nm_text_foreign(t, state->path);
 	nm_buf_printf(&t->buf, ": %s, %s, %zu vCPU%s%s%s\n", state->format,
 		      vendor_name(state->vendor), state->vcpu_count,
 		      state->vcpu_count == 1 ? "" : "s", state->machine ? ", machine " : "",
@@ -338,6 +358,6 @@ enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool 
 
 	nm_text_state(&t, state);
 	for (size_t i = 0; i < state->vcpu_count; i++)
-		put_vcpu(&t, &state->vcpus[i]);
+		put_vcpu(&t, state, &state->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);
 }

@@ -15,6 +15,9 @@ struct nm_text {
 /* A text with or without terminal colours. */
 struct nm_text nm_text_new(bool colour);
 
+/* A file name, or what else may hold anything: control characters become '?'. */
+void nm_text_foreign(struct nm_text *t, const char *text);
+
 /* "FILE: FORMAT, VENDOR, N vCPUs, machine M". */
 void nm_text_state(struct nm_text *t, const struct nestmig_state *state);
 

@@ -85,18 +85,14 @@ static enum nestmig_error file_size(int fd, const char *path, uint64_t *ret_size
 		       "%s is neither a regular file, a block device nor a directory", path);
 }
 
-enum nestmig_error nm_source_open(const char *path, struct nm_source **ret_source,
-				  struct nestmig_detail *detail)
+enum nestmig_error nm_source_fd(int fd, const char *name, struct nm_source **ret_source,
+				struct nestmig_detail *detail)
 {
-	/* O_NONBLOCK: opening a fifo by mistake must not hang. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	enum nestmig_error error;
 	struct file_ctx *file;
 	uint64_t size = 0;
 
-	if (fd < 0)
-		return nm_fail_errno(detail, "cannot open %s", path);
-	error = file_size(fd, path, &size, detail);
+	error = file_size(fd, name, &size, detail);
 	if (error) {
 		close(fd);
 		return error;
@@ -108,6 +104,17 @@ enum nestmig_error nm_source_open(const char *path, struct nm_source **ret_sourc
 	}
 	file->fd = fd;
 	return nm_source_new(&file_ops, file, size, ret_source, detail);
+}
+
+enum nestmig_error nm_source_open(const char *path, struct nm_source **ret_source,
+				  struct nestmig_detail *detail)
+{
+	/* O_NONBLOCK: opening a fifo by mistake must not hang. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return nm_fail_errno(detail, "cannot open %s", path);
+	return nm_source_fd(fd, path, ret_source, detail);
 }
 
 static enum nestmig_error memory_read(void *ctx, uint64_t offset, void *buffer, size_t length,

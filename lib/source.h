@@ -24,6 +24,14 @@ struct nm_source_ops {
 NESTMIG_CHECKED enum nestmig_error nm_source_open(const char *path, struct nm_source **ret_source,
 						  struct nestmig_detail *detail);
 
+/*
+ * The same over an open descriptor, which is taken over, also on failure; its position does not count.
+ * name is for messages.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_source_fd(int fd, const char *name,
+						struct nm_source **ret_source,
+						struct nestmig_detail *detail);
+
 /* A source over bytes in memory, for tests and fuzzing; the bytes stay the caller's. */
 NESTMIG_CHECKED enum nestmig_error nm_source_memory(const void *bytes, size_t size,
 						    struct nm_source **ret_source,

@@ -231,6 +231,14 @@ NESTMIG_CHECKED enum nestmig_error nm_decode_kvm(struct nm_vcpu *vcpu, enum nm_k
 void nm_encode_kvm(const struct nm_vcpu *vcpu, enum nm_kvm_struct kind, uint8_t *buffer,
 		   size_t *ret_size);
 
+/*
+ * The same into memory that the caller frees: lists at full length, and NM_KVM_CPUID where the vCPU has the
+ * whole list. Errors: NOMEM.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_encode_kvm_new(const struct nm_vcpu *vcpu,
+						     enum nm_kvm_struct kind, uint8_t **ret_bytes,
+						     size_t *ret_size);
+
 /* The file name of a KVM struct in a raw dump ("nested_state", "sregs2", ...). */
 const char *nm_kvm_struct_name(enum nm_kvm_struct kind);
 
@@ -248,6 +256,9 @@ static inline bool nm_vmx_msr_put(struct nestmig_vmx_msrs *vmx, uint32_t index, 
 
 /* The bit of msrs_listed that an MSR has, or 0. */
 uint32_t nm_msr_listed(uint32_t index);
+
+/* "cpuid.LEAF.INDEX.REGISTER" of a word that rules read, in hexadecimal. */
+void nm_cpuid_word_name(enum nestmig_cpuid_word word, char *buffer, size_t size);
 
 /* Fills the words that rules read from a list of CPUID entries. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret);
@@ -270,6 +281,20 @@ enum nestmig_backed nm_state_backed_smm(const struct nestmig_state *state, uint6
 /* Reads guest memory. Errors: NOT_FOUND if the bytes are not at hand, IO. */
 NESTMIG_CHECKED enum nestmig_error nm_state_read_memory(const struct nestmig_state *state,
 							uint64_t gpa, void *buffer, size_t length);
+
+/*
+ * A whole page of guest memory, for which a stream is searched if need be: a pass over all of its RAM. gpa
+ * is its address, buffer has NM_PAGE_SIZE bytes. Errors: NOT_FOUND (no RAM, or not in the file), INVALID
+ * (gpa is no multiple of the page size), and those of reading. (page.c)
+ */
+NESTMIG_CHECKED enum nestmig_error nm_state_fetch_page(const struct nestmig_state *state,
+						       uint64_t gpa, uint8_t *buffer,
+						       struct nestmig_detail *detail);
+
+/* The bytes of a page that find_pages has looked for. Errors: NOT_FOUND, and those of reading. (page.c) */
+NESTMIG_CHECKED enum nestmig_error nm_page_bytes(const struct nestmig_state *state,
+						 const struct nm_page *page, uint8_t *buffer,
+						 struct nestmig_detail *detail);
 
 /*
  * Takes from guest memory what rules read, for every vCPU: SMRAM and the VMCB that it names, the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Decoding the structs of KVM's ioctls (uapi linux/kvm.h and asm/kvm.h, Linux 6.1). */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,34 +277,45 @@ static bool has_phys_bits(const struct nm_cpuid_entry *entries, size_t count)
 	       cpuid_leaf(entries, count, 0x80000008, 0);
 }
 
+/* Where the words that rules read stand. */
+static const struct {
+	uint32_t function, index;
+	size_t reg;
+	const char *name;
+} where[NESTMIG_CPUID_WORDS] = {
+#define WORD(f, i, r)                                                                              \
+	{                                                                                          \
+		f, i, offsetof(struct nm_cpuid_entry, r), #r                                       \
+	}
+	[NESTMIG_CPUID_1_ECX] = WORD(1, 0, ecx),
+	[NESTMIG_CPUID_1_EDX] = WORD(1, 0, edx),
+	[NESTMIG_CPUID_7_0_EBX] = WORD(7, 0, ebx),
+	[NESTMIG_CPUID_7_0_ECX] = WORD(7, 0, ecx),
+	[NESTMIG_CPUID_7_0_EDX] = WORD(7, 0, edx),
+	[NESTMIG_CPUID_7_1_EAX] = WORD(7, 1, eax),
+	[NESTMIG_CPUID_A_EAX] = WORD(0xa, 0, eax),
+	[NESTMIG_CPUID_A_EDX] = WORD(0xa, 0, edx),
+	[NESTMIG_CPUID_D_1_EAX] = WORD(0xd, 1, eax),
+	[NESTMIG_CPUID_40000001_EAX] = WORD(0x40000001, 0, eax),
+	[NESTMIG_CPUID_80000001_ECX] = WORD(0x80000001, 0, ecx),
+	[NESTMIG_CPUID_80000001_EDX] = WORD(0x80000001, 0, edx),
+	[NESTMIG_CPUID_80000008_EAX] = WORD(0x80000008, 0, eax),
+	[NESTMIG_CPUID_80000008_EBX] = WORD(0x80000008, 0, ebx),
+	[NESTMIG_CPUID_8000000A_EBX] = WORD(0x8000000a, 0, ebx),
+	[NESTMIG_CPUID_8000000A_EDX] = WORD(0x8000000a, 0, edx),
+	[NESTMIG_CPUID_80000021_EAX] = WORD(0x80000021, 0, eax),
+#undef WORD
+};
+
+void nm_cpuid_word_name(enum nestmig_cpuid_word word, char *buffer, size_t size)
+{
+	snprintf(buffer, size, "cpuid.%x.%x.%s", where[word].function, where[word].index,
+		 where[word].name);
+}
+
 /* A leaf that a complete list does not have reads as zero, as KVM treats it. */
 void nm_cpuid_words(const struct nm_cpuid_entry *entries, size_t count, struct nestmig_cpuid *ret)
 {
-	static const struct {
-		uint32_t function, index;
-		size_t reg;
-	} where[NESTMIG_CPUID_WORDS] = {
-#define WORD(f, i, r) {f, i, offsetof(struct nm_cpuid_entry, r)}
-		[NESTMIG_CPUID_1_ECX] = WORD(1, 0, ecx),
-		[NESTMIG_CPUID_1_EDX] = WORD(1, 0, edx),
-		[NESTMIG_CPUID_7_0_EBX] = WORD(7, 0, ebx),
-		[NESTMIG_CPUID_7_0_ECX] = WORD(7, 0, ecx),
-		[NESTMIG_CPUID_7_0_EDX] = WORD(7, 0, edx),
-		[NESTMIG_CPUID_7_1_EAX] = WORD(7, 1, eax),
-		[NESTMIG_CPUID_A_EAX] = WORD(0xa, 0, eax),
-		[NESTMIG_CPUID_A_EDX] = WORD(0xa, 0, edx),
-		[NESTMIG_CPUID_D_1_EAX] = WORD(0xd, 1, eax),
-		[NESTMIG_CPUID_40000001_EAX] = WORD(0x40000001, 0, eax),
-		[NESTMIG_CPUID_80000001_ECX] = WORD(0x80000001, 0, ecx),
-		[NESTMIG_CPUID_80000001_EDX] = WORD(0x80000001, 0, edx),
-		[NESTMIG_CPUID_80000008_EAX] = WORD(0x80000008, 0, eax),
-		[NESTMIG_CPUID_80000008_EBX] = WORD(0x80000008, 0, ebx),
-		[NESTMIG_CPUID_8000000A_EBX] = WORD(0x8000000a, 0, ebx),
-		[NESTMIG_CPUID_8000000A_EDX] = WORD(0x8000000a, 0, edx),
-		[NESTMIG_CPUID_80000021_EAX] = WORD(0x80000021, 0, eax),
-#undef WORD
-	};
-
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < NESTMIG_CPUID_WORDS; i++) {
 		const struct nm_cpuid_entry *entry =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Making the structs of KVM's ioctls from a decoded vCPU: the inverse of decode.c. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "fields.h"
@@ -8,6 +9,8 @@
 #define SREGS2_FLAGS        280
 #define SREGS2_PDPTRS_VALID 1
 #define MSR_ENTRY_SIZE      16
+#define CPUID_ENTRY_SIZE    40
+#define CPUID_ENTRY_WORDS   7 /* what follows is padding */
 
 static void put_le(uint8_t *p, uint64_t value, unsigned width)
 {
@@ -45,17 +48,32 @@ static size_t encode_nested(const struct nm_vcpu *vcpu, uint8_t *buffer)
 	return size;
 }
 
-static size_t encode_msrs(const struct nm_vcpu *vcpu, uint8_t *buffer)
+/* room: bytes of buffer. */
+static size_t encode_msrs(const struct nm_vcpu *vcpu, uint8_t *buffer, size_t room)
 {
 	size_t count = vcpu->msr_count;
 
-	if (count > NM_KVM_STRUCT_MAX / MSR_ENTRY_SIZE)
-		count = NM_KVM_STRUCT_MAX / MSR_ENTRY_SIZE;
+	if (count > room / MSR_ENTRY_SIZE)
+		count = room / MSR_ENTRY_SIZE;
 	for (size_t i = 0; i < count; i++) {
 		put_le(buffer + i * MSR_ENTRY_SIZE, vcpu->msrs[i].index, 8);
 		put_le(buffer + i * MSR_ENTRY_SIZE + 8, vcpu->msrs[i].value, 8);
 	}
 	return count * MSR_ENTRY_SIZE;
+}
+
+static size_t encode_cpuid(const struct nm_vcpu *vcpu, uint8_t *buffer)
+{
+	for (size_t i = 0; i < vcpu->cpuid_count; i++) {
+		const struct nm_cpuid_entry *entry = &vcpu->cpuid[i];
+		const uint32_t words[CPUID_ENTRY_WORDS] = {
+			entry->function, entry->index, entry->flags, entry->eax,
+			entry->ebx,      entry->ecx,   entry->edx};
+
+		for (size_t k = 0; k < CPUID_ENTRY_WORDS; k++)
+			put_le(buffer + i * CPUID_ENTRY_SIZE + 4 * k, words[k], 4);
+	}
+	return vcpu->cpuid_count * CPUID_ENTRY_SIZE;
 }
 
 /* The members of the items in a mask that the vCPU has. */
@@ -91,10 +109,30 @@ void nm_encode_kvm(const struct nm_vcpu *vcpu, enum nm_kvm_struct kind, uint8_t 
 	if (kind == NM_KVM_NESTED_STATE && nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)))
 		size = encode_nested(vcpu, buffer);
 	else if (kind == NM_KVM_MSRS && nm_vcpu_has(vcpu, NESTMIG_HAVE(MSRS)))
-		size = encode_msrs(vcpu, buffer);
+		size = encode_msrs(vcpu, buffer, NM_KVM_STRUCT_MAX);
 	else if (plain[kind].size && nm_vcpu_has(vcpu, UINT64_C(1) << plain[kind].first))
 		size = encode_items(vcpu, plain[kind].items, buffer, plain[kind].size);
 	if (kind == NM_KVM_SREGS2 && size && nm_vcpu_has(vcpu, NESTMIG_HAVE(PDPTRS)))
 		put_le(buffer + SREGS2_FLAGS, SREGS2_PDPTRS_VALID, 8);
 	*ret_size = size;
+}
+
+enum nestmig_error nm_encode_kvm_new(const struct nm_vcpu *vcpu, enum nm_kvm_struct kind,
+				     uint8_t **ret_bytes, size_t *ret_size)
+{
+	size_t list = (kind == NM_KVM_MSRS    ? vcpu->msr_count * MSR_ENTRY_SIZE
+		       : kind == NM_KVM_CPUID ? vcpu->cpuid_count * CPUID_ENTRY_SIZE
+					      : 0);
+	uint8_t *bytes = calloc(1, list > NM_KVM_STRUCT_MAX ? list : NM_KVM_STRUCT_MAX);
+
+	if (!bytes)
+		return NESTMIG_ERR_NOMEM;
+	if (kind == NM_KVM_CPUID)
+		*ret_size = encode_cpuid(vcpu, bytes);
+	else if (kind == NM_KVM_MSRS && nm_vcpu_has(vcpu, NESTMIG_HAVE(MSRS)))
+		*ret_size = encode_msrs(vcpu, bytes, list);
+	else
+		nm_encode_kvm(vcpu, kind, bytes, ret_size);
+	*ret_bytes = bytes;
+	return NESTMIG_OK;
 }

@@ -125,6 +125,24 @@ START_TEST(broken_records_are_refused)
 }
 END_TEST
 
+START_TEST(the_inverse)
+{
+	struct stream text = read_case("streams/cpu.json");
+	struct nestmig_detail detail = {0};
+	struct nestmig_cpuid before;
+	char *again = NULL;
+
+	ck_ok(take((const char *)text.p, text.size, &detail), detail);
+	before = vcpu.view.cpuid;
+	ck_assert_int_eq(nm_qemu_features_format(&vcpu, &again), NESTMIG_OK);
+	setup();
+	must_take(again);
+	ck_assert_mem_eq(&vcpu.view.cpuid, &before, sizeof(before));
+	free(again);
+	stream_free(&text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("qemu_features");
@@ -132,6 +150,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, the_genuine_words);
+	tcase_add_test(tcase, the_inverse);
 	tcase_add_test(tcase, what_is_not_named_stays_unknown);
 	tcase_add_test(tcase, the_index_and_the_register_count);
 	tcase_add_loop_test(tcase, broken_records_are_refused, 0, sizeof(bad) / sizeof(bad[0]));

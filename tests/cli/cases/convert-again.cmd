@@ -1,0 +1,2 @@
+# What is there is replaced only by --force, and only what is of the kind.
+nestmig convert dev1.qemu out.nms; nestmig convert dev2.qemu out.nms; nestmig convert --force dev2.qemu out.nms; nestmig convert raw1 raw2/; nestmig convert dev1.qemu raw2; nestmig convert --force dev1.qemu raw2/; nestmig inspect --json raw2 | jq -c "[.format,.machine]"; mkdir other; touch other/precious; nestmig convert --force raw1 other; nestmig convert --force raw1 other.nms; ls -A | grep -v qemu; stat -c "%a %n" raw2 raw2/meta.json out.nms; ls other

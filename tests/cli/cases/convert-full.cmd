@@ -1,0 +1,2 @@
+# The stream of a whole VM goes in whole; all of its memory becomes files.
+nestmig convert full1.qemu one.nms && nestmig diff full1.qemu one.nms && nestmig extract --stream one.nms | cmp - full1.qemu; nestmig convert --json --memory one.nms two/; ls two/mem; nestmig extract --page 0x113000 full1.qemu >a; nestmig extract --page 0x113000 two >b; cmp a b && xxd -l 16 a; nestmig validate --host host.json two | sed -n 1,3p

@@ -1,0 +1,2 @@
+# A stream becomes an .nms, that a raw dump; each says the same as the one before, but for what it says it lost.
+nestmig convert dev1.qemu one.nms && nestmig convert one.nms two/ && for f in dev1.qemu one.nms two; do nestmig validate --host host.json $f | sed "1s/.*: //"; done; nestmig diff dev1.qemu one.nms; nestmig extract --stream one.nms | cmp - dev1.qemu; find two | sort; jq -c . two/meta.json

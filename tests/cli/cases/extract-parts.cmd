@@ -1,0 +1,2 @@
+# Each part, to standard output and to a file.
+nestmig extract --blob dev2.qemu -c 1 | xxd | sed -n 1,2p; nestmig extract --item vmcb12 dev1.qemu | cmp - <(nestmig inspect --raw vmcb12 dev1.qemu); nestmig extract --page 0x1000 raw1 | cmp -n 4096 - raw1/mem/1000; nestmig extract --stream full1.nms | cmp - full1.qemu; nestmig extract --json --blob -o blob raw1; cmp blob raw1/vcpu0/nested_state; stat -c "%a %s" blob

@@ -1,0 +1,2 @@
+# Many files at a time print what one at a time does; the worst exit status.
+nestmig validate *.qemu none *.nms raw1 vmx >one 2>one.err; echo $?; nestmig validate --jobs 7 *.qemu none *.nms raw1 vmx >more 2>more.err; echo $?; cmp one more && cmp one.err more.err; grep -c . one; cat more.err; nestmig validate -J 0 --json *.qemu none dev1.nms | jq -c "[.schema,.file,.verdict]"; nestmig validate --jobs x dev1.qemu
