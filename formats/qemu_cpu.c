@@ -98,13 +98,17 @@ static const struct {
 	{"cpu/apx", 128},
 };
 
+/* QEMU has about 50 of them. */
+#define MAX_SUBSECTIONS 256
+
 /* A walk through the subsections. */
 struct cursor {
 	struct nm_vcpu *vcpu;
 	struct qemu_span span;
 	size_t at;
 	const struct qemu_device *device;
-	bool pending_in_l2; /* exception_info was there */
+	size_t names[MAX_SUBSECTIONS]; /* where those that were there start, in the section */
+	size_t count;
 };
 
 static struct qemu_span rest(const struct cursor *c)
@@ -136,12 +140,33 @@ static bool subsection_name(const struct cursor *c, char name[256])
 	return strlen(name) == length;
 }
 
+/* Of two with the same name QEMU loads both, so that the last one counts; it writes each once. */
+static enum nestmig_error note(struct cursor *c, const char *name, struct nestmig_detail *detail)
+{
+	size_t size = 2 + strlen(name);
+
+	for (size_t i = 0; i < c->count; i++)
+		if (memcmp(c->span.bytes + c->names[i], c->span.bytes + c->at, size) == 0)
+			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, c->span.offset + c->at,
+					  "vCPU %u has subsection \"%.64s\" twice", c->vcpu->id,
+					  name);
+	if (c->count == MAX_SUBSECTIONS)
+		return nm_fail_at(detail, NESTMIG_ERR_LIMIT, c->span.offset + c->at,
+				  "vCPU %u has more than %d subsections", c->vcpu->id,
+				  MAX_SUBSECTIONS);
+	c->names[c->count++] = c->at;
+	return NESTMIG_OK;
+}
+
 /* Skips the header of a subsection whose name has been read. */
 static enum nestmig_error enter(struct cursor *c, const char *name, struct nestmig_detail *detail)
 {
+	enum nestmig_error error = note(c, name, detail);
 	size_t header = 2 + strlen(name) + 4;
 	uint32_t version = nm_be32(rest(c).bytes + header - 4);
 
+	if (error)
+		return error;
 	if (version != 1)
 		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, c->span.offset + c->at,
 				  "subsection %s has version %u, known is 1", name, version);
@@ -239,6 +264,12 @@ static enum nestmig_error nested_state(struct cursor *c, struct nestmig_detail *
 
 		if (!svm && strcmp(name, "cpu/kvm_nested_state/vmx") != 0)
 			break;
+		/* Both would be loaded to the same place. */
+		if (nested->format != (svm ? KVMNS_FORMAT_SVM : KVMNS_FORMAT_VMX))
+			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, c->span.offset + c->at,
+					  "vCPU %u has nested state of format %u, but subsection "
+					  "%s",
+					  c->vcpu->id, nested->format, name);
 		error = enter(c, name, detail);
 		if (!error)
 			error = svm ? nested_svm(c, detail) : nested_vmx(c, detail);
@@ -247,6 +278,17 @@ static enum nestmig_error nested_state(struct cursor *c, struct nestmig_detail *
 }
 
 /* A subsection whose content rules read. */
+static bool is_read(const char *name)
+{
+	static const char *const names[] = {"cpu/exception_info", "cpu/error_code",
+					    "cpu/triple_fault", "cpu/pdptrs"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static void take_fields(struct cursor *c, const char *name)
 {
 	struct nestmig_vcpu_view *view = &c->vcpu->view;
@@ -273,7 +315,25 @@ static void take_fields(struct cursor *c, const char *name)
 	}
 }
 
-static bool subsection_size(const struct cursor *c, const char *name, uint64_t *ret_size)
+/*
+ * The fields of a subsection whose size only the vmdesc gives, or gives otherwise than is known here, must
+ * not hide nested state.
+ */
+static enum nestmig_error check_hidden(const struct cursor *c, const char *name, size_t size,
+				       struct nestmig_detail *detail)
+{
+	static const char hidden[] = "\x05\x10"
+				     "cpu/nested_state";
+
+	if (memmem(rest(c).bytes, size, hidden, sizeof(hidden) - 1) == NULL)
+		return NESTMIG_OK;
+	return nm_fail_at(detail, NESTMIG_ERR_FORMAT, c->span.offset + c->at,
+			  "vCPU %u has nested state inside of what the vmdesc says is subsection "
+			  "\"%.64s\"",
+			  c->vcpu->id, name);
+}
+
+static bool known_size(const char *name, uint64_t *ret_size)
 {
 	for (size_t i = 0; i < sizeof(known_subsections) / sizeof(known_subsections[0]); i++) {
 		if (strcmp(known_subsections[i].name, name) != 0)
@@ -281,30 +341,52 @@ static bool subsection_size(const struct cursor *c, const char *name, uint64_t *
 		*ret_size = known_subsections[i].size;
 		return true;
 	}
-	return c->device && qemu_vmdesc_subsection(c->device, name, ret_size);
+	return false;
+}
+
+/* Past the fields of a subsection. Where they are not read, the vmdesc knows better how many they are. */
+static enum nestmig_error skip_fields(struct cursor *c, const char *name,
+				      struct nestmig_detail *detail)
+{
+	uint64_t known = 0, said = 0, size, start = c->span.offset + c->at - 6 - strlen(name);
+	bool is_known = known_size(name, &known);
+	bool is_said = c->device && qemu_vmdesc_subsection(c->device, name, &said);
+
+	if (!is_known && !is_said)
+		return nm_fail_at(
+			detail, NESTMIG_ERR_UNSUPPORTED, start,
+			"vCPU %u has the unknown subsection \"%.64s\", and the stream has "
+			"no vmdesc that gives its size",
+			c->vcpu->id, name);
+	if (is_known && is_said && known != said && is_read(name))
+		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, start,
+				  "subsection %s has %" PRIu64 " bytes, but %" PRIu64
+				  " in the vmdesc",
+				  name, known, said);
+	size = is_said ? said : known;
+	if (size > rest(c).size)
+		return too_short(c, name, detail);
+	if (!is_known || size != known) {
+		enum nestmig_error error = check_hidden(c, name, (size_t)size, detail);
+
+		if (error)
+			return error;
+	}
+	take_fields(c, name);
+	c->at += (size_t)size;
+	return NESTMIG_OK;
 }
 
 static enum nestmig_error one_subsection(struct cursor *c, const char *name,
 					 struct nestmig_detail *detail)
 {
-	uint64_t size = 0, start = c->span.offset + c->at;
 	enum nestmig_error error = enter(c, name, detail);
 
 	if (error)
 		return error;
 	if (strcmp(name, "cpu/nested_state") == 0)
 		return nested_state(c, detail);
-	if (!subsection_size(c, name, &size))
-		return nm_fail_at(
-			detail, NESTMIG_ERR_UNSUPPORTED, start,
-			"vCPU %u has the unknown subsection \"%.64s\", and the stream has "
-			"no vmdesc that gives its size",
-			c->vcpu->id, name);
-	if (size > rest(c).size)
-		return too_short(c, name, detail);
-	take_fields(c, name);
-	c->at += (size_t)size;
-	return NESTMIG_OK;
+	return skip_fields(c, name, detail);
 }
 
 /* QEMU's SegmentCache.flags: bits of a descriptor's second word. A segment that is not present is
@@ -423,6 +505,7 @@ enum nestmig_error qemu_cpu_parse(struct nm_vcpu *vcpu, struct qemu_span payload
 	struct cursor c = {.vcpu = vcpu, .span = payload, .device = device};
 	size_t fixed = vcpu->qemu.version >= 12 ? CPU_FIXED_V12 : CPU_FIXED_V11;
 	enum nestmig_error error;
+	uint64_t said = 0;
 	char name[256];
 
 	if (vcpu->qemu.version < 11 || vcpu->qemu.version > 12)
@@ -434,6 +517,12 @@ enum nestmig_error qemu_cpu_parse(struct nm_vcpu *vcpu, struct qemu_span payload
 				 "the registers (a qemu-system-i386 stream has other sizes and "
 				 "is not read)",
 				 detail);
+	if (device && qemu_vmdesc_fields(device, &said) && said != fixed)
+		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, payload.offset,
+				  "section \"cpu\" has %" PRIu64
+				  " bytes of registers in the vmdesc, "
+				  "known are %zu (a qemu-system-i386 stream is not read)",
+				  said, fixed);
 	error = load_fixed(&c, fixed, detail);
 	c.at = fixed;
 	while (!error && subsection_name(&c, name) && strncmp(name, "cpu/", 4) == 0)
