@@ -158,7 +158,9 @@ static enum nestmig_error pass(const struct nestmig_state *state, struct qemu_wa
 		    !qemu_skip(&walk->cursor, element.length))
 			error = qemu_short(walk, "what a command has packaged");
 		if (!error && element.opaque)
-			return NESTMIG_ERR_UNSUPPORTED;
+			return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, element.offset,
+					  "the length of section \"%s\" is not known",
+					  element.name);
 	}
 	if (!error && state->ram.devices && element.offset != state->ram.devices)
 		return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, element.offset,
@@ -187,14 +189,13 @@ enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_
 	qemu_walk_init(walk, state->stream, state->ram.offset, detail);
 	for (size_t i = 0; i < count; i++)
 		pages[i].kind = NM_PAGE_ABSENT;
-	if (count)
-		error = pass(state, walk);
+	error = pass(state, walk);
 	/* A copy that was found may not be the last one, where something is not understood; with multifd,
 	 * what is written after a page of zeros goes through another channel. */
 	for (size_t i = 0; i < count; i++)
 		if (error || (walk->has_flush && pages[i].kind == NM_PAGE_FILL))
 			pages[i].kind = NM_PAGE_ABSENT;
-	if (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED)
+	if (count && (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED))
 		error = NESTMIG_OK;
 	free(walk);
 	return error;

@@ -20,7 +20,7 @@
 #define PADDING_MAX  (UINT64_C(2) << 20)
 #define PADDING_STEP 4096
 #define EOS_SIZE     8
-#define MAX_ELEMENTS 1000000 /* between the setup and the devices, with mapped-ram */
+#define READS_MAX    1024 /* of at most 4 KiB each */
 
 /* A stream with a vmdesc while it is read. */
 struct full {
@@ -241,38 +241,42 @@ static enum nestmig_error walk_back(struct full *f, uint64_t *ret_start)
 static enum nestmig_error does_not_join(const struct full *f, uint64_t devices)
 {
 	return nm_fail_at(f->detail, NESTMIG_ERR_FORMAT, devices,
-			  "no RAM section ends before the first device section");
+			  "no RAM section ends before the first device section: something else "
+			  "starts here");
 }
 
-/* With mapped-ram there is little between the setup and the devices: go through it. */
-static enum nestmig_error check_mapped(struct full *f, uint64_t devices)
+/*
+ * From the setup to the devices, as far as a bounded number of reads goes: all of it with mapped-ram and for
+ * a VM with little RAM that is not zero. What is not understood is no error, as in read_setup.
+ */
+static enum nestmig_error check_parts(struct full *f, uint64_t devices)
 {
-	struct qemu_walk *walk = f->walk;
-	uint64_t at = walk->cursor.at, end = walk->cursor.end;
+	struct qemu_cursor *c = &f->walk->cursor;
+	uint64_t at = c->at, end = c->end;
 	enum nestmig_error error = NESTMIG_OK;
 
-	walk->cursor.end = devices;
-	for (unsigned count = 0; walk->cursor.at < devices && !error; count++) {
+	c->end = devices;
+	c->reads_left = READS_MAX;
+	while (c->at < devices && !error) {
 		struct qemu_element element = {0};
 
-		error = count == MAX_ELEMENTS
-				? nm_fail_at(f->detail, NESTMIG_ERR_LIMIT, walk->cursor.at,
-					     "more than %d elements before the devices",
-					     MAX_ELEMENTS)
-				: qemu_walk_next(walk, &element);
+		error = qemu_walk_next(f->walk, &element);
 		if (!error && element.type != QEMU_VM_SECTION_PART &&
-		    element.type != QEMU_VM_SECTION_END && element.type != QEMU_VM_COMMAND)
+		    element.type != QEMU_VM_SECTION_END &&
+		    (element.type != QEMU_VM_COMMAND || element.length))
 			error = does_not_join(f, element.offset);
+		if (error == NESTMIG_ERR_TRUNCATED)
+			error = does_not_join(f, devices);
 	}
-	walk->cursor.end = end;
-	walk->cursor.at = at;
-	return error;
+	qemu_walk_init(f->walk, f->source, at, f->detail);
+	c->end = end;
+	return error == NESTMIG_ERR_LIMIT || error == NESTMIG_ERR_UNSUPPORTED ? NESTMIG_OK : error;
 }
 
 /*
  * What stands before the devices ends a section that comes in parts: with a footer of its id; if it is one of
- * RAM, with the last record. To go through RAM from its start would cost a pass; whoever looks for
- * pages there compares where it ends (qemu_ram.c).
+ * RAM, with the last record. To go through all of RAM would cost a pass; whoever looks for pages there
+ * compares where it ends (qemu_ram.c).
  */
 static enum nestmig_error check_join(struct full *f, uint64_t devices)
 {
@@ -295,15 +299,13 @@ static enum nestmig_error check_join(struct full *f, uint64_t devices)
 		return does_not_join(f, devices);
 	if (!f->whole)
 		return NESTMIG_OK;
-	if (walk->mapped_ram)
-		return check_mapped(f, devices);
 	for (size_t i = 0; i < walk->iterable_count; i++) {
 		if (walk->iterables[i].id != id)
 			continue;
 		/* Without footers it could be the end of another. */
 		if (walk->iterables[i].kind != QEMU_ITERABLE_RAM || nm_be64(bytes) == 0x10 ||
 		    (!footer && walk->iterable_count > 1))
-			return NESTMIG_OK;
+			return check_parts(f, devices);
 	}
 	return does_not_join(f, devices);
 }

@@ -24,6 +24,7 @@ void qemu_walk_init(struct qemu_walk *walk, struct nm_source *source, uint64_t o
 	walk->cursor.end = nm_source_size(source);
 	walk->cursor.have = 0;
 	walk->cursor.ahead = AHEAD_MIN;
+	walk->cursor.reads_left = 0;
 	walk->cursor.error = NESTMIG_OK;
 	walk->cursor.detail = walk->detail = detail;
 }
@@ -42,11 +43,15 @@ const uint8_t *qemu_take(struct qemu_cursor *c, size_t n)
 		c->have = c->ahead > n ? c->ahead : n;
 		c->have = c->have < left ? c->have : (size_t)left;
 		c->start = c->at;
-		c->error = nm_source_read(c->source, c->at, c->window, c->have, c->detail);
+		c->error = c->reads_left == 1 ? NESTMIG_ERR_LIMIT
+					      : nm_source_read(c->source, c->at, c->window, c->have,
+							       c->detail);
 		if (c->error) {
 			c->have = 0;
 			return NULL;
 		}
+		if (c->reads_left)
+			c->reads_left--;
 	}
 	c->at += n;
 	return c->window + (c->at - n - c->start);
@@ -148,32 +153,8 @@ static enum nestmig_error command(struct qemu_walk *walk, struct qemu_element *e
 #define BITMAP_START    0x10
 #define BITMAP_COMPLETE 0x20
 #define BITMAP_BITS     0x40
-#define BITMAP_MORE     0x80
+#define BITMAP_MORE     0x80       /* flags of two or four bytes, which no QEMU needs */
 #define BITMAP_CHUNK    (10 << 10) /* QEMU refuses more */
-
-/* One, two or four bytes; those after the first are not used. */
-static bool bitmap_flags(struct qemu_cursor *c, uint32_t *ret_flags)
-{
-	const uint8_t *p = qemu_take(c, 1);
-	uint32_t flags = p ? *p : 0;
-
-	if (!p)
-		return false;
-	if (flags & BITMAP_MORE) {
-		p = qemu_take(c, 1);
-		if (!p)
-			return false;
-		flags = flags << 8 | *p;
-		if (*p & BITMAP_MORE) {
-			p = qemu_take(c, 2);
-			if (!p)
-				return false;
-			flags = flags << 16 | nm_be16(p);
-		}
-	}
-	*ret_flags = flags;
-	return true;
-}
 
 /* What follows the header of a chunk (dirty_bitmap_load). */
 static bool bitmap_chunk(struct qemu_cursor *c, uint32_t flags)
@@ -207,10 +188,12 @@ static enum nestmig_error dirty_bitmaps(struct qemu_walk *walk)
 
 	do {
 		uint64_t start = c->at;
+		const uint8_t *p = qemu_take(c, 1);
 
-		if (!bitmap_flags(c, &flags))
+		if (!p)
 			return qemu_short(walk, "a dirty bitmap");
-		if (flags > 0x7f)
+		flags = *p;
+		if (flags & BITMAP_MORE)
 			return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, start,
 					  "a dirty bitmap with flags 0x%x is not known", flags);
 		if ((flags & BITMAP_DEVICE && !skip_counted(c)) ||

@@ -136,7 +136,9 @@ struct nestmig_state {
 	/* Pages that were looked for, by gpa, owned. A stream has them in no order: find_pages goes
 	 * through all of its RAM for the pages of a list that is sorted by gpa, each once, and fills in
 	 * what it finds. NULL: nothing but the extents is at hand. Errors: IO, NOMEM, CHECKSUM, FORMAT
-	 * (an .nms that cannot be unpacked); a stream that is not understood is none. */
+	 * (an .nms that cannot be unpacked; elements that no QEMU writes); a stream that is not
+	 * understood is none. Of no pages it is a check that RAM leads to the devices that were read, and then
+	 * that is an error, too. */
 	struct nm_page *pages;
 	size_t page_count;
 	enum nestmig_error (*find_pages)(const struct nestmig_state *state, struct nm_page *pages,
