@@ -90,6 +90,13 @@ static bool is_footer_at(const struct forward *f, struct qemu_span span, size_t 
 	       may_follow(f->walk, from(span, p + QEMU_FOOTER_SIZE), where);
 }
 
+/* The same with the mark of the stream's end behind it, and something else behind that. */
+static bool is_last_at(struct qemu_span span, size_t p, uint32_t id)
+{
+	return span.size - p > QEMU_FOOTER_SIZE && span.bytes[p] == QEMU_VM_SECTION_FOOTER &&
+	       nm_be32(span.bytes + p + 1) == id && span.bytes[p + QEMU_FOOTER_SIZE] == QEMU_VM_EOF;
+}
+
 /* Where "cpu" ends says its own parser. */
 static enum nestmig_error cpu_length(const struct forward *f, const struct qemu_section *section,
 				     enum where where, size_t *ret_length)
@@ -116,7 +123,7 @@ static enum nestmig_error one_device(const struct forward *f, struct qemu_span s
 	struct qemu_section section;
 	struct qemu_span *payload = &section.payload;
 	enum nestmig_error error = NESTMIG_OK;
-	size_t p = 0;
+	size_t p = 0, last = 0;
 
 	if (!qemu_section_header(span, QEMU_VM_SECTION_FULL, &section))
 		return nm_fail_at(f->detail, NESTMIG_ERR_FORMAT, span.offset,
@@ -126,8 +133,17 @@ static enum nestmig_error one_device(const struct forward *f, struct qemu_span s
 		error = cpu_length(f, &section, where, &p);
 	if (error)
 		return error;
-	while (p < payload->size && !is_footer_at(f, *payload, p, section.id, where))
+	while (p < payload->size && !is_footer_at(f, *payload, p, section.id, where)) {
+		if (is_last_at(*payload, p, section.id))
+			last = p;
 		p++;
+	}
+	if (p == payload->size && last && where == AMONG_DEVICES)
+		return nm_fail_at(f->detail, NESTMIG_ERR_FORMAT,
+				  payload->offset + last + QEMU_FOOTER_SIZE + 1,
+				  "bytes follow what looks like the end of the stream, behind "
+				  "section \"%s\"",
+				  section.name);
 	if (p == payload->size)
 		return nm_fail_at(f->detail, NESTMIG_ERR_TRUNCATED, payload->offset + payload->size,
 				  "section \"%s\", which starts at %" PRIu64 ", does not end",

@@ -73,21 +73,14 @@ END_TEST
 
 START_TEST(bytes_behind_the_end_are_refused)
 {
-	static const struct {
-		const char *name;
-		enum nestmig_error error;
-	} streams[] = {{"dev1", NESTMIG_ERR_TRUNCATED},
-		       {"l1only", NESTMIG_ERR_TRUNCATED},
-		       {"vmxdev1", NESTMIG_ERR_TRUNCATED},
-		       {"full1", NESTMIG_ERR_FORMAT},
-		       {"vmx1", NESTMIG_ERR_FORMAT}};
+	static const char *const streams[] = {"dev1", "l1only", "full1", "vmxdev1", "vmx1"};
 
 	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
-		s = genuine(streams[i].name);
+		s = genuine(streams[i]);
 		put_be(&s, 0, 1);
-		must_refuse(&s, streams[i].error, "");
+		must_refuse(&s, NESTMIG_ERR_FORMAT, "follow");
 		s.p[s.size - 1] = '}';
-		must_refuse(&s, streams[i].error, "");
+		must_refuse(&s, NESTMIG_ERR_FORMAT, "follow");
 		stream_free(&s);
 	}
 }
