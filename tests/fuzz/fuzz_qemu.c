@@ -78,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* ---- A mutator that knows streams ---------------------------------------------------------------- */
 
-#define MAX_PIECES 512
+#define MAX_PIECES  512
+#define SECTION_MAX 65536
 
 /* A piece of a stream: a section with its footer, or what stands between two. */
 struct piece {
@@ -127,14 +128,15 @@ static size_t section_end(const struct stream *s, size_t at, struct piece *piece
 	const uint8_t *p = s->bytes + at;
 	size_t left = s->size - at, header = 5;
 
-	if (left < 32 || p[0] < 1 || p[0] > 4)
+	/* Genuine ids are small: most bytes are no start at the first look. */
+	if (left < 32 || p[0] < 1 || p[0] > 4 || p[1] || p[2] || p[3] > 3)
 		return 0;
 	if (p[0] == 1 || p[0] == 4) {
-		if (p[5] == 0 || p[5] > 64 || left < 32u + p[5])
+		if (p[5] == 0 || p[5] > 64 || left < 32u + p[5] || p[6] < '0' || p[6] > 'z')
 			return 0;
 		header = 14u + p[5];
 	}
-	for (size_t i = header; i + 5 <= left; i++) {
+	for (size_t i = header; i + 5 <= left && i < SECTION_MAX; i++) {
 		if (p[i] != 0x7e || memcmp(p + i + 1, p + 1, 4) != 0)
 			continue;
 		*piece = (struct piece){.at = at,
