@@ -23,7 +23,7 @@ struct qemu_cursor {
 	uint64_t start;   /* of the window */
 	size_t have, ahead;
 	uint8_t window[QEMU_TAKE_MAX];
-	unsigned reads_left; /* then LIMIT; 0: as many as are needed */
+	unsigned reads_left;      /* then LIMIT; 0: as many as are needed */
 	enum nestmig_error error; /* of reading */
 	struct nestmig_detail *detail;
 };
