@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * Section "cpu" of a QEMU stream (vmstate_x86_cpu of target/i386/machine.c, QEMU 5.1 to 11.1), and
- * what QEMU makes of it before it calls KVM (cpu_post_load, kvm_put_* of target/i386/kvm/kvm.c).
- */
+/* Section "cpu" of a QEMU stream (vmstate_x86_cpu of target/i386/machine.c, QEMU 5.1 to 11.1). */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +22,8 @@
 #define SEGMENT_FLAGS       16
 
 #define HF_SMM_MASK         (1U << 19)
-#define HF_GUEST_MASK       (1U << 21)
-#define HF2_GIF_MASK        (1U << 0)
 #define HF2_NMI_MASK        (1U << 2)
 #define HF2_SMM_INSIDE_NMI  (1U << 4)
-#define CPU_INTERRUPT_SMI   0x40
-#define CPU_INTERRUPT_INIT  0x400
 #define RFLAGS_VM           (UINT64_C(1) << 17)
 #define CR0_PE              1
 
@@ -98,13 +91,17 @@ static const struct {
 	{"cpu/apx", 128},
 };
 
+/* QEMU has about 50 of them. */
+#define MAX_SUBSECTIONS 256
+
 /* A walk through the subsections. */
 struct cursor {
 	struct nm_vcpu *vcpu;
 	struct qemu_span span;
 	size_t at;
 	const struct qemu_device *device;
-	bool pending_in_l2; /* exception_info was there */
+	size_t names[MAX_SUBSECTIONS]; /* where those that were there start, in the section */
+	size_t count;
 };
 
 static struct qemu_span rest(const struct cursor *c)
@@ -136,12 +133,33 @@ static bool subsection_name(const struct cursor *c, char name[256])
 	return strlen(name) == length;
 }
 
+/* Of two with the same name QEMU loads both, so that the last one counts; it writes each once. */
+static enum nestmig_error note(struct cursor *c, const char *name, struct nestmig_detail *detail)
+{
+	size_t size = 2 + strlen(name);
+
+	for (size_t i = 0; i < c->count; i++)
+		if (memcmp(c->span.bytes + c->names[i], c->span.bytes + c->at, size) == 0)
+			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, c->span.offset + c->at,
+					  "vCPU %u has subsection \"%.64s\" twice", c->vcpu->id,
+					  name);
+	if (c->count == MAX_SUBSECTIONS)
+		return nm_fail_at(detail, NESTMIG_ERR_LIMIT, c->span.offset + c->at,
+				  "vCPU %u has more than %d subsections", c->vcpu->id,
+				  MAX_SUBSECTIONS);
+	c->names[c->count++] = c->at;
+	return NESTMIG_OK;
+}
+
 /* Skips the header of a subsection whose name has been read. */
 static enum nestmig_error enter(struct cursor *c, const char *name, struct nestmig_detail *detail)
 {
+	enum nestmig_error error = note(c, name, detail);
 	size_t header = 2 + strlen(name) + 4;
 	uint32_t version = nm_be32(rest(c).bytes + header - 4);
 
+	if (error)
+		return error;
 	if (version != 1)
 		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, c->span.offset + c->at,
 				  "subsection %s has version %u, known is 1", name, version);
@@ -239,6 +257,12 @@ static enum nestmig_error nested_state(struct cursor *c, struct nestmig_detail *
 
 		if (!svm && strcmp(name, "cpu/kvm_nested_state/vmx") != 0)
 			break;
+		/* Both would be loaded to the same place. */
+		if (nested->format != (svm ? KVMNS_FORMAT_SVM : KVMNS_FORMAT_VMX))
+			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, c->span.offset + c->at,
+					  "vCPU %u has nested state of format %u, but subsection "
+					  "%s",
+					  c->vcpu->id, nested->format, name);
 		error = enter(c, name, detail);
 		if (!error)
 			error = svm ? nested_svm(c, detail) : nested_vmx(c, detail);
@@ -247,6 +271,17 @@ static enum nestmig_error nested_state(struct cursor *c, struct nestmig_detail *
 }
 
 /* A subsection whose content rules read. */
+static bool is_read(const char *name)
+{
+	static const char *const names[] = {"cpu/exception_info", "cpu/error_code",
+					    "cpu/triple_fault", "cpu/pdptrs"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static void take_fields(struct cursor *c, const char *name)
 {
 	struct nestmig_vcpu_view *view = &c->vcpu->view;
@@ -273,7 +308,25 @@ static void take_fields(struct cursor *c, const char *name)
 	}
 }
 
-static bool subsection_size(const struct cursor *c, const char *name, uint64_t *ret_size)
+/*
+ * The fields of a subsection whose size only the vmdesc gives, or gives otherwise than is known here, must
+ * not hide nested state.
+ */
+static enum nestmig_error check_hidden(const struct cursor *c, const char *name, size_t size,
+				       struct nestmig_detail *detail)
+{
+	static const char hidden[] = "\x05\x10"
+				     "cpu/nested_state";
+
+	if (memmem(rest(c).bytes, size, hidden, sizeof(hidden) - 1) == NULL)
+		return NESTMIG_OK;
+	return nm_fail_at(detail, NESTMIG_ERR_FORMAT, c->span.offset + c->at,
+			  "vCPU %u has nested state inside of what the vmdesc says is subsection "
+			  "\"%.64s\"",
+			  c->vcpu->id, name);
+}
+
+static bool known_size(const char *name, uint64_t *ret_size)
 {
 	for (size_t i = 0; i < sizeof(known_subsections) / sizeof(known_subsections[0]); i++) {
 		if (strcmp(known_subsections[i].name, name) != 0)
@@ -281,30 +334,52 @@ static bool subsection_size(const struct cursor *c, const char *name, uint64_t *
 		*ret_size = known_subsections[i].size;
 		return true;
 	}
-	return c->device && qemu_vmdesc_subsection(c->device, name, ret_size);
+	return false;
+}
+
+/* Past the fields of a subsection. Where they are not read, the vmdesc knows better how many they are. */
+static enum nestmig_error skip_fields(struct cursor *c, const char *name,
+				      struct nestmig_detail *detail)
+{
+	uint64_t known = 0, said = 0, size, start = c->span.offset + c->at - 6 - strlen(name);
+	bool is_known = known_size(name, &known);
+	bool is_said = c->device && qemu_vmdesc_subsection(c->device, name, &said);
+
+	if (!is_known && !is_said)
+		return nm_fail_at(
+			detail, NESTMIG_ERR_UNSUPPORTED, start,
+			"vCPU %u has the unknown subsection \"%.64s\", and the stream has "
+			"no vmdesc that gives its size",
+			c->vcpu->id, name);
+	if (is_known && is_said && known != said && is_read(name))
+		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, start,
+				  "subsection %s has %" PRIu64 " bytes, but %" PRIu64
+				  " in the vmdesc",
+				  name, known, said);
+	size = is_said ? said : known;
+	if (size > rest(c).size)
+		return too_short(c, name, detail);
+	if (!is_known || size != known) {
+		enum nestmig_error error = check_hidden(c, name, (size_t)size, detail);
+
+		if (error)
+			return error;
+	}
+	take_fields(c, name);
+	c->at += (size_t)size;
+	return NESTMIG_OK;
 }
 
 static enum nestmig_error one_subsection(struct cursor *c, const char *name,
 					 struct nestmig_detail *detail)
 {
-	uint64_t size = 0, start = c->span.offset + c->at;
 	enum nestmig_error error = enter(c, name, detail);
 
 	if (error)
 		return error;
 	if (strcmp(name, "cpu/nested_state") == 0)
 		return nested_state(c, detail);
-	if (!subsection_size(c, name, &size))
-		return nm_fail_at(
-			detail, NESTMIG_ERR_UNSUPPORTED, start,
-			"vCPU %u has the unknown subsection \"%.64s\", and the stream has "
-			"no vmdesc that gives its size",
-			c->vcpu->id, name);
-	if (size > rest(c).size)
-		return too_short(c, name, detail);
-	take_fields(c, name);
-	c->at += (size_t)size;
-	return NESTMIG_OK;
+	return skip_fields(c, name, detail);
 }
 
 /* QEMU's SegmentCache.flags: bits of a descriptor's second word. A segment that is not present is
@@ -423,6 +498,7 @@ enum nestmig_error qemu_cpu_parse(struct nm_vcpu *vcpu, struct qemu_span payload
 	struct cursor c = {.vcpu = vcpu, .span = payload, .device = device};
 	size_t fixed = vcpu->qemu.version >= 12 ? CPU_FIXED_V12 : CPU_FIXED_V11;
 	enum nestmig_error error;
+	uint64_t said = 0;
 	char name[256];
 
 	if (vcpu->qemu.version < 11 || vcpu->qemu.version > 12)
@@ -434,6 +510,12 @@ enum nestmig_error qemu_cpu_parse(struct nm_vcpu *vcpu, struct qemu_span payload
 				 "the registers (a qemu-system-i386 stream has other sizes and "
 				 "is not read)",
 				 detail);
+	if (device && qemu_vmdesc_fields(device, &said) && said != fixed)
+		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, payload.offset,
+				  "section \"cpu\" has %" PRIu64
+				  " bytes of registers in the vmdesc, "
+				  "known are %zu (a qemu-system-i386 stream is not read)",
+				  said, fixed);
 	error = load_fixed(&c, fixed, detail);
 	c.at = fixed;
 	while (!error && subsection_name(&c, name) && strncmp(name, "cpu/", 4) == 0)
@@ -447,72 +529,4 @@ enum nestmig_error qemu_cpu_parse(struct nm_vcpu *vcpu, struct qemu_span payload
 				  vcpu->id, payload.size - c.at);
 	*ret_used = c.at;
 	return NESTMIG_OK;
-}
-
-/* kvm_put_nested_state overrides two flags with what hflags and hflags2 say. */
-static void override_flags(struct nm_vcpu *vcpu)
-{
-	struct nestmig_nested *nested = &vcpu->view.nested;
-
-	nested->flags &= (uint16_t) ~(KVMNS_GUEST_MODE | KVMNS_GIF_SET);
-	if (vcpu->qemu.hflags & HF_GUEST_MASK)
-		nested->flags |= KVMNS_GUEST_MODE;
-	if (nested->format == KVMNS_FORMAT_SVM && vcpu->qemu.hflags2 & HF2_GIF_MASK)
-		nested->flags |= KVMNS_GIF_SET;
-}
-
-#define EFER_SVME (UINT64_C(1) << 12)
-
-static enum nestmig_error finish_nested(struct nm_vcpu *vcpu, struct nestmig_detail *detail)
-{
-	struct nestmig_vcpu_view *view = &vcpu->view;
-	bool guest_mode = vcpu->qemu.hflags & HF_GUEST_MASK;
-
-	/* cpu_post_load refuses such a stream. */
-	if (guest_mode && (!nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) ||
-			   !(view->nested.stored_flags & KVMNS_GUEST_MODE)))
-		return nm_fail_at(detail, NESTMIG_ERR_FORMAT,
-				  vcpu->origin[NESTMIG_ITEM_SREGS].offset + OFF_HFLAGS,
-				  "vCPU %u is in guest mode (hflags), but the stream has no nested "
-				  "state for it: QEMU refuses to load it",
-				  vcpu->id);
-	if (!nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED))) {
-		/* Without VMXON there is none, and the GIF says nothing. */
-		if (view->vendor == NESTMIG_VENDOR_INTEL)
-			return NESTMIG_OK;
-		/* Outside guest mode an SVM vCPU has no subsection; QEMU then sets the GIF alone.
-		 */
-		if (!(view->sregs.efer & EFER_SVME) && vcpu->qemu.hflags2 & HF2_GIF_MASK)
-			return NESTMIG_OK;
-		view->nested = (struct nestmig_nested){.format = KVMNS_FORMAT_SVM,
-						       .size = KVMNS_HEADER_SIZE};
-		nm_vcpu_set_item(vcpu, NESTMIG_ITEM_NESTED,
-				 (struct nm_origin){.layout = NM_LAYOUT_NONE});
-	}
-	override_flags(vcpu);
-	view->vendor =
-		view->nested.format == KVMNS_FORMAT_SVM ? NESTMIG_VENDOR_AMD : NESTMIG_VENDOR_INTEL;
-	return NESTMIG_OK;
-}
-
-enum nestmig_error qemu_cpu_finish(struct nm_vcpu *vcpu, const struct qemu_section *common,
-				   const struct qemu_section *apic, struct nestmig_detail *detail)
-{
-	struct nestmig_events *events = &vcpu->view.events;
-
-	if (common && common->payload.size >= 8) {
-		vcpu->qemu.halted = nm_be32(common->payload.bytes);
-		vcpu->qemu.interrupt_request = nm_be32(common->payload.bytes + 4);
-		events->smi_pending = !!(vcpu->qemu.interrupt_request & CPU_INTERRUPT_SMI);
-		events->smi_latched_init = !!(vcpu->qemu.interrupt_request & CPU_INTERRUPT_INIT);
-	}
-	/* struct APICCommonState: be32 apicbase, u8 id, u8 arb_id, u8 tpr. */
-	if (apic && apic->payload.size >= 7) {
-		vcpu->view.sregs.apic_base = nm_be32(apic->payload.bytes);
-		vcpu->view.sregs.cr8 = apic->payload.bytes[6] >> 4;
-	}
-	/* cpu_post_load: an exception that is neither pending nor injected counts as injected. */
-	if (vcpu->qemu.exception_nr != -1 && !events->exc_pending && !events->exc_injected)
-		events->exc_injected = 1;
-	return finish_nested(vcpu, detail);
 }

@@ -1,128 +1,126 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The head of a full QEMU stream: machine name, and which guest-physical addresses are RAM. */
+/* The configuration section of a QEMU stream (vmstate_configuration of migration/savevm.c). */
 #include <string.h>
 
 #include "bytes.h"
 #include "error.h"
 #include "qemu_internal.h"
+#include "qemu_walk.h"
 
-#define RAM_MEM_SIZE 0x004
-#define VGA_WINDOW   0xa0000
-#define VGA_END      0xc0000
-#define END_OF_PAM   0x100000
+#define MAX_CAPABILITIES 64
+#define X86_PAGE_BITS    12
 
-/*
- * Below 4 GiB a guest of these machine types has RAM from 0 to lowmem or to the end of its RAM
- * (pc_q35_init, pc_init1). max-ram-below-4g can only make lowmem smaller than what is assumed here
- * when it is used by hand with more RAM than that, hence the smallest default.
- */
-static uint64_t surely_low(const char *machine, uint64_t size)
+/* be32 count, then names. Only those that change what a stream looks like are listed. */
+static enum nestmig_error capabilities(struct qemu_walk *walk)
 {
-	uint64_t lowmem = strstr(machine, "q35") ? UINT64_C(0x80000000) : UINT64_C(0xc0000000);
+	struct qemu_cursor *c = &walk->cursor;
+	const uint8_t *p = qemu_take(c, 4);
+	uint32_t count = p ? nm_be32(p) : 0;
 
-	return size < lowmem ? size : lowmem;
+	if (!p)
+		return qemu_short(walk, "the configuration section");
+	if (count > MAX_CAPABILITIES)
+		return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, c->at - 4,
+				  "the configuration section lists %u capabilities", count);
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t start = c->at;
+		char name[256];
+
+		if (!qemu_take_name(c, name))
+			return c->error ? c->error
+					: nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, start,
+						     "no name of a capability is here");
+		if (strcmp(name, "x-ignore-shared") == 0)
+			walk->ignore_shared = true;
+		else if (strcmp(name, "mapped-ram") == 0)
+			walk->mapped_ram = true;
+		else
+			return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, start,
+					  "the stream was written with the capability \"%.64s\", "
+					  "which is not known",
+					  name);
+	}
+	return NESTMIG_OK;
 }
 
-/*
- * The first low bytes, but for the VGA window and what PAM registers may turn into ROM. A vCPU in SMM
- * sees RAM where the VGA window is (compatible SMRAM), which is where SeaBIOS puts its SMBASE.
- */
-static enum nestmig_error add_low(struct nestmig_state *state, uint64_t low,
-				  struct nestmig_detail *detail)
+static enum nestmig_error page_bits(struct qemu_walk *walk)
 {
-	uint64_t window = low < VGA_WINDOW ? low : VGA_WINDOW;
-	uint64_t smram = low < VGA_END ? low : VGA_END;
-	const struct nm_extent extents[] = {
-		{.size = window},
-		{.gpa = END_OF_PAM, .size = low < END_OF_PAM ? 0 : low - END_OF_PAM},
-		{.gpa = window, .size = smram - window, .smm_only = true},
-	};
-	enum nestmig_error error = NESTMIG_OK;
+	const uint8_t *p = qemu_take(&walk->cursor, 4);
 
-	for (size_t i = 0; i < sizeof(extents) / sizeof(extents[0]) && !error; i++)
-		error = nm_state_add_extent(state, extents[i], detail);
-	return error;
+	if (!p)
+		return qemu_short(walk, "the configuration section");
+	if (nm_be32(p) != X86_PAGE_BITS)
+		return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, walk->cursor.at - 4,
+				  "pages of 2^%u bytes: no stream of an x86 guest", nm_be32(p));
+	return NESTMIG_OK;
 }
 
-/* Reads past "u8 length, name"; false if it does not fit. */
-static bool block_name(struct qemu_span span, size_t *at, char name[256])
+static enum nestmig_error uuid(struct qemu_walk *walk)
 {
-	size_t length;
-
-	if (*at >= span.size)
-		return false;
-	length = span.bytes[*at];
-	if (length == 0 || span.size - *at < 1 + length)
-		return false;
-	memcpy(name, span.bytes + *at + 1, length);
-	name[length] = '\0';
-	*at += 1 + length;
-	return true;
+	return qemu_skip(&walk->cursor, 16) ? NESTMIG_OK
+					    : qemu_short(walk, "the configuration section");
 }
 
-/*
- * The RAM block list at the start of section "ram". Only guest RAM proper is taken, and only what
- * is surely at its guest-physical address: the stream does not carry addresses.
- */
-static enum nestmig_error take_ram(struct nestmig_state *state, struct qemu_span span, size_t at,
-				   struct nestmig_detail *detail)
+static const struct {
+	const char *name;
+	enum nestmig_error (*take)(struct qemu_walk *walk);
+} subsections[] = {
+	{"configuration/target-page-bits", page_bits},
+	{"configuration/capabilities", capabilities},
+	{"configuration/uuid", uuid},
+};
+
+#define SUBSECTIONS (sizeof(subsections) / sizeof(subsections[0]))
+
+/* u8 5, name, be32 version; seen: which have been there. */
+static enum nestmig_error subsection(struct qemu_walk *walk, bool seen[SUBSECTIONS])
 {
-	uint64_t total, sum = 0, size = 0;
+	struct qemu_cursor *c = &walk->cursor;
+	uint64_t start = c->at;
+	const uint8_t *p = NULL;
 	char name[256];
+	size_t i = 0;
 
-	if (span.size - at < 8)
-		return NESTMIG_OK;
-	total = nm_be64(span.bytes + at);
-	if ((total & 0xfff) != RAM_MEM_SIZE)
-		return NESTMIG_OK;
-	total &= ~UINT64_C(0xfff);
-	at += 8;
-	while (sum < total && block_name(span, &at, name) && span.size - at >= 8) {
-		uint64_t used = nm_be64(span.bytes + at);
-
-		at += 8;
-		if (used > total - sum)
-			return nm_fail_at(detail, NESTMIG_ERR_FORMAT, span.offset + at - 8,
-					  "RAM block %s is larger than all RAM together", name);
-		sum += used;
-		if (strcmp(name, "pc.ram") == 0)
-			size = used;
-	}
-	/* Behind the last block stand the records. */
-	if (size && sum == total) {
-		state->ram_section.offset = span.offset + at;
-		state->find_pages = qemu_find_pages;
-	}
-	return size ? add_low(state, surely_low(state->machine, size), detail) : NESTMIG_OK;
+	if (qemu_skip(c, 1) && qemu_take_name(c, name))
+		p = qemu_take(c, 4);
+	if (!p)
+		return qemu_short(walk, "the configuration section");
+	while (i < SUBSECTIONS && strcmp(name, subsections[i].name) != 0)
+		i++;
+	if (i == SUBSECTIONS || nm_be32(p) != 1)
+		return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, start,
+				  "subsection \"%.64s\" of version %u is not known", name,
+				  nm_be32(p));
+	if (seen[i])
+		return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, start,
+				  "subsection %s is there twice", name);
+	seen[i] = true;
+	return subsections[i].take(walk);
 }
 
-/* The configuration section: be32 length, machine name; then subsections, which are skipped when
- * they change how RAM block records look (then RAM stays unknown). */
-enum nestmig_error qemu_head_parse(struct nestmig_state *state, struct qemu_span head,
-				   struct nestmig_detail *detail)
+enum nestmig_error qemu_walk_configuration(struct qemu_walk *walk, struct nestmig_state *state)
 {
-	size_t at = QEMU_FILE_HEADER;
+	struct qemu_cursor *c = &walk->cursor;
+	bool seen[SUBSECTIONS] = {false};
 	enum nestmig_error error;
+	const uint8_t *p;
 	uint32_t length;
 
-	if (head.size < at + 5 || head.bytes[at] != QEMU_VM_CONFIGURATION)
-		return NESTMIG_OK;
-	length = nm_be32(head.bytes + at + 1);
-	at += 5;
-	if (length > 255 || length > head.size - at)
-		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, head.offset + at - 4,
-				  "the configuration section gives the machine name %u bytes",
-				  length);
-	error = nm_state_set_machine(state, (const char *)head.bytes + at, length, detail);
-	if (error)
-		return error;
-	at += length;
-	/* 01 be32 id, u8 3, "ram", be32 instance, be32 version */
-	if (head.size - at < 17 || head.bytes[at] != QEMU_VM_SECTION_START ||
-	    memcmp(head.bytes + at + 5, "\003ram", 4) != 0)
-		return NESTMIG_OK;
-	if (strncmp(state->machine, "pc-", 3) != 0)
-		return NESTMIG_OK;
-	state->ram_section.id = nm_be32(head.bytes + at + 1);
-	return take_ram(state, head, at + 17, detail);
+	if (!qemu_next_is(c, QEMU_VM_CONFIGURATION))
+		return c->error;
+	p = qemu_take(c, 5);
+	if (!p)
+		return qemu_short(walk, "the configuration section");
+	length = nm_be32(p + 1);
+	p = length <= 255 ? qemu_take(c, length) : NULL;
+	if (!p)
+		return c->error ? c->error
+				: nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, c->at - 4,
+					     "the configuration section gives the machine name %u "
+					     "bytes",
+					     length);
+	error = nm_state_set_machine(state, (const char *)p, length, walk->detail);
+	while (!error && qemu_next_is(c, QEMU_VM_SUBSECTION))
+		error = subsection(walk, seen);
+	return error ? error : c->error;
 }

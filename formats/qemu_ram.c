@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A few pages out of the RAM of a full QEMU stream. Pages come in no order, and those that the guest
- * wrote while it was migrated come again: the last one counts. So this is one pass over all records
- * of section "ram" (QEMU 7.2 to 10.2 migration/ram.c, ram_load_precopy); of a page that is not
- * wanted only the header is read.
+ * The records of section "ram", and single pages out of them. Pages come in no order, and those that the
+ * guest wrote while it was migrated come again: the last one counts. So looking for pages is one pass over
+ * all records (QEMU 7.2 to 11.0 migration/ram.c, ram_load_precopy); of a page that is not wanted only the
+ * header is read. With mapped-ram each page has its place, and there is no pass.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
+#include "error.h"
 #include "qemu_internal.h"
+#include "qemu_walk.h"
 #include "source.h"
 
 /* Flags in the low bits of a record's address. */
 #define FLAG_ZERO     0x002 /* one byte: all bytes of the page are it */
+#define FLAG_BLOCKS   0x004 /* the list of blocks */
 #define FLAG_PAGE     0x008
 #define FLAG_EOS      0x010 /* the section ends */
 #define FLAG_CONTINUE 0x020 /* of the same block as the record before, else its name follows */
@@ -22,66 +26,7 @@
 #define FLAG_FLUSH    0x200 /* of multifd; QEMU 8.1 writes it without multifd, too */
 #define FLAG_MASK     UINT64_C(0xfff)
 
-#define BLOCK         "pc.ram"
-
-/* How far to read ahead: little where the next header is a page away, more where headers follow each
- * other closely. */
-#define AHEAD_MIN 16
-#define AHEAD_MAX 4096
-
-/* The stream from some place on. */
-struct reader {
-	struct nm_source *source;
-	uint64_t at; /* of the next byte */
-	uint64_t start;
-	size_t have, ahead;
-	uint8_t window[AHEAD_MAX]; /* `have` bytes from `start` */
-	enum nestmig_error error;
-	struct nestmig_detail *detail;
-};
-
-/* The next n bytes, at most AHEAD_MAX, or NULL where the stream ends or cannot be read. */
-static const uint8_t *take(struct reader *r, size_t n)
-{
-	uint64_t left = nm_source_size(r->source) - r->at;
-
-	if (r->at > nm_source_size(r->source) || n > left)
-		return NULL;
-	if (r->at < r->start || r->at - r->start > r->have ||
-	    n > r->have - (size_t)(r->at - r->start)) {
-		bool close = r->at >= r->start && r->at - r->start <= r->have;
-
-		r->ahead = close && r->ahead < AHEAD_MAX ? 2 * r->ahead : AHEAD_MIN;
-		r->have = r->ahead > n ? r->ahead : n;
-		r->have = r->have < left ? r->have : (size_t)left;
-		r->start = r->at;
-		r->error = nm_source_read(r->source, r->at, r->window, r->have, r->detail);
-		if (r->error) {
-			r->have = 0;
-			return NULL;
-		}
-	}
-	r->at += n;
-	return r->window + (r->at - n - r->start);
-}
-
-static bool skip(struct reader *r, uint64_t n)
-{
-	uint64_t size = nm_source_size(r->source);
-
-	if (r->at > size || n > size - r->at)
-		return false;
-	r->at += n;
-	return true;
-}
-
-struct scan {
-	struct reader reader;
-	struct nm_page *pages; /* sorted by gpa */
-	size_t count;
-	bool has_block, in_block; /* a block was named; it is guest RAM proper */
-	bool has_flush;
-};
+/* ---- Records ----------------------------------------------------------------------------------- */
 
 static int by_gpa(const void *a, const void *b)
 {
@@ -92,61 +37,58 @@ static int by_gpa(const void *a, const void *b)
 
 /* What is wanted of this address in the block, or NULL. Below 4 GiB it is the guest-physical one, and
  * nothing else is asked for. */
-static struct nm_page *wanted(const struct scan *scan, uint64_t address)
+static struct nm_page *wanted(const struct qemu_walk *walk, uint64_t address)
 {
 	struct nm_page key = {.gpa = address};
 
-	if (!scan->in_block || address < scan->pages[0].gpa ||
-	    address > scan->pages[scan->count - 1].gpa)
+	if (!walk->in_block || !walk->page_count || address < walk->pages[0].gpa ||
+	    address > walk->pages[walk->page_count - 1].gpa)
 		return NULL;
-	return bsearch(&key, scan->pages, scan->count, sizeof(key), by_gpa);
+	return bsearch(&key, walk->pages, walk->page_count, sizeof(key), by_gpa);
 }
 
-static bool take_block(struct scan *scan, uint64_t flags)
+static bool take_block(struct qemu_walk *walk, uint64_t flags)
 {
-	const uint8_t *p;
-	size_t length;
+	char name[256];
 
 	if (flags & FLAG_CONTINUE)
-		return scan->has_block;
-	p = take(&scan->reader, 1);
-	length = p ? *p : 0;
-	p = length ? take(&scan->reader, length) : NULL;
-	if (!p)
+		return walk->has_block;
+	if (!qemu_take_name(&walk->cursor, name))
 		return false;
-	scan->has_block = true;
-	scan->in_block = length == strlen(BLOCK) && memcmp(p, BLOCK, length) == 0;
+	walk->has_block = true;
+	walk->in_block = strcmp(name, "pc.ram") == 0;
 	return true;
 }
 
 /* Past the content of a record, which is noted if it is wanted. */
-static bool take_content(struct scan *scan, uint64_t address, uint64_t flags)
+static bool take_content(struct qemu_walk *walk, uint64_t address, uint64_t flags)
 {
-	struct nm_page *page = wanted(scan, address);
-	struct reader *r = &scan->reader;
+	struct nm_page *page = wanted(walk, address);
+	struct qemu_cursor *c = &walk->cursor;
 	struct nm_page now = {.gpa = address, .kind = NM_PAGE_ABSENT};
 	const uint8_t *p;
 	bool good;
 
 	switch (flags & ~(uint64_t)FLAG_CONTINUE) {
 	case FLAG_ZERO:
-		p = take(r, 1);
+		p = qemu_take(c, 1);
 		good = p != NULL;
 		now.kind = NM_PAGE_FILL;
 		now.fill = p ? *p : 0;
 		break;
 	case FLAG_PAGE:
 		now.kind = NM_PAGE_STORED;
-		now.offset = r->at;
-		good = skip(r, NM_PAGE_SIZE);
+		now.offset = c->at;
+		good = qemu_skip(c, NM_PAGE_SIZE);
 		break;
 	case FLAG_XBZRLE: /* u8 1, be16 length */
-		p = take(r, 3);
-		good = p && p[0] == 1 && nm_be16(p + 1) <= NM_PAGE_SIZE && skip(r, nm_be16(p + 1));
+		p = qemu_take(c, 3);
+		good = p && p[0] == 1 && nm_be16(p + 1) <= NM_PAGE_SIZE &&
+		       qemu_skip(c, nm_be16(p + 1));
 		break;
 	case FLAG_COMPRESS: /* be32 length, never much more than the page's */
-		p = take(r, 4);
-		good = p && nm_be32(p) <= 2 * NM_PAGE_SIZE && skip(r, nm_be32(p));
+		p = qemu_take(c, 4);
+		good = p && nm_be32(p) <= 2 * NM_PAGE_SIZE && qemu_skip(c, nm_be32(p));
 		break;
 	default:
 		return false;
@@ -156,65 +98,131 @@ static bool take_content(struct scan *scan, uint64_t address, uint64_t flags)
 	return good;
 }
 
-/* The records of one section, its footer included. */
-static bool take_section(struct scan *scan, uint32_t id)
+enum nestmig_error qemu_walk_ram(struct qemu_walk *walk, bool setup)
 {
 	const uint8_t *p;
 
-	while ((p = take(&scan->reader, 8))) {
+	while ((p = qemu_take(&walk->cursor, 8))) {
+		uint64_t start = walk->cursor.at - 8;
 		uint64_t address = nm_be64(p) & ~FLAG_MASK, flags = nm_be64(p) & FLAG_MASK;
+		enum nestmig_error error;
 
-		if (flags == FLAG_EOS) {
-			p = take(&scan->reader, QEMU_FOOTER_SIZE);
-			return p && p[0] == QEMU_VM_SECTION_FOOTER && nm_be32(p + 1) == id;
-		}
-		if (flags == FLAG_FLUSH) {
-			scan->has_flush = true;
+		if (flags == FLAG_EOS)
+			return NESTMIG_OK;
+		if (flags == FLAG_BLOCKS && setup) {
+			error = qemu_walk_blocks(walk, address);
+			if (error)
+				return error;
 			continue;
 		}
-		if (!take_block(scan, flags) || !take_content(scan, address, flags))
-			return false;
+		if (walk->mapped_ram)
+			return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, start,
+					  "a record of RAM (flags 0x%" PRIx64
+					  ") in a stream with mapped-ram, where QEMU refuses it",
+					  flags);
+		if (flags == FLAG_FLUSH) {
+			walk->has_flush = true;
+			continue;
+		}
+		if (setup)
+			return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, start,
+					  "a page of RAM (flags 0x%" PRIx64
+					  ") before the first part of RAM",
+					  flags);
+		if (take_block(walk, flags) && take_content(walk, address, flags))
+			continue;
+		if (walk->cursor.error)
+			return walk->cursor.error;
+		return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, start,
+				  "no record of RAM that is known starts here (flags 0x%" PRIx64
+				  "), or the stream ends in it",
+				  flags);
 	}
-	return false;
+	return qemu_short(walk, "a section of RAM");
 }
 
-/* From the section in which RAM starts to the one in which it ends. false where there is something
- * that is not understood: sections of other devices have no length. */
-static bool take_all(struct scan *scan, uint32_t id)
+/* ---- Looking for pages ------------------------------------------------------------------------- */
+
+/*
+ * From the first part of RAM to the first device, or to the end of the stream. That devices start elsewhere
+ * than RAM ends is no stream of QEMU's: it would take bytes for the devices that were not read here.
+ */
+static enum nestmig_error pass(const struct nestmig_state *state, struct qemu_walk *walk)
 {
-	bool ended = false;
+	struct qemu_element element = {.type = QEMU_VM_COMMAND};
+	enum nestmig_error error = NESTMIG_OK;
 
-	while (take_section(scan, id)) {
-		const uint8_t *p = ended ? NULL : take(&scan->reader, 5);
-
-		if (ended)
-			return true;
-		if (!p || (p[0] != QEMU_VM_SECTION_PART && p[0] != QEMU_VM_SECTION_END) ||
-		    nm_be32(p + 1) != id)
-			return false;
-		ended = p[0] == QEMU_VM_SECTION_END;
+	while (!error && element.type != QEMU_VM_EOF && element.type != QEMU_VM_SECTION_FULL) {
+		error = qemu_walk_next(walk, &element);
+		if (!error && element.type == QEMU_VM_COMMAND &&
+		    !qemu_skip(&walk->cursor, element.length))
+			error = qemu_short(walk, "what a command has packaged");
+		if (!error && element.opaque)
+			return nm_fail_at(walk->detail, NESTMIG_ERR_UNSUPPORTED, element.offset,
+					  "the length of section \"%s\" is not known",
+					  element.name);
 	}
-	return false;
+	if (!error && state->ram.devices && element.offset != state->ram.devices)
+		return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, element.offset,
+				  "RAM ends here, but the devices that the vmdesc names start at "
+				  "%" PRIu64 ": something else stands between them",
+				  state->ram.devices);
+	return error;
 }
 
 enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_page *pages,
 				   size_t count, struct nestmig_detail *detail)
 {
-	struct scan scan = {.pages = pages, .count = count};
-	bool understood = false;
+	struct qemu_walk *walk = calloc(1, sizeof(*walk));
+	enum nestmig_error error = NESTMIG_OK;
 
-	scan.reader.source = state->stream;
-	scan.reader.at = state->ram_section.offset;
-	scan.reader.ahead = AHEAD_MIN;
-	scan.reader.detail = detail;
+	if (!walk)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	walk->pages = pages;
+	walk->page_count = count;
+	walk->footers = state->ram.no_footers ? QEMU_NO_FOOTERS : QEMU_FOOTERS;
+	walk->iterables[walk->iterable_count++].id = state->ram.id;
+	if (state->ram.has_bitmaps) {
+		walk->iterables[walk->iterable_count].id = state->ram.bitmaps_id;
+		walk->iterables[walk->iterable_count++].kind = QEMU_ITERABLE_BITMAP;
+	}
+	qemu_walk_init(walk, state->stream, state->ram.offset, detail);
 	for (size_t i = 0; i < count; i++)
 		pages[i].kind = NM_PAGE_ABSENT;
-	if (count)
-		understood = take_all(&scan, state->ram_section.id);
+	error = pass(state, walk);
+	/* A copy that was found may not be the last one, where something is not understood; with multifd,
+	 * what is written after a page of zeros goes through another channel. */
 	for (size_t i = 0; i < count; i++)
-		/* A copy that was found may not be the last one: with multifd, what is written after a
-		 * page of zeros goes through another channel. */
-		if (!understood || (scan.has_flush && pages[i].kind == NM_PAGE_FILL))
+		if (error || (walk->has_flush && pages[i].kind == NM_PAGE_FILL))
 			pages[i].kind = NM_PAGE_ABSENT;
-	return scan.reader.error;
+	if (count && (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED))
+		error = NESTMIG_OK;
+	free(walk);
+	return error;
+}
+
+enum nestmig_error qemu_find_page(const struct nestmig_state *state, uint64_t gpa,
+				  struct nm_page *ret_page, struct nestmig_detail *detail)
+{
+	struct nm_page page = {.gpa = gpa - gpa % NM_PAGE_SIZE};
+	uint64_t number = gpa / NM_PAGE_SIZE;
+	enum nestmig_error error;
+	uint8_t bits = 0;
+
+	if (gpa >= state->ram.size)
+		return NESTMIG_ERR_NOT_FOUND;
+	/* Words of the host's, little-endian: bit n is bit n % 8 of byte n / 8. */
+	error = nm_source_read(state->stream, state->ram.bitmap + number / 8, &bits, 1, detail);
+	if (error)
+		return error;
+	if (bits >> number % 8 & 1) {
+		page.kind = NM_PAGE_STORED;
+		page.offset = state->ram.pages + page.gpa;
+	} else if (state->ram.clear_is_absent) {
+		return NESTMIG_ERR_NOT_FOUND;
+	} else {
+		page.kind = NM_PAGE_FILL;
+	}
+	*ret_page = page;
+	return NESTMIG_OK;
 }

@@ -12,6 +12,9 @@
 #define MAX_DEVICES 65536
 #define MAX_DEPTH   32
 #define MAX_PAYLOAD (UINT64_C(1) << 40)
+/* A vCPU brings about 6 kB of text with 80 objects; each costs many times its text in memory. */
+#define MAX_OBJECTS 500000
+#define MAX_VALUES  4000000
 
 static bool add(uint64_t *sum, uint64_t more)
 {
@@ -101,6 +104,18 @@ static enum nestmig_error parse_devices(json_t *devices, struct qemu_vmdesc *vmd
 	return NESTMIG_OK;
 }
 
+/* How much memory the JSON would take is known only once it has: so count before. */
+static bool is_too_much(struct qemu_span text)
+{
+	size_t objects = 0, values = 0;
+
+	for (size_t i = 0; i < text.size; i++) {
+		objects += text.bytes[i] == '{' || text.bytes[i] == '[';
+		values += text.bytes[i] == ',' || text.bytes[i] == ':';
+	}
+	return objects > MAX_OBJECTS || values > MAX_VALUES;
+}
+
 enum nestmig_error qemu_vmdesc_parse(struct qemu_span text, struct qemu_vmdesc *ret_vmdesc,
 				     struct nestmig_detail *detail)
 {
@@ -108,6 +123,11 @@ enum nestmig_error qemu_vmdesc_parse(struct qemu_span text, struct qemu_vmdesc *
 	enum nestmig_error error;
 	json_error_t json_error;
 
+	if (is_too_much(text))
+		return nm_fail_at(detail, NESTMIG_ERR_LIMIT, text.offset,
+				  "the vmdesc at the end of the stream has more than %d objects or "
+				  "%d values",
+				  MAX_OBJECTS, MAX_VALUES);
 	/* jansson bounds the depth of nesting itself (2048). */
 	vmdesc.root = json_loadb((const char *)text.bytes, text.size, JSON_REJECT_DUPLICATES,
 				 &json_error);
@@ -150,4 +170,10 @@ bool qemu_vmdesc_subsection(const struct qemu_device *device, const char *name, 
 		return true;
 	}
 	return false;
+}
+
+bool qemu_vmdesc_fields(const struct qemu_device *device, uint64_t *ret_size)
+{
+	*ret_size = 0;
+	return fields_size(json_object_get(device->json, "fields"), ret_size);
 }

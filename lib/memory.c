@@ -130,8 +130,16 @@ static enum nestmig_error read_piece(const struct nestmig_state *state,
 	const struct nm_page *page = page_at(state, gpa);
 	uint64_t skip = gpa - extent->gpa, here = extent->size - skip;
 	struct nm_source *source = extent->source;
+	struct nm_page found;
+	enum nestmig_error error;
 
 	*ret_offset = extent->offset + skip;
+	if (!source && !page && state->find_page) {
+		error = state->find_page(state, gpa, &found, detail);
+		if (error)
+			return error;
+		page = &found;
+	}
 	if (!source && !page)
 		return NESTMIG_ERR_NOT_FOUND;
 	if (!source) {

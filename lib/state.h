@@ -136,15 +136,27 @@ struct nestmig_state {
 	/* Pages that were looked for, by gpa, owned. A stream has them in no order: find_pages goes
 	 * through all of its RAM for the pages of a list that is sorted by gpa, each once, and fills in
 	 * what it finds. NULL: nothing but the extents is at hand. Errors: IO, NOMEM, CHECKSUM, FORMAT
-	 * (an .nms that cannot be unpacked); a stream that is not understood is none. */
+	 * (an .nms that cannot be unpacked; elements that no QEMU writes); a stream that is not
+	 * understood is none. Of no pages it is a check that RAM leads to the devices that were read, and then
+	 * that is an error, too. */
 	struct nm_page *pages;
 	size_t page_count;
 	enum nestmig_error (*find_pages)(const struct nestmig_state *state, struct nm_page *pages,
 					 size_t count, struct nestmig_detail *detail);
-	struct nm_ram_section {
-		uint64_t offset; /* in the stream, of its first record */
-		uint32_t id;
-	} ram_section;
+	/* The same for one page at once, where every page has its place (mapped-ram), or NULL; gpa is in an
+	 * extent without a source. Errors: NOT_FOUND (not in the file), and those of reading. */
+	enum nestmig_error (*find_page)(const struct nestmig_state *state, uint64_t gpa,
+					struct nm_page *ret_page, struct nestmig_detail *detail);
+	struct nm_stream_ram {
+		/* For find_pages. Offsets are in the stream. */
+		uint64_t offset;         /* of the first element behind the setup */
+		uint64_t devices;        /* of the first device behind RAM; 0: it is not known */
+		uint32_t id, bitmaps_id; /* of sections "ram" and "dirty-bitmap" */
+		bool has_bitmaps, no_footers;
+		/* For find_page. */
+		bool clear_is_absent; /* a clear bit is no page of zeros, but one that is not there */
+		uint64_t bitmap, pages, size;
+	} ram;
 	/* The host that the state brings with it (a raw dump's meta.json, an .nms), or NULL. */
 	struct nestmig_host *host;
 	char *restore_order; /* ioctl names, comma-separated, or NULL for QEMU's order */

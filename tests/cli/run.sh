@@ -47,7 +47,8 @@ export -f patch offset each
 
 make_inputs() {
 	local name cases=$here/../cases
-	for name in dev1 dev2 full1 l1only vmx1 vmxdev1; do
+	for name in dev1 dev2 full1 l1only vmx1 vmxdev1 tcg-bitmaps tcg-ignore-shared tcg-no-footers tcg-no-vmdesc \
+		tcg-return-path tcg-xbzrle; do
 		zstd -qdc "$cases/streams/$name.qemu.zst" >"$work/inputs/$name.qemu" || return
 	done
 	cp "$here"/inputs/*.nms "$work/inputs" || return

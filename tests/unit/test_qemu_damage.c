@@ -78,7 +78,9 @@ START_TEST(bytes_behind_the_end_are_refused)
 	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
 		s = genuine(streams[i]);
 		put_be(&s, 0, 1);
-		must_refuse(&s, NESTMIG_ERR_TRUNCATED, "");
+		must_refuse(&s, NESTMIG_ERR_FORMAT, "follow");
+		s.p[s.size - 1] = '}';
+		must_refuse(&s, NESTMIG_ERR_FORMAT, "follow");
 		stream_free(&s);
 	}
 }

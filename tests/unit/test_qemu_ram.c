@@ -189,14 +189,19 @@ static void start_section(uint8_t type)
 	put_be(&ram, ram_id, 4);
 }
 
-/* Puts the records in the place of those of the stream, and reads it. */
-static void read_made(void)
+/* Puts the records in the place of those of the stream. */
+static void put_made(void)
 {
 	size_t from = records_of(&s), to = walk(&s);
 
 	replace(&s, from, to - from, ram.p, ram.size);
 	made = ram.size;
 	stream_free(&ram);
+}
+
+static void read_made(void)
+{
+	put_made();
 	state = must_read(&s);
 	state->stream = state->sources[0];
 }
@@ -383,6 +388,12 @@ static void not_understood(int which)
 
 #define NOT_UNDERSTOOD 13
 
+/* No QEMU writes these. */
+static bool is_wrong(int which)
+{
+	return which <= 1 || which == 5 || which == 6;
+}
+
 START_TEST(what_is_not_understood_is_not_guessed)
 {
 	begin();
@@ -392,7 +403,13 @@ START_TEST(what_is_not_understood_is_not_guessed)
 	end_section();
 	start_section(3);
 	end_section();
-	read_made();
+	put_made();
+	if (is_wrong(_i)) {
+		must_refuse(&s, NESTMIG_ERR_FORMAT, "");
+		return;
+	}
+	state = must_read(&s);
+	state->stream = state->sources[0];
 	ck_assert_int_eq(look_for(0x5000).kind, NM_PAGE_ABSENT);
 }
 END_TEST

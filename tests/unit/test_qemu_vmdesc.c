@@ -232,9 +232,9 @@ static const struct {
 	{"{}x", NESTMIG_ERR_FORMAT},
 	{"{}\n\n{}", NESTMIG_ERR_FORMAT},
 	/* Not found at all, for it does not start as an object. */
-	{"[]", NESTMIG_ERR_TRUNCATED},
-	{"", NESTMIG_ERR_TRUNCATED},
-	{" {}", NESTMIG_ERR_TRUNCATED},
+	{"[]", NESTMIG_ERR_FORMAT},
+	{"", NESTMIG_ERR_FORMAT},
+	{" {}", NESTMIG_ERR_FORMAT},
 };
 
 START_TEST(a_text_that_is_no_vmdesc_is_refused)
@@ -257,7 +257,7 @@ START_TEST(a_length_that_is_wrong_is_refused)
 	s = genuine("full1");
 	length = nm_be32(s.p + FULL1_JSON - 4);
 	set_be(s.p + FULL1_JSON - 4, length - 1, 4);
-	must_refuse(&s, NESTMIG_ERR_TRUNCATED, "vmdesc");
+	must_refuse(&s, NESTMIG_ERR_FORMAT, "bytes follow the vmdesc");
 	set_be(s.p + FULL1_JSON - 4, length + 1, 4);
 	must_refuse(&s, NESTMIG_ERR_TRUNCATED, "vmdesc");
 	set_be(s.p + FULL1_JSON - 4, UINT32_MAX, 4);
@@ -318,8 +318,13 @@ END_TEST
 static const char common_json[] =
 	"{\"name\":\"cpu_common\",\"instance_id\":0,\"version\":1,\"fields\":[{\"size\":8}]}";
 
-static void put_ram_end(struct stream *out)
+/* All of section "ram" of a VM without RAM. */
+static void put_ram(struct stream *out)
 {
+	put_section(out, 1, 2, "ram", 0, 4);
+	put_be(out, 0x04, 8);
+	put_be(out, 0x10, 8);
+	put_footer(out, 2);
 	put_be(out, 3, 1);
 	put_be(out, 2, 4);
 	put_be(out, 0x10, 8);
@@ -343,14 +348,16 @@ static void put_vmdesc(struct stream *out, const char *text)
 START_TEST(an_unknown_subsection_is_passed_by_its_size)
 {
 	struct nestmig_state *state;
+	size_t end, cpu;
 	char text[1000];
 
 	put_file_header(&s);
-	put_ram_end(&s);
+	put_ram(&s);
 	put_common(&s);
 	put_section(&s, 4, 5, "cpu", 0, 12);
+	cpu = s.size;
 	put_cpu_fixed(&s);
-	set_be(s.p + s.size - CPU_FIXED + 144, 1U << 21, 4);
+	set_be(s.p + cpu + 144, 1U << 21, 4);
 	put_subsection(&s, "cpu/of_the_future");
 	put_fill(&s, 5, 20);
 	put_subsection(&s, "cpu/of_the_future/more");
@@ -359,14 +366,26 @@ START_TEST(an_unknown_subsection_is_passed_by_its_size)
 	put_footer(&s, 5);
 	snprintf(text, sizeof(text),
 		 "{\"devices\":[%s,{\"name\":\"cpu\",\"instance_id\":0,\"version\":12,\"fields\":"
-		 "[{\"size\":%d},{\"size\":%d}],\"subsections\":[{\"vmsd_name\":"
+		 "[{\"size\":%d}],\"subsections\":[{\"vmsd_name\":"
 		 "\"cpu/of_the_future\",\"fields\":[{\"size\":5,\"array_len\":4}],\"subsections\":"
-		 "[{\"vmsd_name\":\"cpu/of_the_future/more\",\"fields\":[{\"size\":10}]}]}]}]}",
-		 common_json, CPU_FIXED, 22 + 8 + 30 + 8 + 4096);
+		 "[{\"vmsd_name\":\"cpu/of_the_future/more\",\"fields\":[{\"size\":10}]}]},"
+		 "{\"vmsd_name\":\"cpu/nested_state\",\"fields\":[{\"size\":%d}]}]}]}",
+		 common_json, CPU_FIXED, 8 + 30 + 8 + 4096);
+	end = s.size;
 	put_vmdesc(&s, text);
 	state = must_read(&s);
 	ck_field(state, 0, "nested_state.vmcb_pa", 0x113000);
 	nestmig_state_free(state);
+	/* A size that hides nested state: outside of guest mode nothing else would miss it. */
+	s.size = end;
+	set_be(s.p + cpu + 144, 0, 4);
+	snprintf(text, sizeof(text),
+		 "{\"devices\":[%s,{\"name\":\"cpu\",\"instance_id\":0,\"version\":12,\"fields\":"
+		 "[{\"size\":%d}],\"subsections\":[{\"vmsd_name\":"
+		 "\"cpu/of_the_future\",\"fields\":[{\"size\":%d}]}]}]}",
+		 common_json, CPU_FIXED, 20 + 28 + 10 + 22 + 8 + 30 + 8 + 4096);
+	put_vmdesc(&s, text);
+	must_refuse(&s, NESTMIG_ERR_FORMAT, "nested state inside");
 }
 END_TEST
 
@@ -374,9 +393,10 @@ END_TEST
 START_TEST(bytes_that_belong_to_no_subsection_are_refused)
 {
 	char text[500];
+	size_t end;
 
 	put_file_header(&s);
-	put_ram_end(&s);
+	put_ram(&s);
 	put_common(&s);
 	put_section(&s, 4, 5, "cpu", 0, 12);
 	put_cpu_fixed(&s);
@@ -385,8 +405,19 @@ START_TEST(bytes_that_belong_to_no_subsection_are_refused)
 	snprintf(text, sizeof(text),
 		 "{\"devices\":[%s,{\"name\":\"cpu\",\"version\":12,\"fields\":[{\"size\":%d}]}]}",
 		 common_json, CPU_FIXED + 3);
+	end = s.size;
 	put_vmdesc(&s, text);
-	must_refuse(&s, NESTMIG_ERR_FORMAT, "3 bytes that belong to no");
+	must_refuse(&s, NESTMIG_ERR_UNSUPPORTED, "known are 1817");
+	s.size = end;
+	snprintf(text, sizeof(text),
+		 "{\"devices\":[%s,{\"name\":\"cpu\",\"version\":12,\"fields\":[{\"size\":%d}],"
+		 "\"subsections\":[{\"vmsd_name\":\"\",\"fields\":[]}]}]}",
+		 common_json, CPU_FIXED);
+	s.size -= 5;
+	put_fill(&s, 0, 3);
+	put_footer(&s, 5);
+	put_vmdesc(&s, text);
+	must_refuse(&s, NESTMIG_ERR_FORMAT, "6 bytes that belong to no");
 }
 END_TEST
 
@@ -403,7 +434,7 @@ START_TEST(what_stands_in_a_device_does_not_matter)
 	put_footer(&forged, 77);
 	put_vmdesc(&forged, "{\"devices\":[{\"name\":\"cpu\",\"instance_id\":1,\"version\":12}]}");
 	put_file_header(&s);
-	put_ram_end(&s);
+	put_ram(&s);
 	put_common(&s);
 	put_section(&s, 4, 5, "cpu", 0, 12);
 	put_cpu_fixed(&s);
@@ -425,7 +456,7 @@ START_TEST(what_stands_in_a_device_does_not_matter)
 END_TEST
 
 /* Devices that are set up early come first in the vmdesc, but stand before RAM. */
-START_TEST(early_devices_end_the_walk)
+START_TEST(an_early_device_stands_before_ram)
 {
 	struct nestmig_state *state;
 	char text[500];
@@ -434,7 +465,7 @@ START_TEST(early_devices_end_the_walk)
 	put_section(&s, 4, 1, "virtio-mem", 0, 1);
 	put_fill(&s, 0, 64);
 	put_footer(&s, 1);
-	put_ram_end(&s);
+	put_ram(&s);
 	put_common(&s);
 	put_section(&s, 4, 5, "cpu", 0, 12);
 	put_cpu_fixed(&s);
@@ -444,15 +475,19 @@ START_TEST(early_devices_end_the_walk)
 		 "%s,{\"name\":\"cpu\",\"version\":12,\"fields\":[{\"size\":%d}]}]}",
 		 common_json, CPU_FIXED);
 	put_vmdesc(&s, text);
-	s.p[8] = 1; /* a full stream never starts with a device: here with START of something */
 	state = must_read(&s);
 	ck_assert_uint_eq(nestmig_state_vcpu_count(state), 1);
 	nestmig_state_free(state);
-	/* But there must be the end of a section. */
+	/* Its size is that of the vmdesc, and RAM starts behind it. */
+	s.p[8 + 14 + 10 + 64] = 0;
+	must_refuse(&s, NESTMIG_ERR_FORMAT, "");
+	s.p[8 + 14 + 10 + 64] = 0x7e;
+	s.p[8 + 6] = 'w';
+	must_refuse(&s, NESTMIG_ERR_FORMAT, "lists next");
 	stream_free(&s);
+	/* It is not anywhere else. */
 	put_file_header(&s);
-	put_be(&s, 1, 1);
-	put_fill(&s, 0, 200);
+	put_ram(&s);
 	put_common(&s);
 	put_section(&s, 4, 5, "cpu", 0, 12);
 	put_cpu_fixed(&s);
@@ -487,7 +522,7 @@ int main(void)
 	tcase_add_test(tcase, an_unknown_subsection_is_passed_by_its_size);
 	tcase_add_test(tcase, bytes_that_belong_to_no_subsection_are_refused);
 	tcase_add_test(tcase, what_stands_in_a_device_does_not_matter);
-	tcase_add_test(tcase, early_devices_end_the_walk);
+	tcase_add_test(tcase, an_early_device_stands_before_ram);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

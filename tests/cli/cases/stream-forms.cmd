@@ -1,0 +1,2 @@
+# Streams in the forms that QEMU has: each is read.
+nestmig validate tcg-*.qemu | grep -v "^  "
