@@ -139,6 +139,8 @@ static bool take_content(struct scan *scan, uint64_t address, uint64_t flags)
 		now.kind = NM_PAGE_STORED;
 		now.offset = r->at;
 		good = skip(r, NM_PAGE_SIZE);
+		if (good && page)
+			r->error = nm_source_keep(r->source, now.offset, NM_PAGE_SIZE, r->detail);
 		break;
 	case FLAG_XBZRLE: /* u8 1, be16 length */
 		p = take(r, 3);
@@ -153,7 +155,7 @@ static bool take_content(struct scan *scan, uint64_t address, uint64_t flags)
 	}
 	if (good && page)
 		*page = now;
-	return good;
+	return good && !r->error;
 }
 
 /* The records of one section, its footer included. */
