@@ -15,7 +15,7 @@ struct inspect {
 	const char *file, *field, *raw;
 	int vcpu;
 	unsigned read_flags;
-	bool json, smram, has_vcpu, lists_fields;
+	bool json, smram, xml, has_vcpu, lists_fields;
 };
 
 static enum nestmig_error print_field(const struct inspect *i, const struct nestmig_state *state,
@@ -56,12 +56,16 @@ static enum nestmig_error print_raw(const struct inspect *i, const struct nestmi
 	return error;
 }
 
-static enum nestmig_error print_all(const struct inspect *i, const struct nestmig_state *state)
+static enum nestmig_error print_all(const struct inspect *i, const struct nestmig_state *state,
+				    struct nestmig_detail *detail)
 {
 	char *text = NULL;
 	enum nestmig_error error;
 
-	if (i->smram)
+	if (i->xml)
+		error = i->json ? nestmig_inspect_xml_json(state, &text, detail)
+				: nestmig_inspect_xml_text(state, &text, detail);
+	else if (i->smram)
 		error = i->json ? nestmig_inspect_smram_json(state, &text)
 				: nestmig_inspect_smram_text(state, cli_colour(), &text);
 	else
@@ -93,18 +97,15 @@ static int list_fields(bool json)
 
 static int parse(struct inspect *i, int argc, char **argv)
 {
-	static const struct option options[] = {{"field", required_argument, NULL, 'f'},
-						{"raw", required_argument, NULL, 'R'},
-						{"fields", no_argument, NULL, 'F'},
-						{"vcpu", required_argument, NULL, 'c'},
-						{"skip-ram", no_argument, NULL, 'r'},
-						{"json", no_argument, NULL, 'j'},
-						{"smram", no_argument, NULL, 'S'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"field", required_argument, NULL, 'f'}, {"raw", required_argument, NULL, 'R'},
+		{"fields", no_argument, NULL, 'F'},      {"vcpu", required_argument, NULL, 'c'},
+		{"skip-ram", no_argument, NULL, 'r'},    {"json", no_argument, NULL, 'j'},
+		{"smram", no_argument, NULL, 'S'},       {"xml", no_argument, NULL, 'x'},
+		{"help", no_argument, NULL, 'h'},        {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:R:Sc:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:R:Sxc:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			i->field = optarg;
@@ -114,6 +115,9 @@ static int parse(struct inspect *i, int argc, char **argv)
 			break;
 		case 'S':
 			i->smram = true;
+			break;
+		case 'x':
+			i->xml = true;
 			break;
 		case 'F':
 			i->lists_fields = true;
@@ -145,6 +149,8 @@ static int parse(struct inspect *i, int argc, char **argv)
 		return cli_usage_error(i->self, "--field and --raw exclude each other");
 	if (i->smram && (i->field || i->raw))
 		return cli_usage_error(i->self, "--smram goes without --field and --raw");
+	if (i->xml && (i->field || i->raw || i->smram))
+		return cli_usage_error(i->self, "--xml goes without --field, --raw and --smram");
 	if (i->raw && i->json)
 		return cli_usage_error(i->self, "--raw and --json exclude each other");
 	if (optind + 1 != argc)
@@ -171,7 +177,7 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 	else if (!error && i.raw)
 		error = print_raw(&i, state, &detail);
 	else if (!error)
-		error = print_all(&i, state);
+		error = print_all(&i, state, &detail);
 	nestmig_state_free(state);
 	return error ? cli_error(self, i.json, i.file, error, &detail) : EXIT_CLEAN;
 }

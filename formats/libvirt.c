@@ -53,11 +53,6 @@ static enum nestmig_error decode(const uint8_t *bytes, struct header *ret,
 {
 	bool big = nm_le32(bytes + AT_VERSION) > VERSION;
 
-	if (memcmp(bytes, unfinished, MAGIC_SIZE) == 0)
-		return nm_fail_at(
-			detail, NESTMIG_ERR_UNSUPPORTED, 0,
-			"this libvirt save image is unfinished: libvirt was still writing "
-			"it or was interrupted, and does not restore it either");
 	*ret = (struct header){word(bytes, big, AT_VERSION), word(bytes, big, AT_LENGTH),
 			       word(bytes, big, AT_RUNNING), word(bytes, big, AT_FORMAT),
 			       word(bytes, big, AT_COOKIE)};
@@ -78,6 +73,27 @@ static enum nestmig_error decode(const uint8_t *bytes, struct header *ret,
 		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, AT_RUNNING,
 				  "was_running is 0x%" PRIx32 ", neither 0 nor 1", ret->running);
 	return NESTMIG_OK;
+}
+
+static enum nestmig_error read_header(struct nm_source *source, struct header *ret,
+				      struct nestmig_detail *detail)
+{
+	uint64_t size = nm_source_size(source);
+	uint8_t bytes[HEADER_SIZE];
+	enum nestmig_error error = nm_source_read(
+		source, 0, bytes, size < HEADER_SIZE ? (size_t)size : HEADER_SIZE, detail);
+
+	if (error)
+		return error;
+	if (memcmp(bytes, unfinished, MAGIC_SIZE) == 0)
+		return nm_fail_at(
+			detail, NESTMIG_ERR_UNSUPPORTED, 0,
+			"this libvirt save image is unfinished: libvirt was still writing "
+			"it or was interrupted, and does not restore it either");
+	if (size < HEADER_SIZE)
+		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, size,
+				  "the file ends in the header of a libvirt save image");
+	return decode(bytes, ret, detail);
 }
 
 static enum nestmig_error check_lengths(const struct header *header, uint64_t size,
@@ -200,19 +216,12 @@ static void take_context(struct nestmig_state *state)
 enum nestmig_error nm_libvirt_read(struct nestmig_state *state, struct nm_source *source,
 				   unsigned flags, struct nestmig_detail *detail)
 {
-	uint8_t bytes[HEADER_SIZE];
 	struct header header = {0};
-	enum nestmig_error error;
+	enum nestmig_error error = read_header(source, &header, detail);
 	uint64_t offset;
 
 	(void)flags;
 	state->format = "libvirt-save";
-	if (nm_source_size(source) < HEADER_SIZE)
-		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, nm_source_size(source),
-				  "the file ends in the header of a libvirt save image");
-	error = nm_source_read(source, 0, bytes, sizeof(bytes), detail);
-	if (!error)
-		error = decode(bytes, &header, detail);
 	if (!error)
 		error = check_lengths(&header, nm_source_size(source), detail);
 	if (!error)

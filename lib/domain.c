@@ -177,6 +177,8 @@ static void start(void *data, const XML_Char *name, const XML_Char **attributes)
 	struct parse *p = data;
 	size_t before = p->path_length[p->depth], length = strlen(name);
 
+	if (p->error)
+		return;
 	if (p->depth == 0 && strcmp(name, "domain") != 0 && strcmp(name, "cookie") != 0) {
 		stop(p, NESTMIG_ERR_FORMAT, "its root is neither <domain> nor <cookie>");
 		return;
@@ -200,9 +202,13 @@ static void start(void *data, const XML_Char *name, const XML_Char **attributes)
 static void end(void *data, const XML_Char *name)
 {
 	struct parse *p = data;
-	const char *path = path_of(p);
+	const char *path;
 
 	(void)name;
+	/* expat still ends an empty element in whose start it was stopped. */
+	if (p->error)
+		return;
+	path = path_of(p);
 	if (path)
 		take_text(p, path);
 	p->text_length = 0;
