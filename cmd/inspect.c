@@ -95,6 +95,28 @@ static int list_fields(bool json)
 	return EXIT_CLEAN;
 }
 
+/* Do the options go together? Then takes the file and returns -1, else an exit code. */
+static int check(struct inspect *i, int argc, char **argv)
+{
+	if (i->lists_fields)
+		return optind < argc ? cli_usage_error(i->self, "--fields takes no file")
+				     : list_fields(i->json);
+	if (i->has_vcpu && !i->field && !i->raw)
+		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
+	if (i->field && i->raw)
+		return cli_usage_error(i->self, "--field and --raw exclude each other");
+	if (i->smram && (i->field || i->raw))
+		return cli_usage_error(i->self, "--smram goes without --field and --raw");
+	if (i->xml && (i->field || i->raw || i->smram))
+		return cli_usage_error(i->self, "--xml goes without --field, --raw and --smram");
+	if (i->raw && i->json)
+		return cli_usage_error(i->self, "--raw and --json exclude each other");
+	if (optind + 1 != argc)
+		return cli_usage_error(i->self, "give one file");
+	i->file = argv[optind];
+	return -1;
+}
+
 static int parse(struct inspect *i, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -140,23 +162,7 @@ static int parse(struct inspect *i, int argc, char **argv)
 			return cli_wrong_option(i->self);
 		}
 	}
-	if (i->lists_fields)
-		return optind < argc ? cli_usage_error(i->self, "--fields takes no file")
-				     : list_fields(i->json);
-	if (i->has_vcpu && !i->field && !i->raw)
-		return cli_usage_error(i->self, "--vcpu goes with --field or --raw");
-	if (i->field && i->raw)
-		return cli_usage_error(i->self, "--field and --raw exclude each other");
-	if (i->smram && (i->field || i->raw))
-		return cli_usage_error(i->self, "--smram goes without --field and --raw");
-	if (i->xml && (i->field || i->raw || i->smram))
-		return cli_usage_error(i->self, "--xml goes without --field, --raw and --smram");
-	if (i->raw && i->json)
-		return cli_usage_error(i->self, "--raw and --json exclude each other");
-	if (optind + 1 != argc)
-		return cli_usage_error(i->self, "give one file");
-	i->file = argv[optind];
-	return -1;
+	return check(i, argc, argv);
 }
 
 int cmd_inspect(const struct command *self, int argc, char **argv)
