@@ -18,7 +18,7 @@ struct inspect {
 	struct files files;
 	int vcpu, threads;
 	unsigned read_flags;
-	bool json, smram, has_vcpu, lists_fields, colour;
+	bool json, smram, xml, has_vcpu, lists_fields, colour;
 };
 
 static void field_json(const struct inspect *i, const char *file, FILE *out, const char *hex,
@@ -75,12 +75,16 @@ static enum nestmig_error print_raw(const struct inspect *i, FILE *out,
 }
 
 static enum nestmig_error print_all(const struct inspect *i, FILE *out,
-				    const struct nestmig_state *state)
+				    const struct nestmig_state *state,
+				    struct nestmig_detail *detail)
 {
 	char *text = NULL;
 	enum nestmig_error error;
 
-	if (i->smram)
+	if (i->xml)
+		error = i->json ? nestmig_inspect_xml_json(state, &text, detail)
+				: nestmig_inspect_xml_text(state, &text, detail);
+	else if (i->smram)
 		error = i->json ? nestmig_inspect_smram_json(state, &text)
 				: nestmig_inspect_smram_text(state, i->colour, &text);
 	else
@@ -106,7 +110,7 @@ static int inspect_file(void *ctx, size_t index, FILE *out, FILE *err)
 	else if (!error && i->raw)
 		error = print_raw(i, out, state, &detail);
 	else if (!error)
-		error = print_all(i, out, state);
+		error = print_all(i, out, state, &detail);
 	nestmig_state_free(state);
 	return error ? cli_error_to(out, err, i->self, i->json, file, error, &detail) : EXIT_CLEAN;
 }
@@ -141,6 +145,8 @@ static int check(const struct inspect *i, int files)
 		return cli_usage_error(i->self, "--field and --raw exclude each other");
 	if (i->smram && (i->field || i->raw))
 		return cli_usage_error(i->self, "--smram goes without --field and --raw");
+	if (i->xml && (i->field || i->raw || i->smram))
+		return cli_usage_error(i->self, "--xml goes without --field, --raw and --smram");
 	if (i->raw && i->json)
 		return cli_usage_error(i->self, "--raw and --json exclude each other");
 	if (!files && !i->list)
@@ -157,13 +163,14 @@ static int parse(struct inspect *i, int argc, char **argv)
 						{"skip-ram", no_argument, NULL, 'r'},
 						{"json", no_argument, NULL, 'j'},
 						{"smram", no_argument, NULL, 'S'},
+						{"xml", no_argument, NULL, 'x'},
 						{"jobs", required_argument, NULL, 'J'},
 						{"files-from", required_argument, NULL, 'T'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:R:Sc:J:T:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:R:Sxc:J:T:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			i->field = optarg;
@@ -181,6 +188,9 @@ static int parse(struct inspect *i, int argc, char **argv)
 			break;
 		case 'T':
 			i->list = optarg;
+			break;
+		case 'x':
+			i->xml = true;
 			break;
 		case 'F':
 			i->lists_fields = true;

@@ -31,11 +31,12 @@ static const struct command commands[] = {
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
 	 cmd_validate},
-	{"inspect", "[--field NAME | --raw ITEM | --smram] [--vcpu N] [--jobs N] [--json] FILE...",
+	{"inspect", "[--field NAME | --raw ITEM | --smram | --xml] [--vcpu N] [--jobs N] [--json] FILE...",
 	 "show the saved state of vCPUs in readable form",
 	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"
 	 "  -R, --raw ITEM       the undecoded bytes of an item (vmcb12, nested_state, ...) to stdout\n"
 	 "  -S, --smram          of vCPUs in SMM: what RSM will load\n"
+	 "  -x, --xml            libvirt's domain XML and cookie\n"
 	 "      --fields         list the names of all fields\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -c, --vcpu N         with --field and --raw: the vCPU, by position (default 0)\n"

@@ -194,7 +194,7 @@ static enum nestmig_error send_stream(struct restore *r, struct nestmig_detail *
 	enum nestmig_error error;
 
 	r->total = nm_source_size(r->state->stream);
-	if (r->state->stream == r->state->sources[0])
+	if (strcmp(r->state->format, "nms") != 0)
 		return send_plain(r, detail);
 	error = nm_nms_open(r->state->sources[0], NESTMIG_READ_SKIP_RAM_CHECKSUM, &nms, detail);
 	if (!error)

@@ -93,9 +93,12 @@ static bool take_content(struct qemu_walk *walk, uint64_t address, uint64_t flag
 	default:
 		return false;
 	}
-	if (good && page)
-		*page = now;
-	return good;
+	if (!good || !page)
+		return good;
+	*page = now;
+	if (now.kind == NM_PAGE_STORED)
+		c->error = nm_source_keep(c->source, now.offset, NM_PAGE_SIZE, walk->detail);
+	return !c->error;
 }
 
 enum nestmig_error qemu_walk_ram(struct qemu_walk *walk, bool setup)

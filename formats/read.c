@@ -4,11 +4,13 @@
 
 #include "bytes.h"
 #include "error.h"
+#include "libvirt.h"
 #include "nms.h"
 #include "qemu.h"
 #include "rawdump.h"
 #include "reader.h"
 #include "source.h"
+#include "unpack.h"
 
 /* Known beginnings of other files, for a better answer than "unknown". */
 static const struct {
@@ -19,14 +21,7 @@ static const struct {
 	{                                                                                          \
 		bytes, what, sizeof(bytes) - 1                                                     \
 	}
-	OTHER("LibvirtQemudSave", "a libvirt save image"),
-	OTHER("LibvirtQemudPart", "an unfinished libvirt save image"),
 	OTHER("QFI\xfb", "a qcow2 image"),
-	OTHER("\x28\xb5\x2f\xfd", "a zstd file (unpack it first)"),
-	OTHER("\x1f\x8b", "a gzip file (unpack it first)"),
-	OTHER("\xfd\x37zXZ", "an xz file (unpack it first)"),
-	OTHER("BZh", "a bzip2 file (unpack it first)"),
-	OTHER("\x89LZO", "an lzop file (unpack it first)"),
 #undef OTHER
 };
 
@@ -60,6 +55,8 @@ static enum nestmig_error read_qemu(struct nestmig_state *state, struct nm_sourc
 static const struct nm_reader readers[] = {
 	{nm_nms_recognise, nm_nms_read},
 	{is_qemu, read_qemu},
+	{nm_libvirt_recognise, nm_libvirt_read},
+	{nm_unpack_recognise, nm_unpack_read},
 };
 
 /* Takes source over, also on failure. */

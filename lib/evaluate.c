@@ -199,6 +199,9 @@ uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *c
 	missing = rule->may_read & ~have;
 	if (!missing && rule->changed && !ctx->h->kernel)
 		missing = NESTMIG_HAVE(HOST_KERNEL);
+	/* Of the CPUID libvirt's XML gives one word, the width of addresses. */
+	if (!missing && ctx->v->cpuid.have == UINT32_C(1) << NESTMIG_CPUID_80000008_EAX)
+		missing = (nm_rule_inputs(rule) | rule->may_read) & NESTMIG_HAVE(CPUID);
 	/* All there: of memory only a part may be known, else nothing that can be given would
 	 * decide. */
 	return missing ? missing : rule->may_read & NESTMIG_HAVE(MEMORY);

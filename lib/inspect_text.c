@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect_domain.h"
 #include "inspect_text.h"
 #include "msrs.h"
 #include "pointed.h"
@@ -345,7 +346,8 @@ struct nm_text nm_text_new(bool colour)
 void nm_text_state(struct nm_text *t, const struct nestmig_state *state)
 {
 	nm_text_foreign(t, state->path);
-	nm_buf_printf(&t->buf, ": %s, %s, %zu vCPU%s%s%s\n", state->format,
+	nm_buf_printf(&t->buf, ": %s%s%s, %s, %zu vCPU%s%s%s\n", state->format,
+		      state->packing ? " in " : "", state->packing ? state->packing : "",
 		      vendor_name(state->vendor), state->vcpu_count,
 		      state->vcpu_count == 1 ? "" : "s", state->machine ? ", machine " : "",
 		      state->machine ? state->machine : "");
@@ -357,6 +359,7 @@ enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool 
 	struct nm_text t = nm_text_new(colour);
 
 	nm_text_state(&t, state);
+	nm_text_domain(&t, state);
 	for (size_t i = 0; i < state->vcpu_count; i++)
 		put_vcpu(&t, state, &state->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);

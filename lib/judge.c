@@ -343,6 +343,7 @@ static enum nestmig_error fill_report(const struct nestmig_state *state,
 
 	report->vendor = state->vendor;
 	report->has_host = host != NULL;
+	report->has_inner_stream = state->stream && state->stream != state->sources[0];
 	report->format = strdup(state->format ? state->format : "");
 	report->vcpus = calloc(state->vcpu_count + 1, sizeof(*report->vcpus));
 	if (!report->format || !report->vcpus)

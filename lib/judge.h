@@ -168,6 +168,7 @@ struct nestmig_report {
 	char *format;
 	char *host_kernel; /* NULL: not known */
 	bool has_host;
+	bool has_inner_stream; /* offsets are those of a stream inside the file */
 	enum nestmig_vendor vendor;
 	enum nestmig_verdict verdict;
 	struct nm_vcpu_report *vcpus; /* owned */

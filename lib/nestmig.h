@@ -72,12 +72,14 @@ struct nestmig_state;
 #define NESTMIG_READ_SKIP_RAM_CHECKSUM 0x1 /* .nms: verify all but the RAM frames */
 
 /*
- * Reads a saved state: a QEMU migration stream (full or device-only), a raw KVM dump directory or a
- * nestmig snapshot (.nms). The kind is recognised by content.
+ * Reads a saved state: a QEMU migration stream (full or device-only; plain, or compressed with gzip, bzip2,
+ * xz, lzop or zstd), a libvirt save image, a raw KVM dump directory or a nestmig snapshot (.nms). The kind
+ * is recognised by content.
  *
  * RAM is not read, but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM,
  * and for the pages that rules read where a vCPU is in SMM or loads PDPTEs: with a QEMU stream that
- * takes a pass over the headers of all RAM pages.
+ * takes a pass over the headers of all RAM pages. What is compressed is unpacked once, or twice where such
+ * pages are needed, in memory that does not depend on its size.
  * The object keeps the file open until it is freed.
  *
  * Errors: IO, FORMAT, TRUNCATED, CHECKSUM, UNSUPPORTED, LIMIT, NOMEM, INVALID (flags).
@@ -88,8 +90,8 @@ NESTMIG_CHECKED enum nestmig_error nestmig_state_read(const char *path, unsigned
 
 void nestmig_state_free(struct nestmig_state *state);
 
-/* "qemu-stream", "qemu-device-state", "raw-dump" or "nms". The string lives as long as the state.
- */
+/* "qemu-stream", "qemu-device-state" (either may be compressed in the file), "libvirt-save", "raw-dump" or
+ * "nms". The string lives as long as the state. */
 const char *nestmig_state_format(const struct nestmig_state *state);
 
 size_t nestmig_state_vcpu_count(const struct nestmig_state *state);
@@ -125,8 +127,20 @@ NESTMIG_CHECKED enum nestmig_error nestmig_inspect_smram_json(const struct nestm
 							      char **ret_text);
 
 /*
+ * libvirt's domain XML and the cookie behind it, as they stand in the file; in the text control characters
+ * are escaped. The JSON has the schema "nestmig.xml/1". Errors: NOT_FOUND (a file without), NOMEM.
+ */
+NESTMIG_CHECKED enum nestmig_error nestmig_inspect_xml_text(const struct nestmig_state *state,
+							    char **ret_text,
+							    struct nestmig_detail *detail);
+NESTMIG_CHECKED enum nestmig_error nestmig_inspect_xml_json(const struct nestmig_state *state,
+							    char **ret_text,
+							    struct nestmig_detail *detail);
+
+/*
  * One field of one vCPU by name ("vmcb12.control.asid", "sregs.cr0", "sregs.cs.base"): its value,
- * width in bytes and byte offset in the file, of an .nms in the stream inside (UINT64_MAX where it
+ * width in bytes and byte offset in the file, of an .nms, a libvirt save image
+ * or a compressed file in the stream inside (UINT64_MAX where it
  * has none of its own). Errors: NOT_FOUND (no such field, or its item is absent: detail says
  * which), INVALID (vcpu).
  */

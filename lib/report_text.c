@@ -186,7 +186,7 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 				  .yellow = "\033[33m",
 				  .green = "\033[32m",
 				  .plain = "\033[0m"};
-	t.byte = strcmp(report->format, "nms") == 0 ? "stream byte" : "byte";
+	t.byte = report->has_inner_stream ? "stream byte" : "byte";
 	put_foreign(&t, file);
 	nm_buf_puts(&t.buf, ": ");
 	put_verdict(&t, report->verdict);

@@ -165,7 +165,16 @@ static enum nestmig_error part_read(void *ctx, uint64_t offset, void *buffer, si
 	return nm_source_read(part->whole, part->offset + offset, buffer, length, detail);
 }
 
-static const struct nm_source_ops part_ops = {.read = part_read, .free = free};
+static enum nestmig_error part_keep(void *ctx, uint64_t offset, size_t length,
+				    struct nestmig_detail *detail)
+{
+	const struct part_ctx *part = ctx;
+
+	return nm_source_keep(part->whole, part->offset + offset, length, detail);
+}
+
+static const struct nm_source_ops part_ops = {
+	.read = part_read, .keep = part_keep, .free = free, .is_derived = true};
 
 enum nestmig_error nm_source_part(struct nm_source *whole, uint64_t offset, uint64_t length,
 				  struct nm_source **ret_source, struct nestmig_detail *detail)
@@ -230,23 +239,41 @@ uint64_t nm_source_bytes_read(const struct nm_source *source)
 	return source->bytes_read;
 }
 
-enum nestmig_error nm_source_read(struct nm_source *source, uint64_t offset, void *buffer,
-				  size_t length, struct nestmig_detail *detail)
+static enum nestmig_error check_range(const struct nm_source *source, uint64_t offset,
+				      size_t length, struct nestmig_detail *detail)
 {
-	enum nestmig_error error;
-
 	if (offset > source->size || length > source->size - offset)
 		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, source->size,
 				  "%zu bytes at offset %" PRIu64
 				  " are needed, but the file ends at "
 				  "%" PRIu64,
 				  length, offset, source->size);
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_source_keep(struct nm_source *source, uint64_t offset, size_t length,
+				  struct nestmig_detail *detail)
+{
+	enum nestmig_error error = check_range(source, offset, length, detail);
+
+	if (error || !source->ops->keep)
+		return error;
+	return source->ops->keep(source->ctx, offset, length, detail);
+}
+
+enum nestmig_error nm_source_read(struct nm_source *source, uint64_t offset, void *buffer,
+				  size_t length, struct nestmig_detail *detail)
+{
+	enum nestmig_error error = check_range(source, offset, length, detail);
+
+	if (error)
+		return error;
 	if (length == 0)
 		return NESTMIG_OK;
 	error = source->ops->read(source->ctx, offset, buffer, length, detail);
 	if (error)
 		return error;
-	source->bytes_read += length;
+	source->bytes_read += source->ops->is_derived ? 0 : length;
 	return NESTMIG_OK;
 }
 

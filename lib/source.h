@@ -17,7 +17,11 @@ struct nm_source_ops {
 	/* Fills buffer with exactly length bytes from offset; the range is inside the source. */
 	enum nestmig_error (*read)(void *ctx, uint64_t offset, void *buffer, size_t length,
 				   struct nestmig_detail *detail);
+	/* Or NULL: nm_source_keep, where reading the range again would be dear. */
+	enum nestmig_error (*keep)(void *ctx, uint64_t offset, size_t length,
+				   struct nestmig_detail *detail);
 	void (*free)(void *ctx);
+	bool is_derived; /* it reads from another source, where the bytes are counted */
 };
 
 /* A source over a regular file or block device. */
@@ -56,6 +60,8 @@ void nm_source_free(struct nm_source *source);
 void nm_source_seal(struct nm_source *source);
 
 uint64_t nm_source_size(const struct nm_source *source);
+
+/* Bytes that it has read itself: 0 if it reads from another source. */
 uint64_t nm_source_bytes_read(const struct nm_source *source);
 
 /*
@@ -70,5 +76,12 @@ NESTMIG_CHECKED enum nestmig_error nm_source_window(struct nm_source *source, ui
 NESTMIG_CHECKED enum nestmig_error nm_source_read(struct nm_source *source, uint64_t offset,
 						  void *buffer, size_t length,
 						  struct nestmig_detail *detail);
+
+/*
+ * These bytes will be read later: a source that can only be read forwards keeps them when it comes by. The
+ * same checks. To be called in the order in which the bytes stand.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_source_keep(struct nm_source *source, uint64_t offset,
+						  size_t length, struct nestmig_detail *detail);
 
 #endif

@@ -35,6 +35,31 @@ offset() {
 	nestmig inspect --json --field "$2" "$1" | jq .offset
 }
 
+# save_image FORMAT STREAM [XML [COOKIE]]: a libvirt save image of a stream, to stdout. The writer is ours, after
+# libvirt's virQEMUSaveDataWrite; the compressor is the program that libvirt runs. FORMAT: raw, gzip, ...,
+# unfinished.
+save_image() {
+	local names=(raw gzip bzip2 xz lzop zstd sparse) xml=${3-<domain type=\'kvm\'/>} cookie=${4-}
+	local magic=LibvirtQemudSave format=0 i at=0 length
+	[ "$1" != unfinished ] || magic=LibvirtQemudPart
+	for i in "${!names[@]}"; do [ "${names[i]}" != "$1" ] || format=$i; done
+	length=$((${#xml} + 1 + 64))
+	[ -z "$cookie" ] || { at=$((${#xml} + 1)); length=$((length + ${#cookie} + 1)); }
+	printf %s $magic
+	for i in 2 $length 1 "$format" $at; do
+		# shellcheck disable=SC2059 # the format is the bytes
+		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((i & 255)) $((i >> 8 & 255)) $((i >> 16 & 255)) $((i >> 24)))"
+	done
+	head -c 56 /dev/zero
+	printf '%s\0' "$xml"
+	[ -z "$cookie" ] || printf '%s\0' "$cookie"
+	head -c 64 /dev/zero
+	case $1 in
+	gzip | bzip2 | xz | lzop | zstd) "$1" -c <"$2" ;;
+	*) cat "$2" ;;
+	esac
+}
+
 # each ARGUMENT...: every subcommand with these arguments, and how it ends.
 each() {
 	local name
@@ -43,7 +68,7 @@ each() {
 		echo "exit status of $name: $?"
 	done
 }
-export -f patch offset each
+export -f patch offset save_image each
 
 make_inputs() {
 	local name cases=$here/../cases

@@ -59,14 +59,14 @@ static const struct {
 	enum nestmig_error error;
 	const char *says;
 } others[] = {
-	HEAD("LibvirtQemudSave", "libvirt save image"),
+	{"LibvirtQemudSave12345", 21, NESTMIG_ERR_TRUNCATED, "header of a libvirt save image"},
 	HEAD("LibvirtQemudPart", "unfinished"),
 	HEAD("QFI\xfb", "qcow2"),
-	HEAD("\x28\xb5\x2f\xfd", "zstd"),
-	HEAD("\x1f\x8b\x08", "gzip"),
-	HEAD("\xfd\x37zXZ\0", "xz"),
-	HEAD("BZh9", "bzip2"),
-	HEAD("\x89LZO\0\r\n\x1a\n", "lzop"),
+	{"\x28\xb5\x2f\xfd", 4, NESTMIG_ERR_TRUNCATED, "zstd"},
+	{"\x1f\x8b\x08", 3, NESTMIG_ERR_TRUNCATED, "gzip"},
+	{"\xfd\x37zXZ\0", 6, NESTMIG_ERR_TRUNCATED, "xz"},
+	{"BZh9", 4, NESTMIG_ERR_TRUNCATED, "bzip2"},
+	{"\x89LZO\0\r\n\x1a\n", 9, NESTMIG_ERR_TRUNCATED, "lzop"},
 	HEAD("\x7f"
 	     "ELF",
 	     "no saved state"),

@@ -1,0 +1,2 @@
+# A CR3 of 42 bits: the XML decides whether the guest may have it, and without it that stays open.
+at=$(offset full1.qemu sregs.cr3); patch full1.qemu $((at + 2)) 02; for cpu in "<maxphysaddr mode='emulate' bits='40'/>" "<maxphysaddr mode='emulate' bits='46'/>" "<maxphysaddr mode='passthrough'/>"; do save_image raw full1.qemu "<domain><cpu>$cpu</cpu></domain>" >vm.save; nestmig validate --host host.json vm.save; done
