@@ -12,7 +12,7 @@
 
 struct inspect {
 	const struct command *self;
-	const char *file, *field, *raw;
+	const char *file, *field, *raw, *snapshot;
 	int vcpu;
 	unsigned read_flags;
 	bool json, smram, has_vcpu, lists_fields;
@@ -93,18 +93,15 @@ static int list_fields(bool json)
 
 static int parse(struct inspect *i, int argc, char **argv)
 {
-	static const struct option options[] = {{"field", required_argument, NULL, 'f'},
-						{"raw", required_argument, NULL, 'R'},
-						{"fields", no_argument, NULL, 'F'},
-						{"vcpu", required_argument, NULL, 'c'},
-						{"skip-ram", no_argument, NULL, 'r'},
-						{"json", no_argument, NULL, 'j'},
-						{"smram", no_argument, NULL, 'S'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"field", required_argument, NULL, 'f'},    {"raw", required_argument, NULL, 'R'},
+		{"fields", no_argument, NULL, 'F'},         {"vcpu", required_argument, NULL, 'c'},
+		{"snapshot", required_argument, NULL, 'n'}, {"skip-ram", no_argument, NULL, 'r'},
+		{"json", no_argument, NULL, 'j'},           {"smram", no_argument, NULL, 'S'},
+		{"help", no_argument, NULL, 'h'},           {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:R:Sc:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:R:Sc:n:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			i->field = optarg;
@@ -123,6 +120,9 @@ static int parse(struct inspect *i, int argc, char **argv)
 				return cli_usage_error(i->self, "--vcpu takes a number, not \"%s\"",
 						       optarg);
 			i->has_vcpu = true;
+			break;
+		case 'n':
+			i->snapshot = optarg;
 			break;
 		case 'r':
 			i->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
@@ -165,7 +165,7 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 		return status;
 	error = sandbox_enter(&detail);
 	if (!error)
-		error = nestmig_state_read(i.file, i.read_flags, &state, &detail);
+		error = nestmig_state_read_named(i.file, i.read_flags, i.snapshot, &state, &detail);
 	if (!error && i.field)
 		error = print_field(&i, state, &detail);
 	else if (!error && i.raw)

@@ -9,8 +9,8 @@ _nestmig() {
 	fi
 	case ${COMP_WORDS[1]} in
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
-	validate) options="--host --order --strict --skip-ram --json --help" ;;
-	inspect) options="--field --raw --smram --fields --vcpu --skip-ram --json --help" ;;
+	validate) options="--host --order --snapshot --strict --skip-ram --json --help" ;;
+	inspect) options="--field --raw --smram --fields --vcpu --snapshot --skip-ram --json --help" ;;
 	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;

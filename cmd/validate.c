@@ -8,8 +8,8 @@
 
 struct validate {
 	const struct command *self;
-	const char *host_argument, *order; /* NULL: not given */
-	struct nestmig_host *host;         /* of --host; NULL if that is "none" or not given */
+	const char *host_argument, *order, *snapshot; /* NULL: not given */
+	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
 	bool json, strict;
 	bool has_printed;
@@ -51,7 +51,8 @@ static int validate_file(struct validate *v, const char *file)
 	struct nestmig_state *state = NULL;
 	struct nestmig_host *own = NULL;
 	int status = EXIT_TROUBLE;
-	enum nestmig_error error = nestmig_state_read(file, v->read_flags, &state, &detail);
+	enum nestmig_error error =
+		nestmig_state_read_named(file, v->read_flags, v->snapshot, &state, &detail);
 
 	if (!error && v->order)
 		error = nestmig_state_set_restore_order(state, v->order, &detail);
@@ -66,16 +67,14 @@ static int validate_file(struct validate *v, const char *file)
 
 static int parse(struct validate *v, int argc, char **argv)
 {
-	static const struct option options[] = {{"host", required_argument, NULL, 'H'},
-						{"strict", no_argument, NULL, 's'},
-						{"skip-ram", no_argument, NULL, 'r'},
-						{"order", required_argument, NULL, 'o'},
-						{"json", no_argument, NULL, 'j'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"host", required_argument, NULL, 'H'},     {"strict", no_argument, NULL, 's'},
+		{"skip-ram", no_argument, NULL, 'r'},       {"order", required_argument, NULL, 'o'},
+		{"snapshot", required_argument, NULL, 'n'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},           {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:o:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "H:o:n:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
 			v->host_argument = optarg;
@@ -85,6 +84,9 @@ static int parse(struct validate *v, int argc, char **argv)
 			break;
 		case 'o':
 			v->order = optarg;
+			break;
+		case 'n':
+			v->snapshot = optarg;
 			break;
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;

@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 
 #include "bytes.h"
+#include "cloud_hypervisor.h"
 #include "error.h"
+#include "foreign.h"
 #include "nms.h"
+#include "qcow2.h"
 #include "qemu.h"
 #include "rawdump.h"
 #include "reader.h"
@@ -21,7 +24,6 @@ static const struct {
 	}
 	OTHER("LibvirtQemudSave", "a libvirt save image"),
 	OTHER("LibvirtQemudPart", "an unfinished libvirt save image"),
-	OTHER("QFI\xfb", "a qcow2 image"),
 	OTHER("\x28\xb5\x2f\xfd", "a zstd file (unpack it first)"),
 	OTHER("\x1f\x8b", "a gzip file (unpack it first)"),
 	OTHER("\xfd\x37zXZ", "an xz file (unpack it first)"),
@@ -32,15 +34,21 @@ static const struct {
 
 static enum nestmig_error unknown(const uint8_t *head, size_t size, struct nestmig_detail *detail)
 {
+	const char *reason = nm_foreign_reason(head, size);
+
+	if (reason)
+		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0, "%s", reason);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (size >= others[i].length &&
 		    __builtin_memcmp(head, others[i].magic, others[i].length) == 0)
 			return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
 					  "this is %s, which this version does not read",
 					  others[i].what);
-	return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
-			  "no saved state that nestmig knows: neither a QEMU migration stream, a "
-			  "nestmig snapshot nor a raw KVM dump directory");
+	return nm_fail_at(
+		detail, NESTMIG_ERR_UNSUPPORTED, 0,
+		"no saved state that nestmig knows: neither a QEMU migration stream, a qcow2 "
+		"image, a nestmig snapshot, a cloud-hypervisor snapshot nor a raw KVM dump "
+		"directory");
 }
 
 static bool is_qemu(const uint8_t *head, size_t size)
@@ -56,11 +64,18 @@ static enum nestmig_error read_qemu(struct nestmig_state *state, struct nm_sourc
 	return nm_qemu_read(state, source, detail);
 }
 
-/* Files by their first bytes; directories are raw dumps. */
+/* Files by their first bytes; directories by what is in them. */
 static const struct nm_reader readers[] = {
 	{nm_nms_recognise, nm_nms_read},
 	{is_qemu, read_qemu},
+	{nm_qcow2_recognise, nm_qcow2_read},
 };
+
+static enum nestmig_error no_snapshots(struct nestmig_detail *detail)
+{
+	return nm_fail(detail, NESTMIG_ERR_INVALID,
+		       "a snapshot is named, but only a qcow2 image has snapshots inside");
+}
 
 static enum nestmig_error read_file(struct nestmig_state *state, const char *path, unsigned flags,
 				    struct nestmig_detail *detail)
@@ -81,15 +96,28 @@ static enum nestmig_error read_file(struct nestmig_state *state, const char *pat
 		return error;
 	if (size == 0)
 		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, 0, "the file is empty");
+	if (state->wanted_snapshot && !nm_qcow2_recognise(head, size))
+		return no_snapshots(detail);
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
 		if (readers[i].recognise(head, size))
 			return readers[i].read(state, source, flags, detail);
 	return unknown(head, size, detail);
 }
 
-enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
-				      struct nestmig_state **ret_state,
-				      struct nestmig_detail *detail)
+static enum nestmig_error read_path(struct nestmig_state *state, const char *path, bool is_dir,
+				    unsigned flags, struct nestmig_detail *detail)
+{
+	if (!is_dir)
+		return read_file(state, path, flags, detail);
+	if (state->wanted_snapshot)
+		return no_snapshots(detail);
+	return nm_chv_recognise(path) ? nm_chv_read(state, path, detail)
+				      : nm_rawdump_read(state, path, detail);
+}
+
+enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, const char *snapshot,
+					    struct nestmig_state **ret_state,
+					    struct nestmig_detail *detail)
 {
 	struct nestmig_state *state = NULL;
 	enum nestmig_error error;
@@ -102,8 +130,9 @@ enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 	error = nm_state_new(path, NULL, &state, detail);
 	if (error)
 		return error;
-	error = S_ISDIR(st.st_mode) ? nm_rawdump_read(state, path, detail)
-				    : read_file(state, path, flags, detail);
+	state->wanted_snapshot = snapshot;
+	error = read_path(state, path, S_ISDIR(st.st_mode), flags, detail);
+	state->wanted_snapshot = NULL;
 	if (!error)
 		error = nm_state_load_memory(state, detail);
 	if (error) {
@@ -112,4 +141,11 @@ enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 	}
 	*ret_state = state;
 	return NESTMIG_OK;
+}
+
+enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
+				      struct nestmig_state **ret_state,
+				      struct nestmig_detail *detail)
+{
+	return nestmig_state_read_named(path, flags, NULL, ret_state, detail);
 }

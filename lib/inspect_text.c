@@ -337,6 +337,8 @@ enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool 
 	struct nm_text t = nm_text_new(colour);
 
 	nm_text_state(&t, state);
+	if (state->remark)
+		nm_buf_printf(&t.buf, "  %s\n", state->remark);
 	for (size_t i = 0; i < state->vcpu_count; i++)
 		put_vcpu(&t, &state->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);

@@ -161,6 +161,7 @@ struct nm_vcpu_report {
 struct nestmig_report {
 	char *format;
 	char *host_kernel; /* NULL: not known */
+	char *remark;	   /* what the container does not hold; NULL: nothing to say */
 	bool has_host;
 	enum nestmig_vendor vendor;
 	enum nestmig_verdict verdict;

@@ -18,6 +18,7 @@ void nestmig_report_free(struct nestmig_report *report)
 	free(report->vcpus);
 	free(report->format);
 	free(report->host_kernel);
+	free(report->remark);
 	free(report);
 }
 
@@ -47,7 +48,8 @@ void nm_kernel_text(uint32_t kernel, char text[NM_KERNEL_TEXT])
 const char *nm_item_hint(enum nestmig_item item)
 {
 	static const char *const hints[NESTMIG_ITEM_COUNT] = {
-		[NESTMIG_ITEM_NESTED] = "the header of the nested state",
+		[NESTMIG_ITEM_NESTED] =
+			"the header of the nested state; cloud-hypervisor saves it from 49 on",
 		[NESTMIG_ITEM_VMCB12] = "the VMCB after the header of the nested state",
 		[NESTMIG_ITEM_SREGS] = "the vCPU's special registers",
 		[NESTMIG_ITEM_REGS] = "the vCPU's general registers",
@@ -67,8 +69,8 @@ const char *nm_item_hint(enum nestmig_item item)
 		[NESTMIG_ITEM_MP_STATE] = "whether the vCPU runs",
 		[NESTMIG_ITEM_HSAVE_PA] = "MSR 0xc0010117",
 		[NESTMIG_ITEM_CPUID] =
-			"the guest's CPUID; QEMU streams carry none, raw dumps and .nms "
-			"files do",
+			"the guest's CPUID; QEMU streams carry none, raw dumps, .nms files and "
+			"cloud-hypervisor do",
 		[NESTMIG_ITEM_VMCS12] = "the VMCS12 after the header of the nested state",
 		[NESTMIG_ITEM_VMX_MSRS] =
 			"MSRs 0x480 to 0x491 of the vCPU; QEMU streams carry none",

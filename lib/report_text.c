@@ -186,7 +186,9 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 				  .yellow = "\033[33m",
 				  .green = "\033[32m",
 				  .plain = "\033[0m"};
-	t.byte = strcmp(report->format, "nms") == 0 ? "stream byte" : "byte";
+	t.byte = strcmp(report->format, "nms") == 0 || strcmp(report->format, "qcow2-snapshot") == 0
+			 ? "stream byte"
+			 : "byte";
 	put_foreign(&t, file);
 	nm_buf_puts(&t.buf, ": ");
 	put_verdict(&t, report->verdict);
@@ -199,6 +201,8 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 			    report->has_host ? "for a host of unknown kernel" : "for no host");
 	}
 	nm_buf_puts(&t.buf, ")\n");
+	if (report->remark)
+		nm_buf_printf(&t.buf, "  %s\n", report->remark);
 	for (size_t i = 0; i < report->vcpu_count; i++)
 		put_vcpu(&t, &report->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);
