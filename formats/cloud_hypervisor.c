@@ -50,6 +50,7 @@ struct chv {
 	const char *path;
 	struct nestmig_detail *detail;
 	bool lacks_nested; /* a vCPU uses nesting, and the file has no nested state of it */
+	bool drops_msrs;   /* of a vCPU the VMX capability MSRs will not be restored */
 	bool has_field;    /* the file has the field: version 49 or later */
 };
 
@@ -296,6 +297,22 @@ static enum nestmig_error take_nested(struct chv *chv, struct nm_vcpu *vcpu, con
 			     chv->detail);
 }
 
+/*
+ * The MSRs are set after the nested state, and KVM takes no VMX capability MSR of a vCPU in VMX operation
+ * (vmx_set_vmx_msr: EBUSY). cloud-hypervisor goes on with the next MSR, where QEMU aborts: what KVM offers by
+ * itself stays in force.
+ */
+static void drop_late_msrs(struct chv *chv, struct nm_vcpu *vcpu)
+{
+	struct nestmig_vcpu_view *view = &vcpu->view;
+
+	if (!nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED) | NESTMIG_HAVE(VMX_MSRS)) ||
+	    view->nested.format != KVMNS_FORMAT_VMX || view->nested.vmxon_pa == UINT64_MAX)
+		return;
+	view->vmx.have = 0;
+	chv->drops_msrs = true;
+}
+
 /* What the restored vCPU will have: those of a reset. */
 static void reset_debugregs(struct nm_vcpu *vcpu)
 {
@@ -368,6 +385,7 @@ static enum nestmig_error take_vcpu(struct chv *chv, struct nm_vcpu *vcpu, const
 		error = take_nested(chv, vcpu, kvm);
 	if (error)
 		return error;
+	drop_late_msrs(chv, vcpu);
 	reset_debugregs(vcpu);
 	take_caps(vcpu);
 	vcpu->view.vendor = vendor_of(vcpu);
@@ -549,6 +567,10 @@ static enum nestmig_error remark(struct chv *chv)
 		nm_buf_puts(&buf,
 			    "A vCPU uses nesting, but KVM gave no nested state for it: what of "
 			    "that was there is lost. ");
+	if (chv->drops_msrs)
+		nm_buf_puts(&buf,
+			    "A vCPU in VMX operation gets no VMX capability MSRs back: "
+			    "cloud-hypervisor sets them too late, and the host's are judged. ");
 	nm_buf_puts(&buf,
 		    "cloud-hypervisor does not save debug registers: breakpoints are lost, and "
 		    "those of a reset are judged.");
