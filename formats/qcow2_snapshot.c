@@ -154,6 +154,10 @@ static enum nestmig_error decide(const struct choice *choice, struct nestmig_det
 	if (choice->found.vm_state_size == 0)
 		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
 			       "this snapshot is one of the disk alone: it has no VM state");
+	if (choice->found.vm_state_size > INT64_MAX)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT,
+			       "the snapshot is said to have %" PRIu64 " bytes of VM state",
+			       choice->found.vm_state_size);
 	return NESTMIG_OK;
 }
 
