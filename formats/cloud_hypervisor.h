@@ -17,4 +17,11 @@ bool nm_chv_recognise(const char *path);
 NESTMIG_CHECKED enum nestmig_error nm_chv_read(struct nestmig_state *state, const char *path,
 					       struct nestmig_detail *detail);
 
+/*
+ * The same of the text of a state.json alone: without config.json, so that it is not known what else is
+ * memory, and without memory-ranges.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_chv_read_text(struct nestmig_state *state, const char *text,
+						    size_t size, struct nestmig_detail *detail);
+
 #endif
