@@ -448,7 +448,7 @@ int main(void)
 	Suite *suite = suite_create("qcow2");
 	TCase *tcase = tcase_create("qcow2");
 
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 300);
 	tcase_add_loop_test(tcase, genuine_images_are_read, 0, 5);
 	tcase_add_loop_test(tcase, a_snapshot_holds_what_a_migration_does, 0, 2);
 	tcase_add_loop_test(tcase, every_size_of_cluster_is_read, 9, 22);
