@@ -69,8 +69,8 @@ const char *nm_item_hint(enum nestmig_item item)
 		[NESTMIG_ITEM_MP_STATE] = "whether the vCPU runs",
 		[NESTMIG_ITEM_HSAVE_PA] = "MSR 0xc0010117",
 		[NESTMIG_ITEM_CPUID] =
-			"the guest's CPUID; QEMU streams carry none, raw dumps, .nms files and "
-			"cloud-hypervisor do",
+			"the guest's CPUID; QEMU streams carry none, raw dumps and .nms "
+			"files do",
 		[NESTMIG_ITEM_VMCS12] = "the VMCS12 after the header of the nested state",
 		[NESTMIG_ITEM_VMX_MSRS] =
 			"MSRs 0x480 to 0x491 of the vCPU; QEMU streams carry none",

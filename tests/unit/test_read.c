@@ -61,7 +61,12 @@ static const struct {
 } others[] = {
 	HEAD("LibvirtQemudSave", "libvirt save image"),
 	HEAD("LibvirtQemudPart", "unfinished"),
-	HEAD("QFI\xfb", "qcow2"),
+	HEAD("\0\0\x64\x86\x84\x19\x10\x07", "Firecracker's snapshots hold no nested state"),
+	HEAD("\0\0\xaa\xaa\x84\x19\x10\x07", "aarch64"),
+	HEAD("KDUMP   ", "without the nested state"),
+	HEAD("makedumpfile", "without the nested state"),
+	HEAD("\177VirtualBox SavedState V2.0\n", "VirtualBox"),
+	HEAD("\xd2\xbe\xd2\xbe", "VMware"),
 	HEAD("\x28\xb5\x2f\xfd", "zstd"),
 	HEAD("\x1f\x8b\x08", "gzip"),
 	HEAD("\xfd\x37zXZ\0", "xz"),
@@ -69,7 +74,7 @@ static const struct {
 	HEAD("\x89LZO\0\r\n\x1a\n", "lzop"),
 	HEAD("\x7f"
 	     "ELF",
-	     "no saved state"),
+	     "dump-guest-memory"),
 	HEAD("{\"vendor\":\"amd\"}", "no saved state"),
 	HEAD("QEVL", "no saved state"),
 	HEAD("QEVM\0\0\0\2", "version 3"),
