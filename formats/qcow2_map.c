@@ -37,6 +37,8 @@ struct map {
 	uint64_t l1_offset;
 	uint32_t l1_entries;
 	uint64_t start; /* guest offset of the VM state, a whole number of L2 tables */
+	bool has_table; /* table is the L2 table of the L1 entry with this index */
+	uint64_t index, table;
 	unsigned turn;
 	struct slice slices[SLICES];
 };
@@ -178,10 +180,17 @@ static enum nestmig_error find_place(struct map *map, uint64_t guest, struct pla
 	uint64_t size = UINT64_C(1) << map->cluster_bits, skip = guest & (size - 1), table = 0;
 	uint64_t cluster = guest >> map->cluster_bits;
 	struct l2_entry entry = {0};
-	enum nestmig_error error = l2_table(map, cluster >> map->l2_bits, &table, detail);
+	enum nestmig_error error = NESTMIG_OK;
 
+	if (map->has_table && map->index == cluster >> map->l2_bits)
+		table = map->table;
+	else
+		error = l2_table(map, cluster >> map->l2_bits, &table, detail);
 	if (error)
 		return error;
+	map->has_table = true;
+	map->index = cluster >> map->l2_bits;
+	map->table = table;
 	if (table == 0) {
 		*ret_place = (struct place){.is_zero = true, .length = size - skip};
 		return NESTMIG_OK;
