@@ -145,12 +145,12 @@ enum nestmig_error files_read(const struct files *files, size_t index, unsigned 
 	int fd;
 
 	if (!is_input(name))
-		return nestmig_state_read(name, flags, ret_state, detail);
+		return nestmig_state_read_named(name, flags, files->snapshot, ret_state, detail);
 	fd = fcntl(files->input, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return nm_fail_errno(detail, "standard input");
 	error = nm_source_fd(fd, "standard input", &source, detail);
-	return error ? error : nm_state_read_source(source, "-", flags, ret_state, detail);
+	return error ? error : nm_state_read_source(source, "-", flags, files->snapshot, ret_state, detail);
 }
 
 void files_free(struct files *files)

@@ -11,6 +11,7 @@ struct files {
 	char *list;     /* owned: the content of --files-from, or NULL */
 	int input;      /* what "-" is read from, or -1 */
 	bool has_input; /* "-" is among the names */
+	const char *snapshot; /* which one of a qcow2 image, or NULL; set by the caller */
 };
 
 /*

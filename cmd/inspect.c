@@ -14,7 +14,7 @@
 
 struct inspect {
 	const struct command *self;
-	const char *field, *raw, *list; /* NULL: not given */
+	const char *field, *raw, *list, *snapshot; /* NULL: not given */
 	struct files files;
 	int vcpu, threads;
 	unsigned read_flags;
@@ -164,13 +164,14 @@ static int parse(struct inspect *i, int argc, char **argv)
 						{"json", no_argument, NULL, 'j'},
 						{"smram", no_argument, NULL, 'S'},
 						{"xml", no_argument, NULL, 'x'},
+						{"snapshot", required_argument, NULL, 'n'},
 						{"jobs", required_argument, NULL, 'J'},
 						{"files-from", required_argument, NULL, 'T'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:R:Sxc:J:T:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:R:Sxc:n:J:T:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			i->field = optarg;
@@ -201,6 +202,9 @@ static int parse(struct inspect *i, int argc, char **argv)
 						       optarg);
 			i->has_vcpu = true;
 			break;
+		case 'n':
+			i->snapshot = optarg;
+			break;
 		case 'r':
 			i->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
 			break;
@@ -229,6 +233,7 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 	error = files_gather(&i.files, argc - optind, argv + optind, i.list, &detail);
 	if (!error && i.raw && i.files.count != 1)
 		error = nm_fail(&detail, NESTMIG_ERR_INVALID, "--raw takes one file");
+	i.files.snapshot = i.snapshot;
 	if (!error)
 		error = files_open_input(&i.files, &detail);
 	if (!error)

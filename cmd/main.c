@@ -19,19 +19,20 @@ static const struct command commands[] = {
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_snapshot},
-	{"validate", "[--host PROFILE] [--order LIST] [--strict] [--jobs N] [--json] FILE...",
+	{"validate", "[--host PROFILE] [--order LIST] [--snapshot NAME] [--strict] [--jobs N] [--json] FILE...",
 	 "tell whether saved vCPUs will resume on a host, and if not why",
 	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this\n"
 	 "                       machine, \"none\"; default: the host that the file itself describes\n"
 	 "  -o, --order LIST     the ioctls of the restore in their order: \"qemu\", \"selftests\" or names\n"
 	 "                       like SREGS2,NESTED_STATE; default: what a raw dump says, else \"qemu\"\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
 	 cmd_validate},
-	{"inspect", "[--field NAME | --raw ITEM | --smram | --xml] [--vcpu N] [--jobs N] [--json] FILE...",
+	{"inspect", "[--field NAME | --raw ITEM | --smram | --xml] [--vcpu N] [--snapshot NAME] [--jobs N] [--json] FILE...",
 	 "show the saved state of vCPUs in readable form",
 	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"
 	 "  -R, --raw ITEM       the undecoded bytes of an item (vmcb12, nested_state, ...) to stdout\n"
@@ -39,6 +40,7 @@ static const struct command commands[] = {
 	 "  -x, --xml            libvirt's domain XML and cookie\n"
 	 "      --fields         list the names of all fields\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "  -c, --vcpu N         with --field and --raw: the vCPU, by position (default 0)\n"
 	 "  -J, --jobs N         show N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"

@@ -10,8 +10,8 @@
 
 struct validate {
 	const struct command *self;
-	const char *host_argument, *order; /* NULL: not given */
-	const char *list;                  /* of --files-from, or NULL */
+	const char *host_argument, *order, *snapshot; /* NULL: not given */
+	const char *list;                             /* of --files-from, or NULL */
 	struct files files;
 	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
@@ -75,6 +75,7 @@ static int parse(struct validate *v, int argc, char **argv)
 						{"strict", no_argument, NULL, 's'},
 						{"skip-ram", no_argument, NULL, 'r'},
 						{"order", required_argument, NULL, 'o'},
+						{"snapshot", required_argument, NULL, 'n'},
 						{"jobs", required_argument, NULL, 'J'},
 						{"files-from", required_argument, NULL, 'T'},
 						{"json", no_argument, NULL, 'j'},
@@ -82,7 +83,7 @@ static int parse(struct validate *v, int argc, char **argv)
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "H:o:J:T:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "H:o:n:J:T:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'H':
 			v->host_argument = optarg;
@@ -92,6 +93,9 @@ static int parse(struct validate *v, int argc, char **argv)
 			break;
 		case 'o':
 			v->order = optarg;
+			break;
+		case 'n':
+			v->snapshot = optarg;
 			break;
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
@@ -150,6 +154,7 @@ int cmd_validate(const struct command *self, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	error = files_gather(&v.files, argc - optind, argv + optind, v.list, &detail);
+	v.files.snapshot = v.snapshot;
 	if (!error)
 		error = prepare(&v, &file, &detail);
 	if (error) {

@@ -3,39 +3,28 @@
 #include <sys/stat.h>
 
 #include "bytes.h"
+#include "cloud_hypervisor.h"
 #include "error.h"
+#include "foreign.h"
 #include "libvirt.h"
 #include "nms.h"
+#include "qcow2.h"
 #include "qemu.h"
 #include "rawdump.h"
 #include "reader.h"
 #include "source.h"
 #include "unpack.h"
 
-/* Known beginnings of other files, for a better answer than "unknown". */
-static const struct {
-	const char *magic, *what;
-	size_t length;
-} others[] = {
-#define OTHER(bytes, what)                                                                         \
-	{                                                                                          \
-		bytes, what, sizeof(bytes) - 1                                                     \
-	}
-	OTHER("QFI\xfb", "a qcow2 image"),
-#undef OTHER
-};
-
 static enum nestmig_error unknown(const uint8_t *head, size_t size, struct nestmig_detail *detail)
 {
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (size >= others[i].length &&
-		    __builtin_memcmp(head, others[i].magic, others[i].length) == 0)
-			return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
-					  "this is %s, which this version does not read",
-					  others[i].what);
+	const char *reason = nm_foreign_reason(head, size);
+
+	if (reason)
+		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0, "%s", reason);
 	return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
 			  "no saved state that nestmig knows: neither a QEMU migration stream, a "
-			  "nestmig snapshot nor a raw KVM dump directory");
+			  "libvirt save image, a qcow2 image, a nestmig snapshot, a cloud-hypervisor "
+			  "snapshot nor a raw KVM dump directory");
 }
 
 static bool is_qemu(const uint8_t *head, size_t size)
@@ -51,13 +40,20 @@ static enum nestmig_error read_qemu(struct nestmig_state *state, struct nm_sourc
 	return nm_qemu_read(state, source, detail);
 }
 
-/* Files by their first bytes; directories are raw dumps. */
+/* Files by their first bytes; directories by what is in them. */
 static const struct nm_reader readers[] = {
 	{nm_nms_recognise, nm_nms_read},
 	{is_qemu, read_qemu},
 	{nm_libvirt_recognise, nm_libvirt_read},
 	{nm_unpack_recognise, nm_unpack_read},
+	{nm_qcow2_recognise, nm_qcow2_read},
 };
+
+static enum nestmig_error no_snapshots(struct nestmig_detail *detail)
+{
+	return nm_fail(detail, NESTMIG_ERR_INVALID,
+		       "a snapshot is named, but only a qcow2 image has snapshots inside");
+}
 
 /* Takes source over, also on failure. */
 static enum nestmig_error read_source(struct nestmig_state *state, struct nm_source *source,
@@ -76,6 +72,8 @@ static enum nestmig_error read_source(struct nestmig_state *state, struct nm_sou
 		return error;
 	if (size == 0)
 		return nm_fail_at(detail, NESTMIG_ERR_TRUNCATED, 0, "the file is empty");
+	if (state->wanted_snapshot && !nm_qcow2_recognise(head, size))
+		return no_snapshots(detail);
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
 		if (readers[i].recognise(head, size))
 			return readers[i].read(state, source, flags, detail);
@@ -91,10 +89,20 @@ static enum nestmig_error read_file(struct nestmig_state *state, const char *pat
 	return error ? error : read_source(state, source, flags, detail);
 }
 
+static enum nestmig_error read_directory(struct nestmig_state *state, const char *path,
+					 struct nestmig_detail *detail)
+{
+	if (state->wanted_snapshot)
+		return no_snapshots(detail);
+	return nm_chv_recognise(path) ? nm_chv_read(state, path, detail)
+				      : nm_rawdump_read(state, path, detail);
+}
+
 /* The end of reading: takes state over. */
 static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error error,
 				 struct nestmig_state **ret_state, struct nestmig_detail *detail)
 {
+	state->wanted_snapshot = NULL;
 	if (!error)
 		error = nm_state_load_memory(state, detail);
 	if (error) {
@@ -113,7 +121,7 @@ static enum nestmig_error check_flags(unsigned flags, struct nestmig_detail *det
 }
 
 enum nestmig_error nm_state_read_source(struct nm_source *source, const char *name, unsigned flags,
-					struct nestmig_state **ret_state,
+					const char *snapshot, struct nestmig_state **ret_state,
 					struct nestmig_detail *detail)
 {
 	struct nestmig_state *state = NULL;
@@ -125,12 +133,13 @@ enum nestmig_error nm_state_read_source(struct nm_source *source, const char *na
 		nm_source_free(source);
 		return error;
 	}
+	state->wanted_snapshot = snapshot;
 	return finish(state, read_source(state, source, flags, detail), ret_state, detail);
 }
 
-enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
-				      struct nestmig_state **ret_state,
-				      struct nestmig_detail *detail)
+enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, const char *snapshot,
+					    struct nestmig_state **ret_state,
+					    struct nestmig_detail *detail)
 {
 	struct nestmig_state *state = NULL;
 	enum nestmig_error error = check_flags(flags, detail);
@@ -143,7 +152,15 @@ enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
 	error = nm_state_new(path, NULL, &state, detail);
 	if (error)
 		return error;
-	error = S_ISDIR(st.st_mode) ? nm_rawdump_read(state, path, detail)
+	state->wanted_snapshot = snapshot;
+	error = S_ISDIR(st.st_mode) ? read_directory(state, path, detail)
 				    : read_file(state, path, flags, detail);
 	return finish(state, error, ret_state, detail);
+}
+
+enum nestmig_error nestmig_state_read(const char *path, unsigned flags,
+				      struct nestmig_state **ret_state,
+				      struct nestmig_detail *detail)
+{
+	return nestmig_state_read_named(path, flags, NULL, ret_state, detail);
 }

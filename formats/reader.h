@@ -25,10 +25,10 @@ struct nm_reader {
 
 /*
  * nestmig_state_read of what is open already: source is taken over, also on failure; name is the state's
- * path, for messages and reports. Flags and errors are the same.
+ * path, for messages and reports. Flags, snapshot (nestmig_state_read_named) and errors are the same.
  */
 NESTMIG_CHECKED enum nestmig_error nm_state_read_source(struct nm_source *source, const char *name,
-							unsigned flags,
+							unsigned flags, const char *snapshot,
 							struct nestmig_state **ret_state,
 							struct nestmig_detail *detail);
 

@@ -112,11 +112,11 @@ static enum nestmig_error document(const struct nestmig_state *state,
 
 	for (size_t i = 0; i < state->vcpu_count; i++)
 		json_array_append_new(vcpus, of_vcpu(state, &state->vcpus[i]));
-	root = json_pack("{s:s, s:o, s:s, s:s*, s:o*, s:s?, s:s?, s:o}", "schema",
+	root = json_pack("{s:s, s:o, s:s, s:s*, s:o*, s:s?, s:s?, s:o, s:s*}", "schema",
 			 "nestmig.inspect/1", "file", nm_json_text(state->path), "format",
 			 state->format, "packing", state->packing, "domain", nm_domain_json(state),
 			 "vendor", vendors[state->vendor], "machine", state->machine, "vcpus",
-			 vcpus);
+			 vcpus, "remark", state->remark);
 	if (root)
 		text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);

@@ -360,6 +360,8 @@ enum nestmig_error nestmig_inspect_text(const struct nestmig_state *state, bool 
 
 	nm_text_state(&t, state);
 	nm_text_domain(&t, state);
+	if (state->remark)
+		nm_buf_printf(&t.buf, "  %s\n", state->remark);
 	for (size_t i = 0; i < state->vcpu_count; i++)
 		put_vcpu(&t, state, &state->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);

@@ -185,7 +185,8 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		ret_ctx->svm_l2 = nm_is_svm(&vcpu->view) == NM_APPLIES_YES;
 		ret_ctx->vmx_l2 = nm_is_vmx(&vcpu->view) == NM_APPLIES_YES;
 	}
-	ret_ctx->no_nested = vcpu->qemu.present && !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
+	ret_ctx->no_nested = (vcpu->qemu.present || vcpu->is_not_nested) &&
+			     !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
 	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
 	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
 		ret_ctx->lim.phys_bits_min = bits;
@@ -351,6 +352,11 @@ static enum nestmig_error fill_report(const struct nestmig_state *state,
 	if (host && host->kernel) {
 		report->host_kernel = strdup(host->kernel);
 		if (!report->host_kernel)
+			return NESTMIG_ERR_NOMEM;
+	}
+	if (state->remark) {
+		report->remark = strdup(state->remark);
+		if (!report->remark)
 			return NESTMIG_ERR_NOMEM;
 	}
 	nm_order_parse(state->restore_order, &order);

@@ -167,6 +167,7 @@ struct nm_vcpu_report {
 struct nestmig_report {
 	char *format;
 	char *host_kernel; /* NULL: not known */
+	char *remark;	   /* what the container does not hold; NULL: nothing to say */
 	bool has_host;
 	bool has_inner_stream; /* offsets are those of a stream inside the file */
 	enum nestmig_vendor vendor;

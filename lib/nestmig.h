@@ -73,8 +73,9 @@ struct nestmig_state;
 
 /*
  * Reads a saved state: a QEMU migration stream (full or device-only; plain, or compressed with gzip, bzip2,
- * xz, lzop or zstd), a libvirt save image, a raw KVM dump directory or a nestmig snapshot (.nms). The kind
- * is recognised by content.
+ * xz, lzop or zstd), a libvirt save image, the internal snapshot of a qcow2 image, a cloud-hypervisor
+ * snapshot directory, a raw KVM dump directory or a nestmig snapshot (.nms). The kind is recognised by
+ * content.
  *
  * RAM is not read, but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM,
  * and for the pages that rules read where a vCPU is in SMM or loads PDPTEs: with a QEMU stream that
@@ -88,10 +89,21 @@ NESTMIG_CHECKED enum nestmig_error nestmig_state_read(const char *path, unsigned
 						      struct nestmig_state **ret_state,
 						      struct nestmig_detail *detail);
 
+/*
+ * The same of one snapshot of a file that has several: of a qcow2 image the internal snapshot whose name or
+ * id is `snapshot`. NULL is what nestmig_state_read does: the only one with VM state.
+ * Errors: also NOT_FOUND (no such snapshot, or it has no VM state), INVALID (the name fits several, none
+ * is given where there are several, or the file is of a kind that has none; the text lists what there is).
+ */
+NESTMIG_CHECKED enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags,
+							    const char *snapshot,
+							    struct nestmig_state **ret_state,
+							    struct nestmig_detail *detail);
+
 void nestmig_state_free(struct nestmig_state *state);
 
-/* "qemu-stream", "qemu-device-state" (either may be compressed in the file), "libvirt-save", "raw-dump" or
- * "nms". The string lives as long as the state. */
+/* "qemu-stream", "qemu-device-state" (either may be compressed in the file), "libvirt-save", "qcow2-snapshot",
+ * "cloud-hypervisor", "raw-dump" or "nms". The string lives as long as the state. */
 const char *nestmig_state_format(const struct nestmig_state *state);
 
 size_t nestmig_state_vcpu_count(const struct nestmig_state *state);

@@ -18,6 +18,7 @@ void nestmig_report_free(struct nestmig_report *report)
 	free(report->vcpus);
 	free(report->format);
 	free(report->host_kernel);
+	free(report->remark);
 	free(report);
 }
 
@@ -47,7 +48,8 @@ void nm_kernel_text(uint32_t kernel, char text[NM_KERNEL_TEXT])
 const char *nm_item_hint(enum nestmig_item item)
 {
 	static const char *const hints[NESTMIG_ITEM_COUNT] = {
-		[NESTMIG_ITEM_NESTED] = "the header of the nested state",
+		[NESTMIG_ITEM_NESTED] =
+			"the header of the nested state; cloud-hypervisor saves it from 49 on",
 		[NESTMIG_ITEM_VMCB12] = "the VMCB after the header of the nested state",
 		[NESTMIG_ITEM_SREGS] = "the vCPU's special registers",
 		[NESTMIG_ITEM_REGS] = "the vCPU's general registers",

@@ -160,11 +160,12 @@ static json_t *report_json(const struct nestmig_report *report, const char *file
 			json_decref(vcpus);
 			return NULL;
 		}
-	return json_pack("{s:s, s:o, s:o, s:s?, s:o, s:s, s:o}", "schema", "nestmig.report/1",
+	return json_pack("{s:s, s:o, s:o, s:s?, s:o, s:s, s:o, s:o*}", "schema", "nestmig.report/1",
 			 "file", nm_json_text(file), "format", nm_json_text(report->format),
 			 "vendor", nm_vendor_name(report->vendor), "host",
 			 nm_json_text(report->host_kernel), "verdict",
-			 nestmig_verdict_name(report->verdict), "vcpus", vcpus);
+			 nestmig_verdict_name(report->verdict), "vcpus", vcpus, "remark",
+			 report->remark ? json_string(report->remark) : NULL);
 }
 
 enum nestmig_error nestmig_report_json(const struct nestmig_report *report, const char *file,

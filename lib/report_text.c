@@ -199,6 +199,8 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 			    report->has_host ? "for a host of unknown kernel" : "for no host");
 	}
 	nm_buf_puts(&t.buf, ")\n");
+	if (report->remark)
+		nm_buf_printf(&t.buf, "  %s\n", report->remark);
 	for (size_t i = 0; i < report->vcpu_count; i++)
 		put_vcpu(&t, &report->vcpus[i]);
 	return nm_buf_take(&t.buf, ret_text);

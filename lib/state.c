@@ -74,6 +74,7 @@ void nestmig_state_free(struct nestmig_state *state)
 	nestmig_host_free(state->host);
 	free(state->restore_order);
 	free(state->machine);
+	free(state->remark);
 	free(state->domain_xml);
 	free(state->cookie_xml);
 	free(state->path);
@@ -146,16 +147,24 @@ enum nestmig_error nm_state_set_machine(struct nestmig_state *state, const char 
 	return NESTMIG_OK;
 }
 
-const char *nm_state_keep(struct nestmig_state *state, const char *text)
+void *nm_state_room(struct nestmig_state *state, size_t size)
 {
-	char *copy;
+	char *room;
 
 	if (!grow((void **)&state->kept, state->kept_count, sizeof(char *)))
 		return NULL;
-	copy = strdup(text);
-	if (copy)
-		state->kept[state->kept_count++] = copy;
-	return copy;
+	room = malloc(size);
+	if (room)
+		state->kept[state->kept_count++] = room;
+	return room;
+}
+
+const char *nm_state_keep(struct nestmig_state *state, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = nm_state_room(state, size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
 }
 
 void nm_vcpu_set_item(struct nm_vcpu *vcpu, enum nestmig_item item, struct nm_origin origin)
@@ -172,7 +181,7 @@ const char *nm_vcpu_mode(const struct nm_vcpu *vcpu)
 		return "SMM";
 	if (view->have & NESTMIG_HAVE(NESTED))
 		return view->nested.flags & KVMNS_GUEST_MODE ? "L2" : "L1";
-	if (vcpu->qemu.present)
+	if (vcpu->qemu.present || vcpu->is_not_nested)
 		return "L1";
 	return "unknown";
 }

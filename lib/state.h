@@ -90,6 +90,7 @@ struct nm_vcpu {
 	struct nm_cpuid_entry *cpuid; /* owned; may be empty though view.cpuid is known */
 	size_t cpuid_count;
 	struct nm_qemu_cpu qemu;
+	bool is_not_nested; /* no nested state in the file, and the registers show that there was none */
 	struct nm_vcpu_memory *memory;    /* owned; NULL: nothing of it is at hand */
 	struct nm_vmx_memory *vmx_memory; /* the same */
 	struct nm_pdptes pdptes[NM_PDPTES];
@@ -167,8 +168,11 @@ struct nestmig_state {
 	const char *packing;  /* how the stream is compressed in the file ("zstd"), or NULL */
 	/* What a libvirt image says of the VM, NUL-terminated as in the file, or NULL; owned. */
 	char *domain_xml, *cookie_xml;
-	char **kept; /* texts that origins refer to, owned */
+	char **kept; /* texts and bytes that origins and views refer to, owned */
 	size_t kept_count;
+	/* The snapshot that the caller of the reader wants; NULL: any. Valid while reading. */
+	const char *wanted_snapshot;
+	char *remark; /* sentences on what the container does not hold, for the report; or NULL; owned */
 };
 
 /* An empty state. */
@@ -194,6 +198,9 @@ NESTMIG_CHECKED enum nestmig_error nm_state_set_machine(struct nestmig_state *st
 
 /* Keeps a copy of text as long as the state lives; NULL when out of memory. */
 const char *nm_state_keep(struct nestmig_state *state, const char *text);
+
+/* Room for size bytes that lives as long as the state; NULL when out of memory. */
+void *nm_state_room(struct nestmig_state *state, size_t size);
 
 /* Marks an item as present and says where it came from. */
 void nm_vcpu_set_item(struct nm_vcpu *vcpu, enum nestmig_item item, struct nm_origin origin);

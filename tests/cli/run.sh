@@ -82,6 +82,11 @@ make_inputs() {
 	zstd -qd --rm "$work/inputs/smm/mem/0.zst" || return
 	cp -r "$cases/raw-dump-vmx" "$work/inputs/vmx" && rm "$work/inputs/vmx/README.md" || return
 	zstd -qd --rm "$work/inputs/vmx/mem/0.zst" || return
+	zstd -qdc "$cases/qcow2/plain.qcow2.zst" >"$work/inputs/vm.qcow2" || return
+	for name in svm vmx; do
+		cp -r "$cases/cloud-hypervisor/$name" "$work/inputs/ch-$name" || return
+		zstd -qd --rm "$work/inputs/ch-$name"/*.zst || return
+	done
 	cp -r "$cases/host-amd-6.1" "$work/inputs/host" || return
 	cp "$cases/host-intel-6.1/expected.json" "$work/inputs/host-intel.json" || return
 	mv "$work/inputs/host/expected.json" "$work/inputs/host.json" && rm "$work/inputs/host/expected.txt"

@@ -185,7 +185,7 @@ static inline struct stream read_case(const char *name)
 	if (!strstr(name, ".zst"))
 		return packed;
 	size = (size_t)ZSTD_getFrameContentSize(packed.p, packed.size);
-	ck_assert_uint_lt(size, 1 << 24);
+	ck_assert_uint_lt(size, 1 << 25);
 	s.p = malloc(size);
 	ck_assert_ptr_nonnull(s.p);
 	s.size = s.room = size;
