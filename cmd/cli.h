@@ -23,6 +23,7 @@ struct command {
 int cmd_snapshot(const struct command *self, int argc, char **argv);
 int cmd_validate(const struct command *self, int argc, char **argv);
 int cmd_inspect(const struct command *self, int argc, char **argv);
+int cmd_report(const struct command *self, int argc, char **argv);
 int cmd_restore(const struct command *self, int argc, char **argv);
 int cmd_host(const struct command *self, int argc, char **argv);
 int cmd_rules(const struct command *self, int argc, char **argv);

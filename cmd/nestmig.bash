@@ -3,7 +3,7 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect restore host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect report restore host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
@@ -11,6 +11,7 @@ _nestmig() {
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
 	validate) options="--host --order --strict --skip-ram --json --help" ;;
 	inspect) options="--field --raw --smram --fields --vcpu --skip-ram --json --help" ;;
+	report) options="--output --host --order --strict --skip-ram --json --help" ;;
 	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;
