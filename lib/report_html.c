@@ -9,7 +9,7 @@
 #include "report_css.h"
 
 /* A page for a phone: of a VM with more vCPUs than this the worst are shown in full. */
-#define DETAILS_MAX 256
+#define DETAILS_MAX 64
 #define MAPS_MAX    16
 
 /* ---- Head ------------------------------------------------------------------------------------ */
