@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "error.h"
 #include "hostarg.h"
+#include "jsontext.h"
 #include "sandbox.h"
 
 #define FILES_MAX 2
@@ -178,6 +180,19 @@ static char *read_page(int fd)
 	return NULL;
 }
 
+static void print_json(const struct report *r, size_t bytes, int status)
+{
+	json_t *json = json_pack("{s:s, s:o, s:I, s:b}", "schema", "nestmig.page/1", "output",
+				 nm_json_text(r->output), "bytes", (json_int_t)bytes, "findings",
+				 status == EXIT_FINDINGS);
+
+	if (!json)
+		return;
+	json_dumpf(json, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(json);
+}
+
 /* A page holds guest registers: it is for its owner alone until he says otherwise. */
 static int put_page(const struct report *r, char *page, int status)
 {
@@ -192,8 +207,7 @@ static int put_page(const struct report *r, char *page, int status)
 	if (error)
 		return cli_error(r->self, r->json, r->output, error, &detail);
 	if (r->json)
-		printf("{\"schema\":\"nestmig.page/1\",\"verdict\":\"%s\",\"bytes\":%zu}\n",
-		       status == EXIT_FINDINGS ? "findings" : "clean", strlen(page));
+		print_json(r, strlen(page), status);
 	return status;
 }
 

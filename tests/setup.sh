@@ -8,7 +8,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config scdoc libjansson-dev libz
 libseccomp-dev libsmartcols-dev check"
 hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace socat zstd iproute2 ca-certificates
 bochs bochs-term bochsbios vgabios xz-utils"
-tests="clang clang-format libclang-rt-14-dev lld man-db"
+tests="clang clang-format libclang-rt-14-dev lld man-db chromium"
 
 wanted=
 for set in "$@"; do

@@ -38,7 +38,7 @@ offset() {
 # each ARGUMENT...: every subcommand with these arguments, and how it ends.
 each() {
 	local name
-	for name in snapshot validate inspect restore host rules explain; do
+	for name in snapshot validate inspect report restore host rules explain; do
 		nestmig $name "$@"
 		echo "exit status of $name: $?"
 	done
