@@ -13,7 +13,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 browser=
 trap '[ -z "$browser" ] || kill "$browser" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-id=0
 session=
 reply=
 
@@ -43,10 +42,11 @@ start_browser() {
 # events.
 call() {
 	local message
-	id=$((id + 1))
+	# Unique also among subshells, which share the browser.
+	id=$((10#${EPOCHREALTIME/[.,]/} % 2000000000))
 	printf '{"id":%d,"method":"%s","params":%s%s}\0' $id "$1" "${2:-{\}}" \
 		"${session:+,\"sessionId\":\"$session\"}" >&"$to"
-	while IFS= read -r -t 60 -d '' -u "$from" message; do
+	while IFS= read -r -t 300 -d '' -u "$from" message; do
 		if [[ $message == "{\"id\":$id,"* ]]; then
 			reply=$message
 			[[ $message != *'"error":{"code"'* ]] || { complain "$1: $message"; return 1; }
@@ -201,7 +201,7 @@ check_policy() {
 check_checks() {
 	local found
 	sed -e '/Content-Security-Policy/d' -e '/^<body>/a <script>console.log("x"); pwned = 1</script>\
-<p style="width:2000px;color:#777;background:#888">wide and grey<p class=c><summary style="min-height:0;padding:0">small</summary><img src="http://example.invalid/x">' \
+<p style="width:2000px;color:#777;background:#888">wide and grey<div class=c><summary style="min-height:0;padding:0">small</summary></div><img src="http://example.invalid/x">' \
 		"$work/full.html" >"$work/wrong.html"
 	open "$work/wrong.html" 360 800 light
 	found=$(faults "$work/wrong.html" fail)
