@@ -150,7 +150,8 @@ enum nestmig_error files_read(const struct files *files, size_t index, unsigned 
 	if (fd < 0)
 		return nm_fail_errno(detail, "standard input");
 	error = nm_source_fd(fd, "standard input", &source, detail);
-	return error ? error : nm_state_read_source(source, "-", flags, files->snapshot, ret_state, detail);
+	return error ? error
+		     : nm_state_read_source(source, "-", flags, files->snapshot, ret_state, detail);
 }
 
 void files_free(struct files *files)

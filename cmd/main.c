@@ -74,6 +74,16 @@ static const struct command commands[] = {
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -j, --json           with --output: one JSON document on stdout\n",
 	 cmd_extract},
+	{"report", "[--host PROFILE] [--order LIST] [--strict] [--json] -o PAGE FILE [FILE2]",
+	 "make one HTML page of a saved state, its findings and a map of its fields, or of two",
+	 "  -o, --output PAGE    the file to write; \"-\" for standard output\n"
+	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this\n"
+	 "                       machine, \"none\"; default: the host that the file itself describes\n"
+	 "      --order LIST     the ioctls of the restore in their order, as `nestmig validate` takes it\n"
+	 "      --strict         count what could not be judged as a finding\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "  -j, --json           one JSON document on stdout about the page that was written\n",
+	 cmd_report},
 	{"restore", "[--host PROFILE] [--force] [--json] --qmp SOCKET FILE",
 	 "restore a snapshot into a QEMU started with -incoming defer",
 	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH or unix:PATH\n"

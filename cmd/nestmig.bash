@@ -3,7 +3,7 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract restore host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
@@ -14,6 +14,7 @@ _nestmig() {
 	diff) options="--host --all --skip-ram --json --help" ;;
 	convert) options="--to --memory --force --skip-ram --json --help" ;;
 	extract) options="--blob --item --page --stream --vcpu --output --force --skip-ram --json --help" ;;
+	report) options="--output --host --order --strict --skip-ram --json --help" ;;
 	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;

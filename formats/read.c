@@ -21,10 +21,11 @@ static enum nestmig_error unknown(const uint8_t *head, size_t size, struct nestm
 
 	if (reason)
 		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0, "%s", reason);
-	return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 0,
-			  "no saved state that nestmig knows: neither a QEMU migration stream, a "
-			  "libvirt save image, a qcow2 image, a nestmig snapshot, a cloud-hypervisor "
-			  "snapshot nor a raw KVM dump directory");
+	return nm_fail_at(
+		detail, NESTMIG_ERR_UNSUPPORTED, 0,
+		"no saved state that nestmig knows: neither a QEMU migration stream, a "
+		"libvirt save image, a qcow2 image, a nestmig snapshot, a cloud-hypervisor "
+		"snapshot nor a raw KVM dump directory");
 }
 
 static bool is_qemu(const uint8_t *head, size_t size)
@@ -42,10 +43,8 @@ static enum nestmig_error read_qemu(struct nestmig_state *state, struct nm_sourc
 
 /* Files by their first bytes; directories by what is in them. */
 static const struct nm_reader readers[] = {
-	{nm_nms_recognise, nm_nms_read},
-	{is_qemu, read_qemu},
-	{nm_libvirt_recognise, nm_libvirt_read},
-	{nm_unpack_recognise, nm_unpack_read},
+	{nm_nms_recognise, nm_nms_read},         {is_qemu, read_qemu},
+	{nm_libvirt_recognise, nm_libvirt_read}, {nm_unpack_recognise, nm_unpack_read},
 	{nm_qcow2_recognise, nm_qcow2_read},
 };
 

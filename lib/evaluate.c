@@ -189,6 +189,32 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 #undef JUDGE
 }
 
+/* A row that asks for nothing on the kernel of the context was not evaluated either. */
+static bool is_asked_for(const struct nm_rule *rule, uint32_t kernel)
+{
+	enum nm_consequence consequence = rule->before;
+
+	if (rule->changed && !kernel)
+		return true;
+	if (rule->changed && kernel >= rule->changed)
+		consequence = rule->after;
+	return consequence != NM_CONSEQUENCE_NONE;
+}
+
+void nm_find_held(const struct nestmig_ctx *ctx, const uint64_t *broken, const uint64_t *unknown,
+		  uint64_t *ret_held)
+{
+	bool applies[NM_WHENS];
+
+	for (unsigned when = 0; when < NM_WHENS; when++)
+		applies[when] = applies_when(when, ctx) == NM_APPLIES_YES;
+	memset(ret_held, 0, NM_RULE_WORDS * sizeof(*ret_held));
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		if (applies[nm_rules[i].when] && is_asked_for(&nm_rules[i], ctx->h->kernel) &&
+		    !nm_rule_bit(broken, i) && !nm_rule_bit(unknown, i))
+			ret_held[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
 uint64_t nm_rule_missing(const struct nm_rule *rule, const struct nestmig_ctx *ctx)
 {
 	uint64_t have = ctx->v->have | ctx->h->have;

@@ -203,7 +203,7 @@ static const uint8_t *page_of(const struct nestmig_vcpu_view *view, enum nestmig
 }
 
 /* The headers of the formats are a union: what is not of the one in use has no bytes. */
-static bool is_of_other_format(const struct nm_vcpu *vcpu, const struct nm_field *field)
+bool nm_field_is_of_other_format(const struct nm_vcpu *vcpu, const struct nm_field *field)
 {
 	bool svm = field->member == MEMBER_OF(nested.vmcb_pa) ||
 		   field->member == MEMBER_OF(nested.gpat);
@@ -273,6 +273,11 @@ uint64_t nm_field_value(const struct nm_vcpu *vcpu, const struct nm_field *field
 	return page && place.offset >= 0 ? nm_le(page + place.offset, place.width) : 0;
 }
 
+int32_t nm_field_place(const struct nm_vcpu *vcpu, const struct nm_field *field)
+{
+	return field->item == NESTMIG_ITEM_SMRAM ? place_of(vcpu, field).offset : field->kvm_offset;
+}
+
 uint64_t nm_field_offset(const struct nm_vcpu *vcpu, const struct nm_field *field,
 			 unsigned *ret_width, bool *ret_big)
 {
@@ -281,7 +286,8 @@ uint64_t nm_field_offset(const struct nm_vcpu *vcpu, const struct nm_field *fiel
 
 	if (!nm_vcpu_has(vcpu, UINT64_C(1) << field->item) || origin->layout == NM_LAYOUT_NONE ||
 	    origin->offset == UINT64_MAX || place.offset < 0 ||
-	    (uint64_t)place.offset + place.width > origin->size || is_of_other_format(vcpu, field))
+	    (uint64_t)place.offset + place.width > origin->size ||
+	    nm_field_is_of_other_format(vcpu, field))
 		return UINT64_MAX;
 	if (ret_width)
 		*ret_width = place.width;

@@ -26,11 +26,18 @@ const struct nm_field *nm_field_find(const char *name);
 /* Has the vCPU the item of the field, and the item the field? KVM's maps of SMRAM differ. */
 bool nm_field_present(const struct nm_vcpu *vcpu, const struct nm_field *field);
 
+/* Is it a field of the header that VMX, or SVM, has in a vCPU whose nested state is of the other format? */
+bool nm_field_is_of_other_format(const struct nm_vcpu *vcpu, const struct nm_field *field);
+
 /* The width of the architectural field in bytes. */
 unsigned nm_field_width(const struct nm_vcpu *vcpu, const struct nm_field *field);
 
 /* The value of a field of a vCPU that is present. */
 uint64_t nm_field_value(const struct nm_vcpu *vcpu, const struct nm_field *field);
+
+/* Byte offset of a field of a vCPU that is present from the start of its KVM struct, page or save area;
+ * -1: none. */
+int32_t nm_field_place(const struct nm_vcpu *vcpu, const struct nm_field *field);
 
 /* Byte offset of a field in the file, UINT64_MAX if it has none of its own; *ret_width, if not
  * NULL, becomes its width there, and *ret_big whether it is big-endian there. */

@@ -318,6 +318,7 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 
 	nm_ctx_init(&ctx, state, vcpu, host, order);
 	nm_judge_vcpu(&ctx, order, broken, unknown);
+	nm_find_held(&ctx, broken, unknown, report->held);
 	report->id = vcpu->id;
 	report->mode = nm_vcpu_mode(vcpu);
 	report->verdict = NESTMIG_VERDICT_OK;

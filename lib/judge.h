@@ -57,6 +57,13 @@ void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);
 
 /*
+ * The rest of those that were judged: the bits of the rules that hold. A rule that does not apply to this
+ * vCPU, or asks for nothing on the kernel of the host, has no bit in any of the three (evaluate.c).
+ */
+void nm_find_held(const struct nestmig_ctx *ctx, const uint64_t *broken, const uint64_t *unknown,
+		  uint64_t *ret_held);
+
+/*
  * What follows on the host of the context where a rule is broken. If its kernel is not known and it
  * matters: what comes first in the order, or NONE if it is NONE on some kernels. A row that goes by
  * the order or by what L1 intercepts becomes what it is here (nm_is_open: it could not).
@@ -162,12 +169,14 @@ struct nm_vcpu_report {
 	size_t finding_count;
 	struct nm_undecided *undecided; /* owned; by id */
 	size_t undecided_count;
+	uint64_t held
+		[NM_RULE_WORDS]; /* bits of the rules that hold; those that do not apply have none */
 };
 
 struct nestmig_report {
 	char *format;
 	char *host_kernel; /* NULL: not known */
-	char *remark;	   /* what the container does not hold; NULL: nothing to say */
+	char *remark;      /* what the container does not hold; NULL: nothing to say */
 	bool has_host;
 	bool has_inner_stream; /* offsets are those of a stream inside the file */
 	enum nestmig_vendor vendor;

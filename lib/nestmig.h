@@ -231,6 +231,22 @@ NESTMIG_CHECKED enum nestmig_error nestmig_report_text(const struct nestmig_repo
 						       const char *file, bool colour,
 						       char **ret_text);
 
+/* A file of an HTML page; all of it stays the caller's. */
+struct nestmig_html_file {
+	const char *name; /* to be shown; may be any bytes */
+	const struct nestmig_state *state;
+	const struct nestmig_report *report; /* made from state */
+};
+
+/*
+ * One HTML page on one file, or on two and what differs between them. It needs nothing but itself: no
+ * script, no network, no other file. All text from files is escaped. The same input makes the same page.
+ * It shows guest registers and the fields of the nested state, no guest memory.
+ * Errors: NOMEM, INVALID (count is neither 1 nor 2, or a report is not of its state).
+ */
+NESTMIG_CHECKED enum nestmig_error nestmig_report_html(const struct nestmig_html_file *files,
+						       size_t count, char **ret_text);
+
 /* ---- Rules ----------------------------------------------------------------------------------- */
 
 size_t nestmig_rule_count(void);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void nestmig_report_free(struct nestmig_report *report)
 {
@@ -96,4 +97,26 @@ const char *nm_vendor_name(enum nestmig_vendor vendor)
 		break;
 	}
 	return NULL;
+}
+
+const char *nm_byte_word(const struct nestmig_report *report)
+{
+	return report->has_inner_stream ? "stream byte" : "byte";
+}
+
+void nm_put_ioctl(struct nm_buf *buf, const struct nm_consequence_row *row)
+{
+	if (row->ioctl && !row->errno_name)
+		nm_buf_printf(buf, " (%s)", row->ioctl);
+	else if (row->ioctl)
+		nm_buf_printf(buf, " (%s%s %s)", row->ioctl,
+			      *row->errno_name <= '9' ? " returns" : ":", row->errno_name);
+}
+
+bool nm_is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (vcpu->undecided[i].missing == vcpu->undecided[at].missing)
+			return false;
+	return true;
 }

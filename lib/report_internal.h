@@ -10,6 +10,15 @@
 /* "intel", "amd", or NULL if not known. */
 const char *nm_vendor_name(enum nestmig_vendor vendor);
 
+/* What offsets in this report count: bytes of the file, or of the stream inside. */
+const char *nm_byte_word(const struct nestmig_report *report);
+
+/* " (KVM_SET_SREGS: EINVAL)", or nothing where no ioctl fails. */
+void nm_put_ioctl(struct nm_buf *buf, const struct nm_consequence_row *row);
+
+/* Is no undecided rule before this one for want of the same inputs? */
+bool nm_is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at);
+
 /* Adds "outcome", and where there are any, "ioctl" and "errno". */
 bool nm_json_consequence(json_t *object, const struct nm_consequence_row *row);
 

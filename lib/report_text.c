@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The report as text for people. */
 #include <inttypes.h>
-#include <string.h>
 
 #include "buf.h"
 #include "report_internal.h"
@@ -92,11 +91,7 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 	const struct nm_consequence_row *row = &nm_consequences[vcpu->outcome];
 
 	nm_buf_printf(&t->buf, "  Outcome: %s%s%s", t->bold, row->outcome, t->plain);
-	if (row->ioctl && !row->errno_name)
-		nm_buf_printf(&t->buf, " (%s)", row->ioctl);
-	else if (row->ioctl)
-		nm_buf_printf(&t->buf, " (%s%s %s)", row->ioctl,
-			      *row->errno_name <= '9' ? " returns" : ":", row->errno_name);
+	nm_put_ioctl(&t->buf, row);
 	if (!vcpu->is_certain)
 		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
 	nm_buf_puts(&t->buf, ".\n");
@@ -144,21 +139,13 @@ static void put_group(struct text *t, const struct nm_vcpu_report *vcpu, size_t 
 	nm_buf_puts(&t->buf, "\n");
 }
 
-static bool is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at)
-{
-	for (size_t i = 0; i < at; i++)
-		if (vcpu->undecided[i].missing == vcpu->undecided[at].missing)
-			return false;
-	return true;
-}
-
 static void put_undecided(struct text *t, const struct nm_vcpu_report *vcpu)
 {
 	if (!vcpu->undecided_count)
 		return;
 	nm_buf_puts(&t->buf, "  Could not be judged:\n");
 	for (size_t i = 0; i < vcpu->undecided_count; i++)
-		if (is_first_of_group(vcpu, i))
+		if (nm_is_first_of_group(vcpu, i))
 			put_group(t, vcpu, i);
 }
 
@@ -186,7 +173,7 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 				  .yellow = "\033[33m",
 				  .green = "\033[32m",
 				  .plain = "\033[0m"};
-	t.byte = report->has_inner_stream ? "stream byte" : "byte";
+	t.byte = nm_byte_word(report);
 	put_foreign(&t, file);
 	nm_buf_puts(&t.buf, ": ");
 	put_verdict(&t, report->verdict);
