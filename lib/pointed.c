@@ -92,6 +92,7 @@ static void add_vmcs12(struct list *list, const uint8_t *p)
 	add_page_if(list, shadow, "vmcs12.vmwrite_bitmap", vmcs12_vmwrite_bitmap(p));
 	add_page_if(list, vmcs12_proc2(p, PROC2_PML), "vmcs12.pml_address", vmcs12_pml_address(p));
 	add_page_if(list, !ept, "vmcs12.guest_cr3", vmcs12_guest_cr3(p));
+	add_page(list, "vmcs12.host_cr3", vmcs12_host_cr3(p));
 }
 
 static void add_nested(struct list *list, const struct nestmig_nested *nested)
