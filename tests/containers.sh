@@ -83,7 +83,9 @@ same() {
 	[ "$(jq '[.[].fields | keys[] | select('"$filter"')] | length' "$work/reference")" -gt 20 ] ||
 		complain "$reference has hardly a field"
 	found=$(differences "$work/reference" "$filter") || complain "$file: cannot compare"
-	[ -z "$found" ] || complain "$file differs from $reference:" "$found"
+	[ -z "$found" ] && return
+	complain "$file differs from $reference:" "$found"
+	return 1
 }
 
 # nothing_broken FORMAT ARGUMENTS
@@ -110,8 +112,7 @@ check() {
 	fi
 	nothing_broken "$format" "${arguments[@]}"
 	state "${arguments[@]}" >"$work/file" || complain "$file: inspect fails"
-	same "$reference"
-	echo "$file: $format, the same as $reference"
+	same "$reference" && echo "$file: $format, the same as $reference"
 }
 
 while read -r file format reference; do

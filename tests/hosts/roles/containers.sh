@@ -213,8 +213,7 @@ again() {
 # What libvirt does with one format: a file of memory, which is a bare stream, and a saved domain.
 save_with_format() {
 	libvirt_freeze "$OUT/dump.$1.dev"
-	quiet virsh dump "$GUEST" "$WORK/dump.$1"
-	quiet virsh resume "$GUEST"
+	quiet virsh "dump $GUEST $WORK/dump.$1; resume $GUEST"
 	sleep 0.3
 	libvirt_freeze "$OUT/save.$1.dev"
 	quiet virsh save "$GUEST" "$WORK/save.$1"
@@ -240,10 +239,9 @@ save_libvirt_snapshots() {
 snapshot_memory() {
 	local file=$1
 	shift
-	quiet virsh snapshot-create-as "$GUEST" "$file" --memspec "file=$WORK/$file,snapshot=external" \
-		--diskspec vda,snapshot=no "$@"
+	quiet virsh "snapshot-create-as $GUEST $file --diskspec vda,snapshot=no $* \
+		--memspec file=$WORK/$file,snapshot=external; snapshot-delete $GUEST $file --metadata"
 	cp "$WORK/$file" "$OUT/"
-	quiet virsh snapshot-delete "$GUEST" "$file" --metadata
 }
 
 live_snapshot_of_memory() {
