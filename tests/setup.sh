@@ -10,6 +10,9 @@ hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace soc
 bochs bochs-term bochsbios vgabios xz-utils"
 tests="clang clang-format libclang-rt-14-dev lld man-db bzip2 lzop xz-utils zstd chromium"
 
+# libvirt without its units, networks and users: nothing of it is started here, only in emulated hosts.
+tests="$tests libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients bzip2 lzop xz-utils"
+
 wanted=
 for set in "$@"; do
 	case $set in

@@ -68,7 +68,16 @@ each() {
 		echo "exit status of $name: $?"
 	done
 }
-export -f patch offset save_image each
+
+# container NAME...: unpacks what cases/containers has of this name.
+container() {
+	local name
+	for name; do
+		zstd -qdc "$CONTAINERS/$name.zst" >"$name"
+	done
+}
+export CONTAINERS=$here/../cases/containers
+export -f patch offset save_image each container
 
 make_inputs() {
 	local name cases=$here/../cases

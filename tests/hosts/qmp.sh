@@ -51,8 +51,12 @@ qmp() {
 
 # qmp_migrate FILE: write the whole stream and wait for its end.
 qmp_migrate() {
+	qmp migrate "{\"uri\":\"exec:cat >$1\"}" >/dev/null && qmp_migrated "$1"
+}
+
+# qmp_migrated WHERE: wait for the end of a migration.
+qmp_migrated() {
 	local tries status
-	qmp migrate "{\"uri\":\"exec:cat >$1\"}" >/dev/null || return
 	for ((tries = 0; tries < 600; tries++)); do
 		status=$(qmp query-migrate | jq -r .return.status)
 		case $status in

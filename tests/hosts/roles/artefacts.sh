@@ -7,20 +7,6 @@
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-# A stop while L1 runs, between two entries of L2, gives a state without L2 in it: rare, try again.
-save_device_state() {
-	local tries
-	for ((tries = 0; tries < 20; tries++)); do
-		qmp stop >/dev/null
-		qmp xen-save-devices-state "{\"filename\":\"$1\",\"live\":false}" >/dev/null ||
-			fail "xen-save-devices-state: $1"
-		qmp cont >/dev/null
-		[ "$(grep -a -o kvm_nested_state/svm "$1" | wc -l)" -eq "$CPUS" ] && return
-		sleep 0.1
-	done
-	fail "L2 was never running when the guest was stopped"
-}
-
 save_answers() {
 	local path property command
 	path=$(qmp query-cpus-fast | jq -r '.return[0]["qom-path"]')
@@ -39,7 +25,8 @@ save_streams() {
 	start_guest "$dir"
 	wait_for_count "$dir" 5 90 || fail "L2 does not count: $(tail -n 1 "$dir/com1")"
 	[ "$CPUS" != 1 ] || save_answers >"$OUT/qom.txt"
-	save_device_state "$WORK/dev$CPUS.qemu"
+	stop_in_l2 "$WORK/dev$CPUS.qemu"
+	qmp cont >/dev/null
 	qmp_migrate "$WORK/full$CPUS.qemu" || fail "cannot write the stream full$CPUS.qemu"
 	stop_guest
 	cp "$WORK/dev$CPUS.qemu" "$WORK/full$CPUS.qemu" "$OUT/"
@@ -50,8 +37,7 @@ save_plain_stream() {
 	L1='' start_guest "$WORK/plain"
 	sleep 2
 	qmp stop >/dev/null
-	qmp xen-save-devices-state "{\"filename\":\"$WORK/l1only.qemu\",\"live\":false}" >/dev/null ||
-		fail "xen-save-devices-state: l1only.qemu"
+	save_devices "$WORK/l1only.qemu"
 	stop_guest
 	cp "$WORK/l1only.qemu" "$OUT/"
 }

@@ -69,6 +69,32 @@ stop_guest() {
 	guest_pid=''
 }
 
+# save_devices FILE: the guest's device state, no RAM.
+save_devices() {
+	rm -f "$1"
+	qmp xen-save-devices-state "{\"filename\":\"$1\",\"live\":false}" >/dev/null ||
+		fail "xen-save-devices-state: $1"
+}
+
+# Is L2 active on every vCPU of this device state, or on one of this stream? KVM gives no VMCB else.
+has_l2() {
+	[ "$(grep -a -o kvm_nested_state/svm "$1" | wc -l)" -ge "$CPUS" ]
+}
+
+# stop_in_l2 FILE: stops the guest, FILE gets its device state. A stop while L1 runs, between two entries
+# of L2, gives a state without L2 in it: rare, try again.
+stop_in_l2() {
+	local tries
+	for ((tries = 0; tries < 20; tries++)); do
+		qmp stop >/dev/null
+		save_devices "$1"
+		has_l2 "$1" && return
+		qmp cont >/dev/null
+		sleep 0.1
+	done
+	fail "L2 was never running when the guest was stopped"
+}
+
 vm_status() {
 	qmp query-status 2>/dev/null | jq -r .return.status
 }
