@@ -46,11 +46,14 @@ static struct result work(const struct jobs *jobs, size_t index)
 	struct result result = {.status = EXIT_TROUBLE, .is_done = true};
 	FILE *out = open_memstream(&result.out, &result.out_size);
 	FILE *err = open_memstream(&result.err, &result.err_size);
+	bool closed;
 
 	if (out && err)
 		result.status = jobs->work(jobs->ctx, index, out, err);
 	/* Only a lack of memory can be the reason. */
-	if ((!out || fclose(out)) | (!err || fclose(err)))
+	closed = out && fclose(out) == 0;
+	closed = err && fclose(err) == 0 && closed;
+	if (!closed)
 		result.status = EXIT_TROUBLE;
 	return result;
 }

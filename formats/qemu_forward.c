@@ -97,6 +97,16 @@ static bool is_last_at(struct qemu_span span, size_t p, uint32_t id)
 	       nm_be32(span.bytes + p + 1) == id && span.bytes[p + QEMU_FOOTER_SIZE] == QEMU_VM_EOF;
 }
 
+/* The next byte from p on that may be a footer's first, or the end. */
+static size_t next_candidate(struct qemu_span span, size_t p)
+{
+	const uint8_t *next =
+		p < span.size ? memchr(span.bytes + p, QEMU_VM_SECTION_FOOTER, span.size - p)
+			      : NULL;
+
+	return next ? (size_t)(next - span.bytes) : span.size;
+}
+
 /* Where "cpu" ends says its own parser. */
 static enum nestmig_error cpu_length(const struct forward *f, const struct qemu_section *section,
 				     enum where where, size_t *ret_length)
@@ -136,7 +146,7 @@ static enum nestmig_error one_device(const struct forward *f, struct qemu_span s
 	while (p < payload->size && !is_footer_at(f, *payload, p, section.id, where)) {
 		if (is_last_at(*payload, p, section.id))
 			last = p;
-		p++;
+		p = next_candidate(*payload, p + 1);
 	}
 	if (p == payload->size && last && where == AMONG_DEVICES)
 		return nm_fail_at(f->detail, NESTMIG_ERR_FORMAT,

@@ -60,6 +60,9 @@ step "unit tests with ASan and UBSan" ctest --preset sanitize -j "$(nproc)"
 step "command line goldens" tests/cli/run.sh build/release
 step "command line goldens with ASan and UBSan" tests/cli/run.sh build/sanitize
 step "a parser that has been taken over can do nothing" tests/sandbox.sh build/release
+step "containers of QEMU and libvirt, as kept" \
+	tests/containers.sh build/release tests/cases/containers
+step "report pages in a real browser" tests/report.sh build/release
 step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
 long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
 long_step "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
