@@ -96,6 +96,8 @@ static void put_file(struct nm_html *h, const struct nm_html_file *file)
 	put_fact(h, "Judged for", report->host_kernel ? report->host_kernel : unknown_host);
 	if (file->state->machine)
 		put_fact(h, "Machine", file->state->machine);
+	if (report->remark)
+		put_fact(h, "Note", report->remark);
 	nm_buf_printf(&h->buf, "<div><dt>vCPUs<dd>%zu</div>\n</dl>\n</header>\n",
 		      report->vcpu_count);
 }
