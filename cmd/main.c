@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --whole          of a QEMU stream: check what stands between the pages of RAM, too\n"
 	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",

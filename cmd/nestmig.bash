@@ -9,7 +9,7 @@ _nestmig() {
 	fi
 	case ${COMP_WORDS[1]} in
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
-	validate) options="--host --order --snapshot --strict --skip-ram --jobs --files-from --json --help" ;;
+	validate) options="--host --order --snapshot --strict --skip-ram --whole --jobs --files-from --json --help" ;;
 	inspect) options="--field --raw --smram --xml --fields --vcpu --snapshot --skip-ram --jobs --files-from --json --help" ;;
 	diff) options="--host --all --skip-ram --json --help" ;;
 	convert) options="--to --memory --force --skip-ram --json --help" ;;

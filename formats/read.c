@@ -99,8 +99,12 @@ static enum nestmig_error read_directory(struct nestmig_state *state, const char
 
 /* The end of reading: takes state over. */
 static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error error,
-				 struct nestmig_state **ret_state, struct nestmig_detail *detail)
+				 unsigned flags, struct nestmig_state **ret_state,
+				 struct nestmig_detail *detail)
 {
+	/* A pass that looks for no page checks all that it passes. */
+	if (!error && (flags & NESTMIG_READ_WHOLE) && state->find_pages)
+		error = state->find_pages(state, NULL, 0, detail);
 	state->wanted_snapshot = NULL;
 	if (!error)
 		error = nm_state_load_memory(state, detail);
@@ -114,7 +118,7 @@ static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error
 
 static enum nestmig_error check_flags(unsigned flags, struct nestmig_detail *detail)
 {
-	if (flags & ~(unsigned)NESTMIG_READ_SKIP_RAM_CHECKSUM)
+	if (flags & ~(unsigned)(NESTMIG_READ_SKIP_RAM_CHECKSUM | NESTMIG_READ_WHOLE))
 		return nm_fail(detail, NESTMIG_ERR_INVALID, "unknown flags 0x%x", flags);
 	return NESTMIG_OK;
 }
@@ -133,7 +137,7 @@ enum nestmig_error nm_state_read_source(struct nm_source *source, const char *na
 		return error;
 	}
 	state->wanted_snapshot = snapshot;
-	return finish(state, read_source(state, source, flags, detail), ret_state, detail);
+	return finish(state, read_source(state, source, flags, detail), flags, ret_state, detail);
 }
 
 enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, const char *snapshot,
@@ -154,7 +158,7 @@ enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, co
 	state->wanted_snapshot = snapshot;
 	error = S_ISDIR(st.st_mode) ? read_directory(state, path, detail)
 				    : read_file(state, path, flags, detail);
-	return finish(state, error, ret_state, detail);
+	return finish(state, error, flags, ret_state, detail);
 }
 
 enum nestmig_error nestmig_state_read(const char *path, unsigned flags,

@@ -70,6 +70,7 @@ struct nestmig_state;
 
 /* Flags of nestmig_state_read. */
 #define NESTMIG_READ_SKIP_RAM_CHECKSUM 0x1 /* .nms: verify all but the RAM frames */
+#define NESTMIG_READ_WHOLE             0x2 /* QEMU streams: pass over the headers of all of RAM */
 
 /*
  * Reads a saved state: a QEMU migration stream (full or device-only; plain, or compressed with gzip, bzip2,
