@@ -8,27 +8,10 @@
 #include <string.h>
 
 #include "cloud_hypervisor.h"
+#include "fuzz_use.h"
 #include "nestmig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void use(struct nestmig_state *state)
-{
-	struct nestmig_detail detail;
-	struct nestmig_report *report = NULL;
-	char *text = NULL;
-
-	if (nm_state_load_memory(state, &detail))
-		return;
-	if (nestmig_judge(state, NULL, &report) == NESTMIG_OK &&
-	    nestmig_report_json(report, "fuzz", &text) == NESTMIG_OK)
-		free(text);
-	nestmig_report_free(report);
-	if (nestmig_inspect_text(state, false, &text) == NESTMIG_OK)
-		free(text);
-	if (nestmig_inspect_json(state, &text) == NESTMIG_OK)
-		free(text);
-}
 
 /* A state.json with this text as the state of its only vCPU; NULL if it is no UTF-8. */
 static char *wrapped(const uint8_t *data, size_t size)
@@ -59,8 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size = strlen(text);
 	}
 	if (nm_state_new("fuzz", NULL, &state, &detail) == NESTMIG_OK &&
-	    nm_chv_read_text(state, (const char *)data, size, &detail) == NESTMIG_OK)
-		use(state);
+	    nm_chv_read_text(state, (const char *)data, size, &detail) == NESTMIG_OK &&
+	    nm_state_load_memory(state, &detail) == NESTMIG_OK)
+		use_state(state);
 	nestmig_state_free(state);
 	free(text);
 	return 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain.h"
+#include "fuzz_use.h"
 #include "libvirt.h"
 #include "nestmig.h"
 #include "source.h"
@@ -11,25 +12,6 @@
 #include "unpack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void use(const struct nestmig_state *state)
-{
-	struct nestmig_report *report = NULL;
-	char *text = NULL;
-
-	if (nestmig_judge(state, NULL, &report) == NESTMIG_OK &&
-	    nestmig_report_json(report, "fuzz", &text) == NESTMIG_OK)
-		free(text);
-	nestmig_report_free(report);
-	if (nestmig_inspect_text(state, false, &text) == NESTMIG_OK)
-		free(text);
-	if (nestmig_inspect_json(state, &text) == NESTMIG_OK)
-		free(text);
-	if (nestmig_inspect_xml_text(state, &text, NULL) == NESTMIG_OK)
-		free(text);
-	if (nestmig_inspect_xml_json(state, &text, NULL) == NESTMIG_OK)
-		free(text);
-}
 
 /* What is compressed gives the same bytes each time, and as many as were promised. */
 static void unpack(struct nm_source *file, const uint8_t *data, size_t size)
@@ -94,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else if (nm_unpack_recognise(data, size))
 			error = nm_unpack_read(state, source, 0, &detail);
 		if (!error && nm_state_load_memory(state, &detail) == NESTMIG_OK)
-			use(state);
+			use_state(state);
 	}
 	nestmig_state_free(state);
 	return 0;

@@ -2,25 +2,13 @@
 /* qcow2 images: the snapshot that is alone, and those with the ids 1 and 2. */
 #include <stdlib.h>
 
+#include "fuzz_use.h"
 #include "nestmig.h"
 #include "qcow2.h"
 #include "source.h"
 #include "state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void use(const struct nestmig_state *state)
-{
-	struct nestmig_report *report = NULL;
-	char *text = NULL;
-
-	if (nestmig_judge(state, NULL, &report) == NESTMIG_OK &&
-	    nestmig_report_json(report, "fuzz", &text) == NESTMIG_OK)
-		free(text);
-	nestmig_report_free(report);
-	if (nestmig_inspect_text(state, false, &text) == NESTMIG_OK)
-		free(text);
-}
 
 static void read_one(const uint8_t *data, size_t size, const char *wanted)
 {
@@ -35,7 +23,7 @@ static void read_one(const uint8_t *data, size_t size, const char *wanted)
 	    nm_state_add_source(state, source, &detail) == NESTMIG_OK &&
 	    nm_qcow2_read(state, source, 0, &detail) == NESTMIG_OK &&
 	    nm_state_load_memory(state, &detail) == NESTMIG_OK)
-		use(state);
+		use_state(state);
 	nestmig_state_free(state);
 }
 

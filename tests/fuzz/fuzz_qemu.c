@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "fuzz_use.h"
 #include "nestmig.h"
 #include "qemu.h"
 #include "source.h"
@@ -38,23 +39,6 @@ static void load_memory(struct nestmig_state *state, uint64_t stream_size)
 			abort();
 }
 
-static void use(const struct nestmig_state *state)
-{
-	struct nestmig_report *report = NULL;
-	char *text = NULL;
-
-	if (nestmig_judge(state, NULL, &report) == NESTMIG_OK &&
-	    nestmig_report_json(report, "fuzz", &text) == NESTMIG_OK)
-		free(text);
-	nestmig_report_free(report);
-	if (nestmig_inspect_text(state, false, &text) == NESTMIG_OK)
-		free(text);
-	if (nestmig_inspect_smram_text(state, false, &text) == NESTMIG_OK)
-		free(text);
-	if (nestmig_inspect_smram_json(state, &text) == NESTMIG_OK)
-		free(text);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nestmig_state *state = NULL;
@@ -68,9 +52,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    nm_qemu_read(state, source, &detail) == NESTMIG_OK) {
 		state->stream = source;
 		if (nm_state_load_memory(state, &detail) == NESTMIG_OK)
-			use(state);
+			use_state(state);
 		load_memory(state, size);
-		use(state);
+		use_state(state);
 	}
 	nestmig_state_free(state);
 	return 0;
