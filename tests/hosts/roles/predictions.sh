@@ -36,12 +36,12 @@ l1-cr0-nw-without-cd	nested_state	1496 330001a0
 l1-cr0-no-paging	nested_state	1499 00
 '
 
-# make_variant NAME FILE OFFSET HEX: only the changed file is a copy.
+# make_variant NAME FILE OFFSET HEX: only the changed file is a copy. Symbolic links out of a dump are not
+# followed.
 make_variant() {
 	local dir=$work/variants/$1
-	mkdir -p "$dir/vcpu0"
-	ln -s "$work"/raw1/{mem,meta.json,host_msrs} "$dir/"
-	ln -s "$work"/raw1/vcpu0/* "$dir/vcpu0/"
+	mkdir -p "$dir"
+	cp -rl "$work"/raw1/. "$dir"
 	rm "$dir/vcpu0/$2"
 	cp "$work/raw1/vcpu0/$2" "$dir/vcpu0/"
 	# shellcheck disable=SC2001 # sed, because the shell has no & for what matched
