@@ -290,6 +290,18 @@ static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx
 	return holds;
 }
 
+/* Real mode where it is not known whether the host has unrestricted guest: what runs with it runs without. */
+static inline enum nestmig_holds nm_vmx_real_mode_runs(const struct nestmig_ctx *c)
+{
+	struct nestmig_host_view host = *c->h;
+	struct nestmig_ctx unrestricted = *c;
+
+	host.unrestricted_guest = 1;
+	unrestricted.h = &host;
+	return nm_vmx_processor_takes(&unrestricted) == NESTMIG_HOLDS ? NESTMIG_HOLDS
+								      : NESTMIG_UNKNOWN;
+}
+
 /*
  * The same of a vCPU that is not in L2, as nm_vmx_processor_takes sees it. Without unrestricted guest KVM
  * emulates what it finds invalid until it is not: of protected mode nothing is foretold then. Real mode, an
@@ -297,16 +309,15 @@ static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx
  */
 static inline enum nestmig_holds nm_vmx_bare_runs(const struct nestmig_ctx *c)
 {
+	int knows = !!(c->h->have & NESTMIG_HAVE(HOST_PARAMS));
 	enum nestmig_holds holds;
 
 	if (!nm_urg(c) && !(c->v->sregs.cr0 & NM_CR0_PE))
-		return NESTMIG_HOLDS;
+		return knows ? NESTMIG_HOLDS : nm_vmx_real_mode_runs(c);
 	if (!nm_urg(c) && nm_vmx_guest_valid(c) != NESTMIG_HOLDS)
 		return NESTMIG_UNKNOWN;
 	holds = nm_vmx_processor_takes(c);
-	if (holds == NESTMIG_BROKEN && !(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
-		return NESTMIG_UNKNOWN;
-	return holds;
+	return holds == NESTMIG_BROKEN && !knows ? NESTMIG_UNKNOWN : holds;
 }
 
 static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
@@ -351,7 +362,8 @@ static inline enum nestmig_holds rule_evt_sregs_segs_intel(const struct nestmig_
 	bare.sregs_first = bare.regs_first = bare.events_first = 0;
 	holds = nm_vmx_bare_runs(&bare);
 	/* An SMI handler in real mode has segments that KVM emulates it with, as it did on the source. */
-	if (holds == NESTMIG_UNKNOWN && c->v->events.smi_smm && !(c->v->sregs.cr0 & NM_CR0_PE))
+	if (holds == NESTMIG_UNKNOWN && (c->h->have & NESTMIG_HAVE(HOST_PARAMS)) &&
+	    c->v->events.smi_smm && !(c->v->sregs.cr0 & NM_CR0_PE))
 		return NESTMIG_HOLDS;
 	return holds == NESTMIG_BROKEN ? nm_on_intel(c, 0) : holds;
 }
