@@ -126,17 +126,17 @@ static inline enum nestmig_holds rule_vmx_rsm_host_cr3(const struct nestmig_ctx 
 
 #define NM_CR4_UMIP (UINT64_C(1) << 11)
 
-/* What the processor certainly refuses of L1. UMIP KVM emulates where the processor lacks it (vmx_set_cr4). */
-static inline int nm_is_no_l1(const struct nestmig_ctx *c)
+/* Broken: what the processor certainly refuses of L1. UMIP KVM emulates where the processor lacks it (vmx_set_cr4). */
+static inline enum nestmig_holds nm_takes_l1(const struct nestmig_ctx *c)
 {
 	const struct nestmig_vmx_msrs *host = &c->h->vmx;
 	const uint8_t *p = c->v->vmcs12;
 
 	if (vmcs12_host_cr0(p) >> 32)
-		return 1;
+		return NESTMIG_BROKEN;
 	if (!(c->h->have & NESTMIG_HAVE(HOST_MSRS)) || !(host->have >> VMX_CR4_FIXED1 & 1))
-		return 0;
-	return !!(vmcs12_host_cr4(p) & ~host->value[VMX_CR4_FIXED1] & ~NM_CR4_UMIP);
+		return NESTMIG_UNKNOWN;
+	return nm_holds(!(vmcs12_host_cr4(p) & ~host->value[VMX_CR4_FIXED1] & ~NM_CR4_UMIP));
 }
 
 /*
@@ -200,8 +200,8 @@ static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c
 		holds = nm_both(holds, at_entry_or_exit[i](c));
 	if (rule_vmx_rsm_host_cr3(c) == NESTMIG_HOLDS)
 		holds = nm_both(holds, rule_vmx_host_cr3_backed(c));
-	if (holds == NESTMIG_HOLDS && nm_is_no_l1(c))
-		return NESTMIG_BROKEN;
+	if (holds == NESTMIG_HOLDS && nm_takes_l1(c) != NESTMIG_HOLDS)
+		return nm_takes_l1(c);
 	for (unsigned i = 0; i < NM_COUNT(of_l1); i++)
 		holds = nm_both(holds, of_l1[i](c));
 	/* A VM entry of L1 would not have taken it, but here it may do no harm, or something else comes first. */
