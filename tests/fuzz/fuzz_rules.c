@@ -79,6 +79,15 @@ static void change(struct vm *vm, struct input *in)
 	}
 }
 
+/* Where the guest's width of addresses is not known, rules take it to be 32 bits at least: no VMM gives less. */
+static void widen(struct vm *vm)
+{
+	uint32_t *word = &vm->vcpu.view.cpuid.word[NESTMIG_CPUID_80000008_EAX];
+
+	if ((*word & 0xff) < 32)
+		*word |= 32;
+}
+
 static void make_vm(struct vm *vm, uint8_t kind)
 {
 	if (kind & 2)
@@ -169,6 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	make_vm(&vm, kind);
 	change(&vm, &in);
+	widen(&vm);
 	judge_twice(&vm, &whole);
 	if (item < NESTMIG_ITEM_COUNT) {
 		lack(&vm, item);
