@@ -3,7 +3,9 @@
 # run.sh BUILD ARTEFACTS [SECONDS [NAME...]]: every fuzz target (or those named), built with ASan and UBSan,
 # on what is kept in corpus/NAME and on genuine inputs, and from these for some seconds of new ones (default
 # 60); as many at a time as there are processors. A crash, a leak, a time-out or too much memory is a failure;
-# its input is left in BUILD/found.
+# its input is left in BUILD/found. FUZZ_SEED: another row of mutations. FUZZ_COMPARE=1: fuzz_rules also compares
+# what rules say of new inputs with what they say when an item is missing, as it does for those that are kept;
+# for campaigns, because what it finds are rules to be thought about.
 set -euo pipefail
 
 build=$(realpath "$1") artefacts=$(realpath "$2") seconds=${3:-60}
@@ -93,9 +95,9 @@ run_target() {
 	[ "$name" != fuzz_rules ] || options+=(-len_control=0 -max_len=1024)
 	seeds "$name"
 	mkdir -p "$work/$name.new"
-	if "$target" -runs=0 "${options[@]}" "$work/$name" >"$log" 2>&1 &&
-		"$target" -max_total_time="$seconds" -print_final_stats=1 "${options[@]}" "$work/$name.new" \
-			"$work/$name" >"$log" 2>&1; then
+	if FUZZ_COMPARE=1 "$target" -runs=0 "${options[@]}" "$work/$name" >"$log" 2>&1 &&
+		"$target" -seed="${FUZZ_SEED:-20261121}" -max_total_time="$seconds" -print_final_stats=1 \
+			"${options[@]}" "$work/$name.new" "$work/$name" >"$log" 2>&1; then
 		touch "$work/$name.ok"
 		echo "$name: $(find "$work/$name" -type f | wc -l) inputs replayed, then in $seconds s" \
 			"$(sed -n 's/stat::number_of_executed_units: *//p' "$log") executions," \
