@@ -84,7 +84,7 @@ function has_resumed(key, follows, seen, details,   user, word) {
 		return 1
 	# ... or, with VMX, in an exception that cannot be delivered (suberror 3)
 	if (seen == "internal-error" && details ~ (is_vmx(key) ? "suberror=[13] " : "suberror=1 ") && (user == "fetch" || follows ~ /^(INIT_RESETS|SIPI_STARTS)$/ ||
-			(part(line[key], "user") ~ /^l1| l1s$/ && (details ~ /counts=[1-9]/ || user ~ /^(l2|fetch)$/))))
+			(part(line[key], "user") ~ /^l1| l1s$/ && details ~ /counts=[1-9]/)))
 		return 1
 	# an SMI handler that is not where SMBASE says
 	if (seen == "internal-error" && details ~ /suberror=1 / && part(line[key], "changes") ~ /smram\.smbase/)
@@ -124,13 +124,10 @@ function has_resumed(key, follows, seen, details,   user, word) {
 
 # L1 gets what is foretold, but cannot say so: it was changed itself, or with VMX, which has no GIF, gets
 # an NMI at once, for which it has no handler.
-function is_dumb(key, seen, details) {
-	if (is_vmx(key) && seen == "shutdown" && part(line[key], "changes") ~ /events\.nmi_pending/)
+function is_dumb(key, seen) {
+	if (is_vmx(key) && seen == "shutdown" && part(line[key], "changes") ~ /events\.nmi_pending 0x0 -> /)
 		return 1
-	if (part(line[key], "user") !~ / l1s$/)
-		return 0
-	return seen ~ /^(shutdown|mmio|no-exit|l1-exit)/ ||
-		(is_vmx(key) && seen == "internal-error" && details ~ /suberror=3 /)
+	return part(line[key], "user") ~ / l1s$/ && seen ~ /^(shutdown|mmio|no-exit|l1-exit)/
 }
 
 function is_agreed(key, expected, follows, seen, details) {
@@ -146,7 +143,7 @@ function is_agreed(key, expected, follows, seen, details) {
 	# KVM_SET_MSRS returns a number of MSRs
 	if (expected ~ / returns$/ && index(seen, expected " ") == 1)
 		return 1
-	return seen == expected || (expected ~ /^(svm-exit-err|triple-fault-to-l1|vmentry-exit-.*)$/ && is_dumb(key, seen, details)) ||
+	return seen == expected || (expected ~ /^(svm-exit-err|triple-fault-to-l1|vmentry-exit-.*)$/ && is_dumb(key, seen)) ||
 		strays_before(key, follows, seen, details)
 }
 
