@@ -78,9 +78,10 @@ struct nestmig_state;
  * snapshot directory, a raw KVM dump directory or a nestmig snapshot (.nms). The kind is recognised by
  * content.
  *
- * RAM is not read, but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM,
- * and for the pages that rules read where a vCPU is in SMM or loads PDPTEs: with a QEMU stream that
- * takes a pass over the headers of all RAM pages. What is compressed is unpacked once, or twice where such
+ * RAM is not read, but for the first headers of a QEMU stream's pages (4 MiB at most), for checking the
+ * checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM, and for the pages that rules read where a vCPU
+ * is in SMM or loads PDPTEs: with a QEMU stream that takes a pass over the headers of all RAM pages, as do
+ * NESTMIG_READ_WHOLE and a stream without a vmdesc. What is compressed is unpacked once, or twice where such
  * pages are needed, in memory that does not depend on its size.
  * The object keeps the file open until it is freed.
  *
