@@ -6,10 +6,12 @@
  * it shows in ids that come twice (qemu_sections.c).
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
 #include "error.h"
+#include "qemu.h"
 #include "qemu_internal.h"
 #include "qemu_walk.h"
 #include "source.h"
@@ -24,6 +26,7 @@ struct forward {
 	struct qemu_walk *walk;
 	struct nestmig_state *scratch; /* for parsing vCPUs to find where they end */
 	struct qemu_sections *sections;
+	bool ram_only; /* ends where the devices behind RAM start */
 	struct nestmig_detail *detail;
 };
 
@@ -297,6 +300,8 @@ static enum nestmig_error elements(const struct forward *f, uint64_t *ret_device
 					  "stream has no vmdesc that would give it",
 					  element.name);
 		ended |= element.type == QEMU_VM_SECTION_END;
+		if (f->ram_only && (element.length || element.type == QEMU_VM_EOF))
+			return NESTMIG_ERR_UNSUPPORTED;
 		if (element.type == QEMU_VM_COMMAND && element.command == QEMU_CMD_PACKAGED) {
 			packaged = true;
 			error = package(f, element.length);
@@ -306,7 +311,7 @@ static enum nestmig_error elements(const struct forward *f, uint64_t *ret_device
 						  "a device behind the package with all devices");
 			if (ended) {
 				*ret_devices = element.offset;
-				return last_devices(f, element.offset);
+				return f->ram_only ? NESTMIG_OK : last_devices(f, element.offset);
 			}
 			error = early_device(f, element.offset);
 		} else if (element.type == QEMU_VM_EOF) {
@@ -321,25 +326,52 @@ static enum nestmig_error elements(const struct forward *f, uint64_t *ret_device
 }
 
 /* ret_devices: NULL for devices alone. */
-static enum nestmig_error run(struct qemu_walk *walk, struct qemu_sections *sections,
-			      uint64_t *ret_devices)
+static enum nestmig_error run(struct forward f, uint64_t *ret_devices)
 {
-	struct forward f = {.walk = walk, .sections = sections, .detail = walk->detail};
 	enum nestmig_error error = nm_state_new("", "", &f.scratch, f.detail);
 
 	if (!error)
-		error = ret_devices ? elements(&f, ret_devices) : last_devices(&f, walk->cursor.at);
+		error = ret_devices ? elements(&f, ret_devices)
+				    : last_devices(&f, f.walk->cursor.at);
 	nestmig_state_free(f.scratch);
 	return error;
 }
 
 enum nestmig_error qemu_forward_devices(struct qemu_walk *walk, struct qemu_sections *sections)
 {
-	return run(walk, sections, NULL);
+	return run((struct forward){.walk = walk, .sections = sections, .detail = walk->detail},
+		   NULL);
 }
 
 enum nestmig_error qemu_forward_stream(struct qemu_walk *walk, struct qemu_sections *sections,
 				       uint64_t *ret_devices)
 {
-	return run(walk, sections, ret_devices);
+	return run((struct forward){.walk = walk, .sections = sections, .detail = walk->detail},
+		   ret_devices);
+}
+
+enum nestmig_error nm_qemu_pass_ram(struct nm_source *source, uint64_t *ret_devices,
+				    struct nestmig_detail *detail)
+{
+	struct qemu_walk *walk = calloc(1, sizeof(*walk));
+	struct qemu_sections sections = {0};
+	struct nestmig_state *scratch = NULL; /* for the machine that the configuration names */
+	enum nestmig_error error = nm_state_new("", "", &scratch, detail);
+
+	if (!error && !walk)
+		error = nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	if (!error) {
+		qemu_walk_init(walk, source, QEMU_FILE_HEADER, detail);
+		error = qemu_walk_configuration(walk, scratch);
+	}
+	if (!error)
+		error = run((struct forward){.walk = walk,
+					     .sections = &sections,
+					     .ram_only = true,
+					     .detail = detail},
+			    ret_devices);
+	free(sections.list);
+	nestmig_state_free(scratch);
+	free(walk);
+	return error;
 }

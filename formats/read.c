@@ -103,7 +103,8 @@ static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error
 				 struct nestmig_detail *detail)
 {
 	/* A pass that looks for no page checks all that it passes. */
-	if (!error && (flags & NESTMIG_READ_WHOLE) && state->find_pages)
+	if (!error && (flags & NESTMIG_READ_WHOLE) && state->find_pages &&
+	    (!state->ram.passed || state->ram.passed != state->ram.devices))
 		error = state->find_pages(state, NULL, 0, detail);
 	state->wanted_snapshot = NULL;
 	if (!error)

@@ -154,6 +154,8 @@ struct nestmig_state {
 		uint64_t devices;        /* of the first device behind RAM; 0: it is not known */
 		uint32_t id, bitmaps_id; /* of sections "ram" and "dirty-bitmap" */
 		bool has_bitmaps, no_footers;
+		/* Every element from the header to here has been passed; 0: not all have been. */
+		uint64_t passed;
 		/* For find_page. */
 		bool clear_is_absent; /* a clear bit is no page of zeros, but one that is not there */
 		uint64_t bitmap, pages, size;
