@@ -164,13 +164,14 @@ static bool vcpu_id(const char *name, uint32_t *ret_id)
 /* "1f000" gives 0x1f000, with or without 0x. */
 static bool extent_gpa(const char *name, uint64_t *ret_gpa)
 {
-	char *end;
+	const char *digits = strncasecmp(name, "0x", 2) == 0 ? name + 2 : name;
 
-	if (name[0] == '.' || name[0] == '-' || name[0] == '+' || name[0] == ' ')
+	/* strtoull also takes white space and signs. */
+	if (!*digits || digits[strspn(digits, "0123456789abcdefABCDEF")])
 		return false;
 	errno = 0;
-	*ret_gpa = strtoull(name, &end, 16);
-	return !*end && !errno && end != name;
+	*ret_gpa = strtoull(digits, NULL, 16);
+	return !errno;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

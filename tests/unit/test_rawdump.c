@@ -403,6 +403,7 @@ START_TEST(odd_names_are_ignored)
 		"VCPU1"};
 	static const char *const extents[] = {"README", ".1000",    "-1000", "+2000",
 					      " 3000",  "4000.bak", "0x",    "11111111111111111",
+					      "\n5000", "\t6000",   "0x\n7", "0x0x8",
 					      ""};
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
