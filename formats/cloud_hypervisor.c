@@ -17,6 +17,7 @@
 #include "buf.h"
 #include "cloud_hypervisor_internal.h"
 #include "error.h"
+#include "part.h"
 #include "source.h"
 
 /* A vCPU takes some 60 kB of state.json and 16,000 values, in a text of its own. */
@@ -70,28 +71,8 @@ bool nm_chv_recognise(const char *path)
 static enum nestmig_error open_part(struct chv *chv, const char *name,
 				    struct nm_source **ret_source)
 {
-	struct nm_source *source = NULL;
-	struct nestmig_detail local = {0};
-	enum nestmig_error error;
-	char *path;
-
-	if (!chv->path)
-		return NESTMIG_OK;
-	if (asprintf(&path, "%s/%s", chv->path, name) < 0)
-		return chv_no_memory(chv);
-	error = nm_source_open(path, &source, &local);
-	free(path);
-	if (error && local.sys_errno == ENOENT)
-		return NESTMIG_OK;
-	if (error) {
-		if (chv->detail)
-			*chv->detail = local;
-		return error;
-	}
-	error = nm_state_add_source(chv->state, source, chv->detail);
-	if (!error)
-		*ret_source = source;
-	return error;
+	return chv->path ? nm_part_open(chv->state, chv->path, name, ret_source, chv->detail)
+			 : NESTMIG_OK;
 }
 
 /* The document in a file; *ret_json stays NULL if there is no such file. */

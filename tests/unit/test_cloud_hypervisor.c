@@ -477,6 +477,10 @@ START_TEST(files_beside_it_are_checked)
 	write_text("meta.json", "{}");
 	refuse_path(dir, NESTMIG_ERR_FORMAT, "meta.json");
 	ck_assert_int_eq(unlink(in_dir("meta.json")), 0);
+	ck_assert_int_eq(rename(in_dir("state.json"), in_dir("kept")), 0);
+	ck_assert_int_eq(symlink("kept", in_dir("state.json")), 0);
+	refuse_path(dir, NESTMIG_ERR_UNSUPPORTED, "state.json is a symbolic link");
+	ck_assert_int_eq(rename(in_dir("kept"), in_dir("state.json")), 0);
 	ck_assert_int_eq(truncate(in_dir("state.json"), (64 << 20) + 1), 0);
 	refuse_path(dir, NESTMIG_ERR_LIMIT, "state.json has 67108865 bytes");
 	ck_assert_int_eq(nestmig_state_read_named(dir, 0, "x", &state, &detail),
