@@ -181,6 +181,7 @@ START_TEST(a_full_stream_is_read)
 	struct image_of image = one_snapshot(&s);
 	struct nestmig_state *state;
 
+	image.extra = 1024; /* the most that QEMU takes */
 	bytes = image_make(&image);
 	state = must_read_image(&bytes, "1");
 	check_stream(state, &s);
