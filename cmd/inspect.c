@@ -222,7 +222,10 @@ static int parse(struct inspect *i, int argc, char **argv)
 
 int cmd_inspect(const struct command *self, int argc, char **argv)
 {
-	struct inspect i = {.self = self, .threads = 1, .colour = cli_colour()};
+	struct inspect i = {.self = self,
+			    .threads = 1,
+			    .colour = cli_colour(),
+			    .read_flags = NESTMIG_READ_QUICK};
 	struct jobs jobs = {.what = argv[0], .work = inspect_file, .ctx = &i};
 	struct nestmig_detail detail = {0};
 	int status = parse(&i, argc, argv);

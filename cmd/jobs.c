@@ -217,7 +217,8 @@ int jobs_run(const struct jobs *jobs)
 	pthread_mutex_init(&run->lock, NULL);
 	pthread_cond_init(&run->done, NULL);
 	pthread_cond_init(&run->room, NULL);
-	while (wanted > 1 && started < wanted &&
+	/* With a terminal to tell, also for one file: it may take long. */
+	while ((wanted > 1 || run->shows_progress) && started < wanted &&
 	       pthread_create(&threads[started], NULL, work_on, run) == 0)
 		started++;
 	if (started)

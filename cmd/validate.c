@@ -74,7 +74,7 @@ static int parse(struct validate *v, int argc, char **argv)
 	static const struct option options[] = {{"host", required_argument, NULL, 'H'},
 						{"strict", no_argument, NULL, 's'},
 						{"skip-ram", no_argument, NULL, 'r'},
-						{"whole", no_argument, NULL, 'w'},
+						{"quick", no_argument, NULL, 'q'},
 						{"order", required_argument, NULL, 'o'},
 						{"snapshot", required_argument, NULL, 'n'},
 						{"jobs", required_argument, NULL, 'J'},
@@ -101,8 +101,8 @@ static int parse(struct validate *v, int argc, char **argv)
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
 			break;
-		case 'w':
-			v->read_flags |= NESTMIG_READ_WHOLE;
+		case 'q':
+			v->read_flags |= NESTMIG_READ_QUICK;
 			break;
 		case 'J':
 			if (!option_number(optarg, 0, JOBS_MAX, &v->threads))

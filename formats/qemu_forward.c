@@ -187,6 +187,14 @@ static enum nestmig_error check_end(const struct forward *f, struct qemu_span re
 					: "the vmdesc at the end of the stream is no JSON object");
 }
 
+static enum nestmig_error end_of_devices(const struct forward *f, struct qemu_span span,
+					 struct qemu_span rest)
+{
+	enum nestmig_error error = check_end(f, rest);
+
+	return error ? error : qemu_sections_check_hidden(f->sections, span, f->detail);
+}
+
 /* Commands inside of a package are passed; they carry no state. */
 static enum nestmig_error skip_command(const struct forward *f, struct qemu_span rest,
 				       size_t *ret_size)
@@ -211,7 +219,7 @@ static enum nestmig_error devices(const struct forward *f, struct qemu_span span
 		size_t size = 0;
 
 		if (where == AMONG_DEVICES && rest.bytes[0] == QEMU_VM_EOF)
-			return check_end(f, rest);
+			return end_of_devices(f, span, rest);
 		error = where == IN_PACKAGE && rest.bytes[0] == QEMU_VM_COMMAND
 				? skip_command(f, rest, &size)
 				: one_device(f, rest, where, &size);
@@ -220,7 +228,7 @@ static enum nestmig_error devices(const struct forward *f, struct qemu_span span
 		at += size;
 	}
 	if (where == IN_PACKAGE)
-		return NESTMIG_OK;
+		return qemu_sections_check_hidden(f->sections, span, f->detail);
 	return nm_fail_at(f->detail, NESTMIG_ERR_TRUNCATED, span.offset + span.size,
 			  "the stream should end here with one zero byte");
 }
@@ -266,7 +274,8 @@ static enum nestmig_error early_device(const struct forward *f, uint64_t at)
 	if (!error)
 		error = one_device(f, span, BEFORE_RAM, &size);
 	f->walk->cursor.at = at + size;
-	return error;
+	span.size = size;
+	return error ? error : qemu_sections_check_hidden(f->sections, span, f->detail);
 }
 
 static enum nestmig_error package(const struct forward *f, uint32_t length)

@@ -124,6 +124,15 @@ NESTMIG_CHECKED enum nestmig_error qemu_sections_push(struct qemu_sections *sect
 						      const struct qemu_section *section,
 						      struct nestmig_detail *detail);
 
+/*
+ * QEMU knows how long a device is and reads on behind it; the vmdesc, and a footer that a guest has written
+ * into a device, may say otherwise. So no section of a vCPU may start in these bytes but those that were taken:
+ * all sections must be in the list. Errors: FORMAT.
+ */
+NESTMIG_CHECKED enum nestmig_error qemu_sections_check_hidden(const struct qemu_sections *sections,
+							      struct qemu_span span,
+							      struct nestmig_detail *detail);
+
 /* Makes a vCPU of every section "cpu", in order of cpu_index; sorts the sections. vmdesc may be NULL.
  * Errors: FORMAT (a section twice, a vCPU without one of its sections), UNSUPPORTED (no vCPU),
  * and those of qemu_cpu_parse and qemu_cpu_finish. */

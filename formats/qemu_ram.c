@@ -198,7 +198,7 @@ enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_
 	for (size_t i = 0; i < count; i++)
 		if (error || (walk->has_flush && pages[i].kind == NM_PAGE_FILL))
 			pages[i].kind = NM_PAGE_ABSENT;
-	if (count && (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED))
+	if (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED)
 		error = NESTMIG_OK;
 	free(walk);
 	return error;

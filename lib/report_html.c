@@ -51,6 +51,11 @@ static void put_outcome(struct nm_html *h, const struct nestmig_report *report)
 				     "depends was judged, and holds.");
 		return;
 	}
+	if (report->verdict == NESTMIG_VERDICT_UNKNOWN && report->unknown) {
+		nm_buf_puts(&h->buf, "QEMU may find other vCPUs in the stream than these: whether "
+				     "the VM resumes is not known.");
+		return;
+	}
 	if (report->verdict == NESTMIG_VERDICT_UNKNOWN) {
 		nm_buf_printf(&h->buf,
 			      "No rule is known to be broken, but %zu could not be judged on "

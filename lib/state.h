@@ -138,8 +138,7 @@ struct nestmig_state {
 	 * through all of its RAM for the pages of a list that is sorted by gpa, each once, and fills in
 	 * what it finds. NULL: nothing but the extents is at hand. Errors: IO, NOMEM, CHECKSUM, FORMAT
 	 * (an .nms that cannot be unpacked; elements that no QEMU writes); a stream that is not
-	 * understood is none. Of no pages it is a check that RAM leads to the devices that were read, and then
-	 * that is an error, too. */
+	 * understood is none. */
 	struct nm_page *pages;
 	size_t page_count;
 	enum nestmig_error (*find_pages)(const struct nestmig_state *state, struct nm_page *pages,
@@ -156,6 +155,11 @@ struct nestmig_state {
 		bool has_bitmaps, no_footers;
 		/* Every element from the header to here has been passed; 0: not all have been. */
 		uint64_t passed;
+		/* Bytes in which QEMU may find other devices than these, so that nothing in the file is ok:
+		 * they were not passed element by element. unread_why says what was not understood, and
+		 * lives as long as the state; NULL: NESTMIG_READ_QUICK. */
+		uint64_t unread;
+		const char *unread_why;
 		/* For find_page. */
 		bool clear_is_absent; /* a clear bit is no page of zeros, but one that is not there */
 		uint64_t bitmap, pages, size;
@@ -174,6 +178,7 @@ struct nestmig_state {
 	size_t kept_count;
 	/* The snapshot that the caller of the reader wants; NULL: any. Valid while reading. */
 	const char *wanted_snapshot;
+	bool is_quick; /* NESTMIG_READ_QUICK; while reading */
 	char *remark; /* sentences on what the container does not hold, for the report; or NULL; owned */
 };
 
