@@ -330,9 +330,11 @@ static enum nestmig_error read_full(struct full *f, struct nestmig_state *state)
 		error = walk_back(f, &devices);
 	if (!error)
 		error = check_join(f, devices);
+	if (!error)
+		error = qemu_sections_take(state, &f->sections, &f->vmdesc, f->detail);
 	if (!error && f->whole)
-		error = qemu_walk_take_ram(f->walk, state, devices);
-	return error ? error : qemu_sections_take(state, &f->sections, &f->vmdesc, f->detail);
+		error = qemu_walk_take_ram(f->walk, state, devices, &f->sections);
+	return error;
 }
 
 static enum nestmig_error read_forward(struct full *f, struct nestmig_state *state,
@@ -347,9 +349,11 @@ static enum nestmig_error read_forward(struct full *f, struct nestmig_state *sta
 		error = qemu_walk_configuration(f->walk, state);
 	if (!error && !devices_only)
 		error = qemu_forward_stream(f->walk, &f->sections, &devices);
+	if (!error)
+		error = qemu_sections_take(state, &f->sections, NULL, f->detail);
 	if (!error && !devices_only)
-		error = qemu_walk_take_ram(f->walk, state, devices);
-	return error ? error : qemu_sections_take(state, &f->sections, NULL, f->detail);
+		error = qemu_walk_take_ram(f->walk, state, devices, &f->sections);
+	return error;
 }
 
 enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *source,
