@@ -7,6 +7,7 @@
  * can write that. So what lies above is known only where the CMOS says what the machine has by default.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,12 +322,14 @@ static enum nestmig_error add_pieces(struct nestmig_state *state, const struct l
 static enum nestmig_error put_remark(struct nestmig_state *state, uint64_t from, const char *why,
 				     struct nestmig_detail *detail)
 {
+	char behind[64] = "";
+
 	if (state->remark)
 		return NESTMIG_OK;
-	if (asprintf(&state->remark,
-		     "Where the guest has its RAM behind the first %" PRIu64
-		     " MiB is not known: %s.",
-		     from / MIB, why) >= 0)
+	if (from)
+		snprintf(behind, sizeof(behind), " behind the first %" PRIu64 " MiB", from / MIB);
+	if (asprintf(&state->remark, "Where the guest has its RAM%s is not known: %s.", behind,
+		     why) >= 0)
 		return NESTMIG_OK;
 	state->remark = NULL;
 	return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
@@ -342,7 +345,8 @@ enum nestmig_error qemu_layout(const struct qemu_walk *walk, struct nestmig_stat
 
 	if (!walk->block_count || (state->machine && strncmp(state->machine, "pc-", 3) != 0))
 		return NESTMIG_OK;
-	if (!choose(walk, &l))
+	if (!choose(walk, &l) ||
+	    (!state->machine && strcmp(id_of(l.blocks[0]->name), "pc.ram") != 0))
 		return put_remark(state, 0, names, walk->detail);
 	find_hole(&l, state->machine, find_cmos(sections));
 	if (!check_domain(&l, state) || (l.any_name && l.why))
