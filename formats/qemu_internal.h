@@ -93,8 +93,8 @@ NESTMIG_CHECKED enum nestmig_error qemu_walk_configuration(struct qemu_walk *wal
 							   struct nestmig_state *state);
 
 /*
- * Goes through the RAM of the stream for pages of guest memory: state->find_pages (state.h). Below
- * 4 GiB an address in guest RAM is its place in the RAM block, whatever the guest sees there.
+ * Goes through the RAM of the stream for pages of guest memory: state->find_pages (state.h). An address is that
+ * of the RAM there, whatever else the guest sees in its place.
  */
 NESTMIG_CHECKED enum nestmig_error qemu_find_pages(const struct nestmig_state *state,
 						   struct nm_page *pages, size_t count,

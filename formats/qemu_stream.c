@@ -439,9 +439,11 @@ static enum nestmig_error read_full(struct full *f, struct nestmig_state *state)
 		error = check_hidden(f, state, devices);
 	if (!error)
 		error = check_early(f, state, f->walk->cursor.at);
+	if (!error)
+		error = qemu_sections_take(state, &f->sections, &f->vmdesc, f->detail);
 	if (!error && f->whole)
-		error = qemu_walk_take_ram(f->walk, state, devices);
-	return error ? error : qemu_sections_take(state, &f->sections, &f->vmdesc, f->detail);
+		error = qemu_walk_take_ram(f->walk, state, devices, &f->sections);
+	return error;
 }
 
 static enum nestmig_error read_forward(struct full *f, struct nestmig_state *state,
@@ -458,9 +460,11 @@ static enum nestmig_error read_forward(struct full *f, struct nestmig_state *sta
 		error = qemu_forward_stream(f->walk, &f->sections, &devices);
 	if (!error && !devices_only)
 		error = check_early(f, state, f->walk->parts);
+	if (!error)
+		error = qemu_sections_take(state, &f->sections, NULL, f->detail);
 	if (!error && !devices_only)
-		error = qemu_walk_take_ram(f->walk, state, devices);
-	return error ? error : qemu_sections_take(state, &f->sections, NULL, f->detail);
+		error = qemu_walk_take_ram(f->walk, state, devices, &f->sections);
+	return error;
 }
 
 enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *source,

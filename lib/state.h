@@ -9,7 +9,6 @@
 #include "nestmig.h"
 #include "view.h"
 
-struct nm_source;
 
 /* How the bytes at an origin are laid out, which decides where a field of an item stands. */
 enum nm_layout {
@@ -111,12 +110,37 @@ struct nm_extent {
 struct nm_page {
 	uint64_t gpa;
 	enum nm_page_kind {
-		NM_PAGE_ABSENT, /* not found, or in a form that is not read */
-		NM_PAGE_FILL,   /* all bytes are `fill` */
-		NM_PAGE_STORED, /* 4096 bytes at `offset` of the stream */
+		NM_PAGE_ABSENT,  /* not found, or in a form that is not read */
+		NM_PAGE_FILL,    /* all bytes are `fill` */
+		NM_PAGE_STORED,  /* 4096 bytes at `offset` of the stream */
+		NM_PAGE_ZLIB,    /* `length` bytes of zlib at `offset` of the stream */
+		NM_PAGE_PATCHED, /* number `offset` of the state's patched pages */
 	} kind;
 	uint8_t fill;
+	uint16_t length;
 	uint64_t offset;
+};
+
+/* Pages that a stream has sent as differences, put together: at most NM_PATCHED_MAX for a state. */
+#define NM_PATCHED_MAX 4096
+struct nm_patched {
+	struct nm_patched_page {
+		uint64_t gpa;
+		uint8_t bytes[4096];
+	} * pages[NM_PATCHED_MAX]; /* owned */
+	size_t count;
+};
+
+/* A RAM block of a stream that is guest RAM, and pieces of such blocks as the guest has them. */
+struct nm_ram_block {
+	char name[256];
+	uint64_t size;
+	bool mapped;            /* with mapped-ram: */
+	uint64_t bitmap, pages; /* where they stand, in the stream; 0: not in the file */
+};
+struct nm_ram_piece {
+	uint64_t gpa, size, offset; /* offset: in the block */
+	size_t block;               /* of nm_stream_ram's blocks */
 };
 
 #define NM_PAGE_SIZE UINT64_C(4096)
@@ -160,9 +184,12 @@ struct nestmig_state {
 		 * lives as long as the state; NULL: NESTMIG_READ_QUICK. */
 		uint64_t unread;
 		const char *unread_why;
-		/* For find_page. */
-		bool clear_is_absent; /* a clear bit is no page of zeros, but one that is not there */
-		uint64_t bitmap, pages, size;
+		bool clear_is_absent; /* for find_page: a clear bit is no page of zeros, but one that
+					 is not there */
+		const struct nm_ram_block *blocks; /* as long as the state */
+		const struct nm_ram_piece *pieces; /* the same, in order of gpa */
+		size_t block_count, piece_count;
+		struct nm_patched *patched; /* owned, or NULL */
 	} ram;
 	/* The host that the state brings with it (a raw dump's meta.json, an .nms), or NULL. */
 	struct nestmig_host *host;
@@ -317,6 +344,15 @@ NESTMIG_CHECKED enum nestmig_error nm_state_read_memory(const struct nestmig_sta
 NESTMIG_CHECKED enum nestmig_error nm_state_fetch_page(const struct nestmig_state *state,
 						       uint64_t gpa, uint8_t *buffer,
 						       struct nestmig_detail *detail);
+
+/*
+ * The bytes of a page that has been found in a stream, NM_PAGE_SIZE of them; patched may be NULL where no page
+ * can be one of these. Errors: NOT_FOUND, and those of reading. (page.c)
+ */
+NESTMIG_CHECKED enum nestmig_error nm_page_content(struct nm_source *stream,
+						   const struct nm_patched *patched,
+						   const struct nm_page *page, uint8_t *buffer,
+						   struct nestmig_detail *detail);
 
 /* The bytes of a page that find_pages has looked for. Errors: NOT_FOUND, and those of reading. (page.c) */
 NESTMIG_CHECKED enum nestmig_error nm_page_bytes(const struct nestmig_state *state,
