@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# containers.sh BUILD DIR [PATTERN]: what hosts/containers.sh made, in DIR, as nestmig reads it: in each
-# container L2 on its vCPU, nothing broken, and each field the same as in the device state that QEMU gave
-# at that moment. Files may be packed with zstd (cases/containers). PATTERN: only those, e.g. 'save.*'.
+# containers.sh BUILD DIR [PATTERN]: what hosts/containers.sh and hosts/newer.sh made, in DIR, as nestmig reads
+# it: in each container L2 on its vCPU, nothing broken, and each field the same as in the device state that QEMU gave
+# at that moment. Files may be packed with zstd (cases/containers). PATTERN: only those, e.g. 'save.*'. What
+# a newer QEMU made begins with its version.
 set -uo pipefail
 
 nestmig=$1/cmd/nestmig dir=$2 pattern=${3:-*}
@@ -37,11 +38,27 @@ dump.lzop                 qemu-stream    dump.lzop.dev
 managedsave.gzip          libvirt-save   ~save.raw.dev
 memory-snapshot.raw       libvirt-save   memory-snapshot.raw.dev
 memory-snapshot-live.lzop libvirt-save   ~save.raw.dev
+10.0-savevm.qcow2:one     qcow2-snapshot 10.0-savevm.qcow2.one.dev
+10.0-stream.qemu          qemu-stream    10.0-stream.qemu.dev
+10.0-mapped-ram.qemu      qemu-stream    10.0-mapped-ram.qemu.dev
+10.0-multifd.qemu         qemu-stream    10.0-multifd.qemu.dev
+10.0-save.raw             libvirt-save   10.0-save.raw.dev
+10.0-save.zstd            libvirt-save   10.0-save.zstd.dev
+10.0-save.sparse          libvirt-save   10.0-save.sparse.dev
+11.1-savevm.qcow2:one     qcow2-snapshot 11.1-savevm.qcow2.one.dev
+11.1-savevm.qcow2:mapped  qcow2-snapshot 11.1-savevm.qcow2.mapped.dev
+11.1-stream.qemu          qemu-stream    11.1-stream.qemu.dev
+11.1-mapped-ram.qemu      qemu-stream    11.1-mapped-ram.qemu.dev
+11.1-multifd.qemu         qemu-stream    11.1-multifd.qemu.dev
+11.1-save.raw             libvirt-save   11.1-save.raw.dev
+11.1-save.zstd            libvirt-save   11.1-save.zstd.dev
+11.1-save.sparse          libvirt-save   11.1-save.sparse.dev
 "
 
 complain() {
 	echo "$*"
 	trouble=1
+	return 1
 }
 
 # unpacked FILE: its path in $path, unpacked if need be.
@@ -72,7 +89,7 @@ same() {
 	local reference=$1 filter=true found
 	[ "${reference#\~}" = "$reference" ] || filter='test("^vmcb12\\.(control|save)\\.") and (test("exit_") | not)'
 	reference=${reference#\~}
-	unpacked "$reference"
+	unpacked "$reference" || return
 	state "$path" >"$work/reference"
 	[ "$(jq '[.[].fields | keys[] | select('"$filter"')] | length' "$work/reference")" -gt 20 ] ||
 		complain "$reference has hardly a field"
@@ -98,7 +115,7 @@ check() {
 	case $file in
 	*:*) arguments=(--snapshot "${file#*:}") ;;
 	esac
-	unpacked "${file%:*}"
+	unpacked "${file%:*}" || return
 	arguments+=("$path")
 	nothing_broken "$format" "${arguments[@]}"
 	state "${arguments[@]}" >"$work/file" || complain "$file: inspect fails"
