@@ -42,17 +42,6 @@ memory-snapshot-live.lzop libvirt-save   ~save.raw.dev
 10.0-stream.qemu          qemu-stream    10.0-stream.qemu.dev
 10.0-mapped-ram.qemu      qemu-stream    10.0-mapped-ram.qemu.dev
 10.0-multifd.qemu         qemu-stream    10.0-multifd.qemu.dev
-10.0-save.raw             libvirt-save   10.0-save.raw.dev
-10.0-save.zstd            libvirt-save   10.0-save.zstd.dev
-10.0-save.sparse          libvirt-save   10.0-save.sparse.dev
-11.1-savevm.qcow2:one     qcow2-snapshot 11.1-savevm.qcow2.one.dev
-11.1-savevm.qcow2:mapped  qcow2-snapshot 11.1-savevm.qcow2.mapped.dev
-11.1-stream.qemu          qemu-stream    11.1-stream.qemu.dev
-11.1-mapped-ram.qemu      qemu-stream    11.1-mapped-ram.qemu.dev
-11.1-multifd.qemu         qemu-stream    11.1-multifd.qemu.dev
-11.1-save.raw             libvirt-save   11.1-save.raw.dev
-11.1-save.zstd            libvirt-save   11.1-save.zstd.dev
-11.1-save.sparse          libvirt-save   11.1-save.sparse.dev
 "
 
 complain() {
@@ -122,10 +111,25 @@ check() {
 	same "$reference" && echo "$file: $format, the same as $reference"
 }
 
+# same_page FILE REFERENCE: L1's first page of code, which nobody writes, where RAM has its own layout.
+same_page() {
+	local file
+	for file; do
+		unpacked "$file" || return
+		"$nestmig" extract --page 0x100000 -f -o "$work/$file.page" "$path" || complain "$file: no page" || return
+	done
+	[ "$(tr -d '\0' <"$work/$1.page" | wc -c)" -gt 100 ] || complain "$1: an empty page" || return
+	cmp "$work/$1.page" "$work/$2.page" || complain "$1 does not have the page of $2"
+}
+
 while read -r file format reference; do
 	# shellcheck disable=SC2053 # a pattern
 	[ -z "$file" ] || [[ $file != $pattern ]] || check "$file" "$format" "$reference"
 done <<<"$table"
+# shellcheck disable=SC2053 # a pattern
+for file in 10.0-mapped-ram.qemu 10.0-multifd.qemu; do
+	[[ $file != $pattern ]] || same_page $file 10.0-stream.qemu
+done
 [ $count -gt 0 ] || complain "nothing is called $pattern"
 echo "$count containers, $(grep -cv '^$' <<<"$table") known"
 exit $trouble

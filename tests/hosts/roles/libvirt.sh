@@ -55,6 +55,7 @@ virsh_open() {
 
 virsh_close() {
 	[ -n "${VIRSH_PID:-}" ] || return 0
+	echo quit >&"$virsh_to"
 	exec {virsh_from}<&- {virsh_to}>&-
 	wait "$VIRSH_PID" 2>/dev/null
 	return 0
