@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# newer.sh BUILD OUTDIR SUITE PREFIX: one nested guest in the containers that the QEMU and libvirt of a
-# newer Debian know (SUITE, e.g. bookworm-backports or sid), made in an emulated host (roles/newer.sh) and read by the
+# newer.sh BUILD OUTDIR SUITE PREFIX: one nested guest in the containers that the QEMU of a newer
+# Debian knows (SUITE, e.g. bookworm-backports), made in an emulated host (roles/newer.sh) and read by the
 # nestmig of BUILD (../containers.sh). The packages are downloaded and unpacked below OUTDIR, never
 # installed. PREFIX begins the files' names: the version of QEMU.
 #
@@ -29,7 +29,7 @@ apt_of_suite() {
 unpack_newer() {
 	local package
 	apt_of_suite update && apt_of_suite -y --download-only install \
-		qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients || return
+		qemu-system-x86 qemu-utils || return
 	mkdir -p "$out/root"
 	for package in "$out"/apt/archives/{lib,qemu,seabios,zlib}*.deb; do
 		dpkg-deb --fsys-tarfile "$package" | tar -x -C "$out/root" --exclude=./usr/share/{doc,locale,man} || return
@@ -41,7 +41,7 @@ mkdir -p "$2"
 build=$1 out=$(realpath "$2") suite=$3 prefix=$4
 L1=$scratch/l1.elf
 "$hosts/l1/build.sh" "$L1" || fail "cannot build the nested guest"
-[ -d "$out/root" ] || unpack_newer || fail "cannot fetch QEMU and libvirt of $suite"
+[ -d "$out/root" ] || unpack_newer || fail "cannot fetch QEMU of $suite"
 rm -rf "${out:?}/containers"
 mkdir -p "$out/containers"
 "$hosts/host.sh" run N "$hosts/roles/newer.sh" "$out/containers" --clock instructions --timeout "$TIME_LIMIT" \

@@ -1,14 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Writes one nested guest's state, L2 in it, into $OUT in the containers that a newer QEMU and libvirt
-# know, as PREFIX-FILE; PREFIX-FILE.dev is the device state of the same moment.
+# Writes one nested guest's state, L2 in it, into $OUT in the containers that a newer QEMU knows,
+# as PREFIX-FILE; PREFIX-FILE.dev is the device state of the same moment.
 #
 # Environment: as in common.sh; NEWER, a directory with what their packages unpack to; PREFIX.
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
-# shellcheck source=libvirt.sh
-. "$(dirname "$0")/libvirt.sh"
 # shellcheck source=saving.sh
 . "$(dirname "$0")/saving.sh"
 
@@ -43,12 +41,6 @@ save_with_qemu() {
 	mapfile -t disk < <(disk_arguments "$WORK/$image")
 	start_small_guest "$WORK/one" "${disk[@]}"
 	save_snapshots "$image" one
-	# QEMU 10.0 cannot: EIO.
-	if [ "${PREFIX%%.*}" -ge 11 ]; then
-		capability mapped-ram true
-		save_snapshots "$image" mapped
-		capability mapped-ram false
-	fi
 	migrate_to_file stream.qemu
 	migrate_to_file mapped-ram.qemu mapped-ram
 	migrate_to_file multifd.qemu mapped-ram multifd
@@ -56,44 +48,12 @@ save_with_qemu() {
 	cp "$WORK/$image" "$OUT/"
 }
 
-# save_with FORMAT: the domain is gone then.
-save_with() {
-	local file=$PREFIX-save.$1
-	libvirt_freeze "$OUT/$file.dev"
-	virsh_do "save $GUEST $WORK/$file"
-	cp "$WORK/$file" "$OUT/"
-}
-
-save_with_libvirt() {
-	local format before=''
-	libvirt_prepare
-	for format in raw zstd sparse; do
-		libvirt_stop
-		libvirt_start "$format"
-		if [ -z "$before" ]; then
-			libvirt_define
-			virsh_do "start $GUEST"
-		else
-			: >"$GUEST_DIR/com1"
-			virsh_do "restore $WORK/$PREFIX-save.$before --running"
-		fi
-		wait_for_count "$GUEST_DIR" 1 60 || fail "L2 does not count under libvirt"
-		save_with "$format"
-		before=$format
-		echo "$SECONDS s: virsh save in format $format"
-	done
-	libvirt_stop
-}
-
 use_newer
-need qemu-system-x86_64 qemu-img socat jq libvirtd virsh zstd
+need qemu-system-x86_64 qemu-img socat jq
 {
 	uname -srv
 	qemu-system-x86_64 --version | head -n 1
-	virsh --version
 } >"$OUT/versions"
 cat "$OUT/versions"
 save_with_qemu
-echo "$SECONDS s: savevm and migrate"
-save_with_libvirt
 chmod a+r "$OUT"/*.*
