@@ -167,6 +167,16 @@ again() {
 	fail "$*: never as it should be; see $WORK/progress: $(cat "$WORK/progress")"
 }
 
+# What libvirt does with one format: a file of memory, which is a bare stream, and a saved domain.
+save_with_format() {
+	libvirt_freeze "$OUT/dump.$1.dev"
+	virsh_do "dump $GUEST $WORK/dump.$1" "resume $GUEST"
+	sleep 0.3
+	libvirt_freeze "$OUT/save.$1.dev"
+	virsh_do "save $GUEST $WORK/save.$1"
+	cp "$WORK/dump.$1" "$WORK/save.$1" "$OUT/"
+}
+
 restore_from() {
 	: >"$GUEST_DIR/com1"
 	virsh_do "restore $WORK/save.$1 --running"

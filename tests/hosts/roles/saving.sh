@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# The nested guest into a file in the ways that every QEMU and libvirt knows (to be sourced by a role,
-# after common.sh and libvirt.sh).
+# The nested guest into a file in the ways that every QEMU knows (to be sourced by a role, after common.sh).
 
 # qboot: a few KiB of firmware in guest memory, not SeaBIOS's 256; the state is the same.
 SMALL="-m 16 -bios qboot.rom"
@@ -53,14 +52,4 @@ migrate_with() {
 	capability "$1" false
 	qmp cont >/dev/null
 	cp "$WORK/$2" "$OUT/$2"
-}
-
-# What libvirt does with one format: a file of memory, which is a bare stream, and a saved domain.
-save_with_format() {
-	libvirt_freeze "$OUT/dump.$1.dev"
-	virsh_do "dump $GUEST $WORK/dump.$1" "resume $GUEST"
-	sleep 0.3
-	libvirt_freeze "$OUT/save.$1.dev"
-	virsh_do "save $GUEST $WORK/save.$1"
-	cp "$WORK/dump.$1" "$WORK/save.$1" "$OUT/"
 }
