@@ -99,7 +99,7 @@ static uint64_t time_limit(const struct sandbox *sandbox)
 static enum nestmig_error set_limits(const struct sandbox *sandbox, struct nestmig_detail *detail)
 {
 	struct sigaction action = {.sa_handler = on_time_limit};
-	uint64_t seconds = time_limit(sandbox);
+	uint64_t seconds = sandbox->is_paced ? 0 : time_limit(sandbox);
 
 	/* A core file would hold the guest's memory. */
 	if (lower_limit(RLIMIT_CORE, 0, 0) < 0 || lower_limit(RLIMIT_DATA, DATA_LIMIT, 0) < 0)
