@@ -244,7 +244,7 @@ static enum nestmig_error restore(struct restore *r, struct nestmig_detail *deta
 
 	if (error)
 		return error;
-	live_catch_signals();
+	live_catch_signals(0);
 	qmp_flush_events(r->live.qmp);
 	if (!apart_put(r->apart.channel, "", 1))
 		error = apart_failed(&r->apart, detail);

@@ -242,7 +242,7 @@ void restore_file(void *ctx, int channel)
 	char go;
 
 	if (answer(&sender, channel) && apart_get(NULL, channel, &go, sizeof(go))) {
-		live_catch_signals();
+		live_catch_signals(0);
 		error = send_stream(&sender, &detail);
 		live_progress_end();
 		/* End of stream for QEMU; after a failure, a short stream that it refuses. */

@@ -416,7 +416,7 @@ static enum nestmig_error snapshot(struct snapshot *s, struct nestmig_detail *de
 		error = nm_nms_writer_new(s->file, s->level, &s->writer, detail);
 	if (error)
 		return error;
-	live_catch_signals();
+	live_catch_signals(0);
 	error = take(s, detail);
 	after = give_back(s, error != NESTMIG_OK, detail);
 	if (after && error)
