@@ -105,6 +105,25 @@ confined_live() {
 	rm "$snapshot"
 }
 
+# A file that crashes the parser costs itself alone.
+crashes() {
+	local lines i names=()
+	for ((i = 0; i < 100; i++)); do
+		names+=("$i.qemu")
+		ln "$work/inputs/full1.qemu" "$work/inputs/$i.qemu"
+	done
+	environment=FATAL=41.qemu run validate 0.qemu "--json --jobs 3 ${names[*]:1}"
+	[ "$status" = 2 ] || complain "a crash: exit status $status"
+	lines=$(jq -c 'if .error then [.file, .error, .message] else empty end' "$work/out")
+	[ "$lines" = '["41.qemu","io","the process that reads was ended by signal 4 (Illegal instruction)"]' ] ||
+		complain "a crash: $lines"
+	jq -r .file "$work/out" | cmp -s - <(printf '%s\n' "${names[@]}") || complain "a crash: not all files in their order"
+	[ "$(jq -r 'select(.verdict == "ok" or .verdict == "unknown") | .file' "$work/out" | wc -l)" = 99 ] ||
+		complain "a crash: not all others were judged"
+	(cd "$work/inputs" && rm "${names[@]}")
+	echo "a file that crashes the parser does not keep it from the others"
+}
+
 make_inputs() {
 	mkdir -p "$work/inputs/out"
 	zstd -qdc "$here/cases/streams/full1.qemu.zst" >"$work/inputs/full1.qemu"
@@ -140,6 +159,8 @@ main() {
 		confined "$command" raw1
 	done
 	confined_live
+	confined validate full1.qemu "--jobs 2 raw1"
+	crashes
 	[ $tried -ge 8 ] || complain "only $tried commands have a sandbox"
 	links
 	exit $trouble
