@@ -467,6 +467,17 @@ static enum nestmig_error read_forward(struct full *f, struct nestmig_state *sta
 	return error;
 }
 
+/* Those that QEMU compares with its own, and postcopy's advice, which it refuses without (QEMU 7.2 to 11,
+ * loadvm_postcopy_handle_advise). */
+static const char *capability_of(const struct qemu_walk *walk)
+{
+	if (walk->mapped_ram)
+		return "mapped-ram";
+	if (walk->ignore_shared)
+		return "x-ignore-shared";
+	return walk->page_sizes ? "postcopy-ram" : NULL;
+}
+
 enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *source,
 				struct nestmig_detail *detail)
 {
@@ -497,6 +508,7 @@ enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *s
 	if (!error)
 		error = f.tail.bytes ? read_full(&f, state)
 				     : read_forward(&f, state, first_is_device);
+	state->capability = capability_of(f.walk);
 	free(f.sections.list);
 	qemu_vmdesc_free(&f.vmdesc);
 	free(f.walk);

@@ -198,7 +198,9 @@ struct nestmig_state {
 	/* Where the QEMU stream inside starts and how long it is; source to read it from. */
 	struct nm_source *stream; /* not owned: one of sources */
 	uint64_t stream_base; /* offset of the stream's first byte in the file, where it has one */
-	const char *packing;  /* how the stream is compressed in the file ("zstd"), or NULL */
+	/* The migration capability without which no QEMU loads the stream ("mapped-ram"), or NULL. */
+	const char *capability;
+	const char *packing; /* how the stream is compressed in the file ("zstd"), or NULL */
 	/* What a libvirt image says of the VM, NUL-terminated as in the file, or NULL; owned. */
 	char *domain_xml, *cookie_xml;
 	char **kept; /* texts and bytes that origins and views refer to, owned */
