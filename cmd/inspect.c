@@ -14,7 +14,7 @@
 
 struct inspect {
 	const struct command *self;
-	const char *field, *raw, *list, *snapshot; /* NULL: not given */
+	const char *field, *raw, *list; /* NULL: not given */
 	struct files files;
 	int vcpu, processes;
 	unsigned read_flags;
@@ -203,7 +203,7 @@ static int parse(struct inspect *i, int argc, char **argv)
 			i->has_vcpu = true;
 			break;
 		case 'n':
-			i->snapshot = optarg;
+			i->files.snapshot = optarg;
 			break;
 		case 'r':
 			i->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
@@ -245,7 +245,6 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 	error = files_gather(&i.files, argc - optind, argv + optind, i.list, &detail);
 	if (!error && i.raw && i.files.count != 1)
 		error = nm_fail(&detail, NESTMIG_ERR_INVALID, "--raw takes one file");
-	i.files.snapshot = i.snapshot;
 	if (!error)
 		error = files_open_input(&i.files, &detail);
 	if (error) {

@@ -307,24 +307,24 @@ static enum nestmig_error print_result(struct restore *r)
 
 static int parse(struct restore *r, int argc, char **argv)
 {
-	static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
-						{"host", required_argument, NULL, 'H'},
-						{"force", no_argument, NULL, 'f'},
-						{"strict", no_argument, NULL, 's'},
-						{"watch", required_argument, NULL, 'w'},
-						{"timeout", required_argument, NULL, 't'},
-						{"json", no_argument, NULL, 'j'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"qmp", required_argument, NULL, 'q'},      {"host", required_argument, NULL, 'H'},
+		{"snapshot", required_argument, NULL, 'n'}, {"force", no_argument, NULL, 'f'},
+		{"strict", no_argument, NULL, 's'},         {"watch", required_argument, NULL, 'w'},
+		{"timeout", required_argument, NULL, 't'},  {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},           {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "q:H:fw:t:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "q:H:n:fw:t:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'q':
 			r->socket = optarg;
 			break;
 		case 'H':
 			r->host_argument = optarg;
+			break;
+		case 'n':
+			r->request.snapshot = optarg;
 			break;
 		case 'f':
 			r->request.force = true;

@@ -11,6 +11,7 @@
 /* What is asked for; borrowed. */
 struct restore_request {
 	const char *file;
+	const char *snapshot;            /* which one of a qcow2 image, or NULL */
 	const struct nestmig_host *host; /* NULL: not known */
 	const char *machine;             /* the QEMU's machine type; NULL: it does not tell */
 	const json_t *cpus;              /* live_query_cpus */

@@ -102,7 +102,8 @@ static enum nestmig_error judge(struct sender *s, struct nestmig_detail *detail)
 	enum nestmig_error error = sandbox_enter(&sandbox, detail);
 
 	if (!error)
-		error = nestmig_state_read(request->file, 0, &s->state, detail);
+		error = nestmig_state_read_named(request->file, 0, request->snapshot, &s->state,
+						 detail);
 	if (!error)
 		error = check_stream(s->state, request->machine, detail);
 	/* Whatever wrote the file: it is QEMU that restores it. */

@@ -10,8 +10,8 @@
 
 struct validate {
 	const struct command *self;
-	const char *host_argument, *order, *snapshot; /* NULL: not given */
-	const char *list;                             /* of --files-from, or NULL */
+	const char *host_argument, *order; /* NULL: not given */
+	const char *list;                  /* of --files-from, or NULL */
 	struct files files;
 	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
@@ -96,7 +96,7 @@ static int parse(struct validate *v, int argc, char **argv)
 			v->order = optarg;
 			break;
 		case 'n':
-			v->snapshot = optarg;
+			v->files.snapshot = optarg;
 			break;
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
@@ -154,7 +154,6 @@ int cmd_validate(const struct command *self, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	error = files_gather(&v.files, argc - optind, argv + optind, v.list, &detail);
-	v.files.snapshot = v.snapshot;
 	if (!error)
 		error = files_open_input(&v.files, &detail);
 	if (!error && host_argument_is_live(v.host_argument))
