@@ -133,7 +133,7 @@ enum nestmig_error nm_state_read_source(struct nm_source *source, const char *na
 		return error;
 	}
 	state->wanted_snapshot = snapshot;
-	state->is_quick = flags & NESTMIG_READ_QUICK;
+	state->is_quick = flags & (NESTMIG_READ_QUICK | NESTMIG_READ_SKIP_RAM_CHECKSUM);
 	return finish(state, read_source(state, source, flags, detail), ret_state, detail);
 }
 
@@ -153,7 +153,7 @@ enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, co
 	if (error)
 		return error;
 	state->wanted_snapshot = snapshot;
-	state->is_quick = flags & NESTMIG_READ_QUICK;
+	state->is_quick = flags & (NESTMIG_READ_QUICK | NESTMIG_READ_SKIP_RAM_CHECKSUM);
 	error = S_ISDIR(st.st_mode) ? read_directory(state, path, detail)
 				    : read_file(state, path, flags, detail);
 	return finish(state, error, ret_state, detail);

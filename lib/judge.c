@@ -363,7 +363,7 @@ static enum nestmig_error fill_remark(const struct nestmig_state *state,
 			      "%" PRIu64
 			      " bytes of the stream's RAM were passed over: QEMU may find "
 			      "other devices there than these, so that nothing is ok. Read it "
-			      "without --quick.",
+			      "without --quick and --skip-ram.",
 			      ram->unread);
 	return nm_buf_take(&buf, &report->remark);
 }

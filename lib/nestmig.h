@@ -69,7 +69,7 @@ const char *nestmig_error_name(enum nestmig_error error);
 struct nestmig_state;
 
 /* Flags of nestmig_state_read. */
-#define NESTMIG_READ_SKIP_RAM_CHECKSUM 0x1 /* .nms: verify all but the RAM frames */
+#define NESTMIG_READ_SKIP_RAM_CHECKSUM 0x1 /* .nms: verify all but the RAM frames; and QUICK */
 #define NESTMIG_READ_QUICK             0x2 /* QEMU streams: do not pass over all of RAM; see below */
 
 /*

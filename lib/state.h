@@ -9,7 +9,6 @@
 #include "nestmig.h"
 #include "view.h"
 
-
 /* How the bytes at an origin are laid out, which decides where a field of an item stands. */
 enum nm_layout {
 	NM_LAYOUT_KVM,  /* a struct kvm_* as the ioctl returns it, little-endian */
