@@ -35,216 +35,240 @@ NM_ALWAYS_INLINE void judge_row(struct nm_judging *j, enum nestmig_rule rule, en
 		  (struct nm_row){inputs, NM_CONSEQUENCE_##before, changed,                        \
 				  NM_CONSEQUENCE_##after, rule_##ident});
 
-#define FILE_OF_ROWS(name)                                                                         \
-	int name(struct nm_judging *j);                                                            \
-	__attribute__((noinline)) int name(struct nm_judging *j)
+/* ---- The files of rows ------------------------------------------------------------------------- */
 
-#define BEGIN                                                                                      \
-	if (!j)                                                                                    \
+#define GLOBAL __attribute__((noinline))
+
+GLOBAL int nm_judge_smram_cr(struct nm_judging *j)
+{
+	if (!j)
 		return -1;
-#define END return 0;
-
-FILE_OF_ROWS(nm_judge_smram_cr)
-{
-	BEGIN
 #include "../lib/smram/rules_cr.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_smram_layout)
+GLOBAL int nm_judge_smram_layout(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/smram/rules_layout.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_smram_mode)
+GLOBAL int nm_judge_smram_mode(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/smram/rules_mode.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_smram_svm)
+GLOBAL int nm_judge_smram_svm(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/smram/rules_svm.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_smram_vmx)
+GLOBAL int nm_judge_smram_vmx(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/smram/rules_vmx.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vcpu_events)
+GLOBAL int nm_judge_vcpu_events(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vcpu/rules_events.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vcpu_state)
+GLOBAL int nm_judge_vcpu_state(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vcpu/rules_state.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vcpu_sregs)
+GLOBAL int nm_judge_vcpu_sregs(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vcpu/rules_sregs.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcb_control)
+GLOBAL int nm_judge_vmcb_control(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcb/rules_control.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcb_header)
+GLOBAL int nm_judge_vmcb_header(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcb/rules_header.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcb_host)
+GLOBAL int nm_judge_vmcb_host(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcb/rules_host.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcb_l2)
+GLOBAL int nm_judge_vmcb_l2(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcb/rules_l2.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcb_run)
+GLOBAL int nm_judge_vmcb_run(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcb/rules_run.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_a)
+GLOBAL int nm_judge_vmcs_a(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_a.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_entry)
+GLOBAL int nm_judge_vmcs_entry(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_entry.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_exit)
+GLOBAL int nm_judge_vmcs_exit(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_exit.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_guest_a_cr)
+GLOBAL int nm_judge_vmcs_guest_a_cr(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_guest_a_cr.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_guest_cs_ds)
+GLOBAL int nm_judge_vmcs_guest_cs_ds(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_guest_cs_ds.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_guest_e_f)
+GLOBAL int nm_judge_vmcs_guest_e_f(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_guest_e_f.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_guest_g_l)
+GLOBAL int nm_judge_vmcs_guest_g_l(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_guest_g_l.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_guest_p_s)
+GLOBAL int nm_judge_vmcs_guest_p_s(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_guest_p_s.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_guest_ss_tr)
+GLOBAL int nm_judge_vmcs_guest_ss_tr(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_guest_ss_tr.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_header)
+GLOBAL int nm_judge_vmcs_header(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_header.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_host)
+GLOBAL int nm_judge_vmcs_host(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_host.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_inject)
+GLOBAL int nm_judge_vmcs_inject(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_inject.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_order)
+GLOBAL int nm_judge_vmcs_order(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_order.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_pend_emulation)
+GLOBAL int nm_judge_vmcs_pend_emulation(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_pend_emulation.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_proc)
+GLOBAL int nm_judge_vmcs_proc(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_proc.def"
-	END
+	return 0;
 }
 
-FILE_OF_ROWS(nm_judge_vmcs_tail)
+GLOBAL int nm_judge_vmcs_tail(struct nm_judging *j)
 {
-	BEGIN
+	if (!j)
+		return -1;
 #include "../lib/vmcs/rules_tail.def"
-	END
+	return 0;
 }
 
 int nm_judge(struct nm_judging *j)

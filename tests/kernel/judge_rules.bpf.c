@@ -17,7 +17,7 @@ struct {
 } judging SEC(".maps");
 
 /* How often; more than once to measure. */
-__u32 turns = 1;
+__u32 turns;
 __u64 nanoseconds;
 
 SEC("syscall")
