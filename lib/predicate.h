@@ -75,7 +75,7 @@ static inline enum nestmig_holds nm_all(const struct nestmig_ctx *c, nm_check *c
  * nm_other_begin(&other, c): from here to nm_other_end(&other) predicates that get other.c see a state that
  * is c's but for what is changed in it, which is: have, nested.flags and msr bits of other.v; vmx_l2, vmx_bare,
  * sregs_first, regs_first and events_first of other.c; unrestricted_guest of other.h; after
- * nm_other_registers also sregs, regs and events; after nm_other_vmcb12 the VMCB12. c itself must not be asked
+ * nm_other_registers also sregs, regs and events; after nm_other_vmcb12 the VMCB12, which is another page. c itself must not be asked
  * meanwhile: a BPF program makes the changes in place and takes them back at the end. Of two in one
  * another only one may have other registers, only one another VMCB12.
  */
@@ -118,10 +118,12 @@ static inline void nm_other_registers(struct nm_other *other)
 	other->c->spare.events = other->v->events;
 }
 
-/* Exchanges the VMCB12 with another page, as far as predicates read them. */
-static inline void nm_exchange_vmcb12(struct nestmig_vcpu_view *v, const uint8_t *page)
+/* Exchanges the VMCB12 with one of two other pages, as far as predicates read them. */
+NM_SHARED_ARGS(int, nm_exchange_vmcb12, 0, (struct nestmig_ctx * c, int with_hsave),
+	       (c, with_hsave))
 {
-	uint64_t *a = (uint64_t *)v->vmcb12, *b = (uint64_t *)page;
+	uint64_t *a = (uint64_t *)c->v->vmcb12;
+	uint64_t *b = (uint64_t *)(with_hsave ? c->v->hsave : c->v->smm_vmcb12);
 
 #pragma clang loop unroll(disable)
 	for (unsigned i = 0; i < NESTMIG_VMCB12_READ / 8; i++) {
@@ -130,12 +132,14 @@ static inline void nm_exchange_vmcb12(struct nestmig_vcpu_view *v, const uint8_t
 		a[i] = b[i];
 		b[i] = word;
 	}
+	return 1;
 }
 
+/* page is hsave or smm_vmcb12 of the context. */
 static inline void nm_other_vmcb12(struct nm_other *other, const uint8_t *page)
 {
 	other->vmcb12 = page;
-	nm_exchange_vmcb12(other->v, page);
+	nm_exchange_vmcb12(other->c, page == other->v->hsave);
 	other->v->have |= NESTMIG_HAVE(VMCB12);
 }
 
@@ -144,7 +148,7 @@ static inline void nm_other_end(struct nm_other *other)
 	struct nestmig_ctx *c = other->c;
 
 	if (other->vmcb12)
-		nm_exchange_vmcb12(other->v, other->vmcb12);
+		nm_exchange_vmcb12(other->c, other->vmcb12 == other->v->hsave);
 	if (other->has_registers) {
 		c->v->sregs = c->spare.sregs;
 		c->v->regs = c->spare.regs;

@@ -137,6 +137,8 @@ static inline enum nestmig_holds nm_msr_storable(const struct nestmig_ctx *c,
 	return nm_both(nm_msr_common(c, e), nm_msr_is_there(c, e->index));
 }
 
+#define NM_MSR_READ 512 /* entries that KVM reads at most; a flat context has fewer */
+
 /* What a rule asks of each entry of an area. */
 enum nm_msr_question {
 	NM_MSR_Q_NOT_FS,
@@ -195,20 +197,21 @@ NM_SHARED_ARGS(enum nestmig_holds, nm_ask_msr_at, NESTMIG_UNKNOWN,
 
 /* Of every entry of an area that is used. What is not there or is too long other rules judge; of an
  * allowed one that is longer than what was read it is unknown, if nothing is wrong so far. */
-static inline enum nestmig_holds nm_each_msr(const struct nestmig_ctx *c,
-					     enum nestmig_msr_area area, uint64_t count,
-					     enum nestmig_backed backed,
-					     enum nm_msr_question question)
+NM_SHARED_ARGS(enum nestmig_holds, nm_each_msr, NESTMIG_UNKNOWN,
+	       (const struct nestmig_ctx *c, unsigned area, uint64_t count,
+		enum nestmig_backed backed, enum nm_msr_question question),
+	       (c, area, count, backed, question))
 {
 	enum nestmig_holds holds = NESTMIG_HOLDS;
 
 	if (!count || backed == NESTMIG_BACKED_NO)
 		return NESTMIG_HOLDS;
-	if (!(c->v->have >> (NESTMIG_ITEM_ENTRY_LOAD + (unsigned)area) & 1))
+	if (!(c->v->have >> (NESTMIG_ITEM_ENTRY_LOAD + area) & 1))
 		return NESTMIG_UNKNOWN;
-	for (unsigned i = 0; i < count && i < NESTMIG_MSR_AREA_MAX; i++)
+	for (unsigned i = 0; i < count && i < NESTMIG_MSR_AREA_MAX && holds != NESTMIG_BROKEN; i++)
 		holds = nm_both(holds, nm_ask_msr_at(c, area, i, question));
-	if (count > NESTMIG_MSR_AREA_MAX && nm_msr_count(c, count) != NESTMIG_BROKEN)
+	if (count > NESTMIG_MSR_AREA_MAX &&
+	    (NESTMIG_MSR_AREA_MAX < NM_MSR_READ || nm_msr_count(c, count) != NESTMIG_BROKEN))
 		holds = nm_both(holds, NESTMIG_UNKNOWN);
 	return holds;
 }
