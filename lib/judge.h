@@ -4,6 +4,7 @@
 #define NESTMIG_JUDGE_H
 
 #include "buf.h"
+#include "evaluate.h"
 #include "rules.h"
 #include "state.h"
 
@@ -41,17 +42,13 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 		   const struct nm_vcpu *vcpu);
 
-/* Does something apply to a vCPU? */
-enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
-
-/* Has the vCPU SVM, or VMX, by its vendor or by the format of its nested state? (evaluate.c) */
-enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *view);
-enum nm_applies nm_is_vmx(const struct nestmig_vcpu_view *view);
+/* Asks every rule by itself: sets the bits of those that are broken and of those that could not be decided
+ * (NM_RULE_WORDS words each, cleared first). The BPF object says the same (evaluate.c). */
+void nm_evaluate_vcpu(const struct nestmig_ctx *ctx, uint64_t *ret_broken, uint64_t *ret_unknown);
 
 /*
- * Evaluates every rule: sets the bits of those that are broken and of those that could not be
- * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it
- * (evaluate.c).
+ * The same, and then takes as unknown what is broken, but of which it is not known what follows. Allocates
+ * nothing; bench/ measures it (evaluate.c).
  */
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);
