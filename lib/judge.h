@@ -3,6 +3,7 @@
 #ifndef NESTMIG_JUDGE_H
 #define NESTMIG_JUDGE_H
 
+#include "bounds.h"
 #include "buf.h"
 #include "evaluate.h"
 #include "rules.h"
@@ -19,10 +20,6 @@ struct nm_order {
  * order; names that are not stages are skipped. NULL or empty: QEMU's order. (order.c)
  */
 void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
-
-/* The bounds on CR4, EFER and physical addresses for a guest on a host (limits.c). */
-void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
-	       struct nestmig_limits *ret_limits);
 
 /* What a VMCS12 may hold and what of guest memory it points at (vmx.c). */
 void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
