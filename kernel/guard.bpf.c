@@ -12,9 +12,7 @@
  * asleep is not started again on that CPU (__bpf_prog_enter_sleepable, 6.1). The second, on which denying
  * KVM_RUN relies, never sleeps.
  */
-#include "guard_svm.bpf.h"
-
-#define EINVAL              22
+#include "guard_svm_exits.bpf.h"
 
 #define IOCTL_RUN           0xae80 /* KVM_x, uapi linux/kvm.h */
 #define IOCTL_SET_NESTED    0x4080aebf
@@ -44,82 +42,6 @@ static __attribute__((noinline)) struct kvm_vcpu *vcpu_of(struct file *file)
 	if (name.number != want.number || name.colon != ':')
 		return NULL;
 	return BPF_CORE_READ(file, private_data);
-}
-
-/* ---- Judging ---------------------------------------------------------------------------------- */
-
-/*
- * Where a context is put together and judged; first what goes to the ring buffer. It is the task's, because a
- * sleepable program can be preempted by another one on the same CPU, and freed with the task; only tasks that had
- * something judged have it.
- */
-struct room {
-	struct nm_guard_record record;
-	uint64_t deny[NM_RULE_WORDS];
-	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct room);
-} nm_room SEC(".maps");
-
-static __attribute__((noinline)) struct room *open_room(struct nm_guard_config *conf, uint8_t hook,
-							uint32_t ioctl)
-{
-	struct room *room = bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0,
-						 BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!room) {
-		count(NM_GUARD_NO_SCRATCH);
-		return NULL;
-	}
-	room->record.event = (struct nm_guard_event){.hook = hook, .ioctl = ioctl};
-	start_context(&room->record.judged.ctx, conf);
-	return room;
-}
-
-/* What KVM holds: registers, events, CPUID; in guest mode its copy of the nested state, if that is wanted. */
-static __attribute__((noinline)) int take_vcpu(struct room *room, struct kvm_vcpu *vcpu,
-					       bool nested)
-{
-	struct nestmig_ctx *ctx = &room->record.judged.ctx;
-
-	take_common(ctx->v, vcpu, ctx->h->kernel);
-	svm_take_registers(ctx->v, vcpu, room->page);
-	if (!nested)
-		return 0;
-	svm_take_nested(ctx->v, vcpu);
-	ctx->svm_l2 = 1;
-	return 0;
-}
-
-/* Judges, and makes an event of it if a rule is broken. Should the ioctl be denied? */
-static __attribute__((noinline)) bool judge(struct room *room, struct kvm_vcpu *vcpu,
-					    struct nm_guard_config *conf, const uint64_t *deny,
-					    const struct nm_guard_vcpu *entry)
-{
-	struct nm_judging *judged = &room->record.judged;
-	bool broken, denied;
-
-	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
-		judged->wanted[i] = conf->wanted[i];
-	nm_limits(judged->ctx.v, judged->ctx.h, &judged->ctx.lim);
-	nm_judge(judged);
-	count(NM_GUARD_JUDGED);
-	broken = any_of(judged->broken, judged->wanted);
-	if (!broken)
-		return false;
-	count(NM_GUARD_BROKEN);
-	denied = conf->enforce && any_of(judged->broken, deny);
-	if (denied)
-		count(NM_GUARD_DENIALS);
-	room->record.event.action = denied ? NM_GUARD_DENIED : NM_GUARD_TOLD;
-	sign(&room->record.event, vcpu, entry);
-	send(vcpu, &room->record.event, sizeof(room->record));
-	return denied;
 }
 
 /* ---- KVM_SET_NESTED_STATE and KVM_SET_VCPU_EVENTS, before KVM has the argument ------------------- */
@@ -159,62 +81,76 @@ static __attribute__((noinline)) int take_blob(struct nestmig_ctx *ctx, uint64_t
 	return 0;
 }
 
-static __attribute__((noinline)) int set_nested_state(struct kvm_vcpu *vcpu, uint64_t arg)
+static __attribute__((noinline)) struct room *prepare_nested(struct kvm_vcpu *vcpu, uint64_t arg)
 {
 	struct nm_guard_config *conf = config();
-	struct nm_guard_vcpu *entry;
 	struct room *room;
-	bool denied;
 
 	if (!conf)
-		return 0;
-	room = open_room(conf, NM_GUARD_SET_NESTED_STATE, IOCTL_SET_NESTED);
+		return NULL;
+	room = open_room(conf, vcpu, NM_GUARD_SET_NESTED_STATE, IOCTL_SET_NESTED);
 	if (!room)
-		return 0;
-	take_vcpu(room, vcpu, false);
+		return NULL;
+	take_vcpu(room, false);
 	if (take_blob(&room->record.judged.ctx, arg)) {
 		count(NM_GUARD_UNREAD);
-		return 0;
+		return NULL;
 	}
-	entry = vcpu_entry(vcpu);
-	denied = judge(room, vcpu, conf, conf->deny_nested, entry);
-	if (entry)
-		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
-			entry->passed[i] = room->record.judged.broken[i];
-	return denied ? -EINVAL : 0;
+	finish(room, conf, conf->deny_nested);
+	return room;
 }
 
-static __attribute__((noinline)) int set_vcpu_events(struct kvm_vcpu *vcpu, uint64_t arg)
+static __attribute__((noinline)) struct room *prepare_events(struct kvm_vcpu *vcpu, uint64_t arg)
 {
 	struct nm_guard_config *conf = config();
 	struct vcpu_events events;
 	struct room *room;
 
 	if (!conf || !is_in_l2(vcpu))
-		return 0;
-	room = open_room(conf, NM_GUARD_SET_VCPU_EVENTS, IOCTL_SET_EVENTS);
+		return NULL;
+	room = open_room(conf, vcpu, NM_GUARD_SET_VCPU_EVENTS, IOCTL_SET_EVENTS);
 	if (!room)
-		return 0;
-	take_vcpu(room, vcpu, true);
+		return NULL;
+	take_vcpu(room, true);
 	if (bpf_copy_from_user(&events, sizeof(events), (void *)arg)) {
 		count(NM_GUARD_UNREAD);
-		return 0;
+		return NULL;
 	}
 	use_events(room->record.judged.ctx.v, &events);
-	return judge(room, vcpu, conf, conf->deny_events, vcpu_find(vcpu)) ? -EINVAL : 0;
+	finish(room, conf, conf->deny_events);
+	return room;
 }
 
+/* Keeps what the nested state broke here, for the comparison with what KVM copies. */
+static __attribute__((noinline)) int conclude_ioctl(struct room *room)
+{
+	struct nm_guard_vcpu *entry = vcpu_entry(room->vcpu);
+
+	if (entry && room->record.event.hook == NM_GUARD_SET_NESTED_STATE) {
+		entry->is_checked = 1;
+		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+			entry->passed[i] = room->record.judged.broken[i];
+	}
+	return conclude(room, entry);
+}
+
+/* nm_judge needs most of a BPF program's call depth: it is called from here, and from no deeper. */
 SEC("lsm.s/file_ioctl")
 int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct kvm_vcpu *vcpu;
+	struct room *room;
 
 	if (cmd != IOCTL_SET_NESTED && cmd != IOCTL_SET_EVENTS)
 		return 0;
 	vcpu = vcpu_of(file);
 	if (!vcpu)
 		return 0;
-	return cmd == IOCTL_SET_NESTED ? set_nested_state(vcpu, arg) : set_vcpu_events(vcpu, arg);
+	room = cmd == IOCTL_SET_NESTED ? prepare_nested(vcpu, arg) : prepare_events(vcpu, arg);
+	if (!room)
+		return 0;
+	nm_judge(&room->record.judged);
+	return conclude_ioctl(room);
 }
 
 /* ---- What ioctls have set ----------------------------------------------------------------------- */
@@ -262,27 +198,46 @@ int BPF_PROG(nm_guard_regs_done, struct kvm_vcpu *vcpu, struct kvm_regs *regs, i
 
 /* ---- KVM_RUN ------------------------------------------------------------------------------------ */
 
-/* Judges what KVM holds of a vCPU of which something has been stuffed. Should KVM_RUN be denied? */
-static __attribute__((noinline)) bool judge_stuffed(struct kvm_vcpu *vcpu,
-						    struct nm_guard_vcpu *entry, uint8_t hook)
+/* What KVM holds of a vCPU of which something has been stuffed. */
+static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu,
+							  struct nm_guard_vcpu *entry)
 {
 	struct nm_guard_config *conf = config();
 	uint32_t stuffed = entry->stuffed;
 	struct room *room;
 
 	if (!conf)
-		return false;
-	room = open_room(conf, hook, IOCTL_RUN);
+		return NULL;
+	room = open_room(conf, vcpu, NM_GUARD_KVM_RUN, IOCTL_RUN);
 	if (!room)
-		return false;
-	take_vcpu(room, vcpu, true);
+		return NULL;
+	take_vcpu(room, true);
+	finish(room, conf, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
+	if (stuffed >> NM_GUARD_STUFFED_NESTED & 1)
+		return room;
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
 		room->deny[i] = 0;
 		for (unsigned kind = 0; kind < NM_GUARD_STUFFED_KINDS; kind++)
 			if (stuffed >> kind & 1)
 				room->deny[i] |= conf->deny_run[kind][i];
 	}
-	return judge(room, vcpu, conf, room->deny, entry);
+	return room;
+}
+
+static __attribute__((noinline)) int conclude_run(struct room *room, struct nm_guard_vcpu *entry)
+{
+	struct nm_guard_config *conf = config();
+	const uint64_t *broken = room->record.judged.broken;
+	uint64_t changed = 0;
+
+	/* Rules on the blob that held when it was judged before KVM copied it. */
+	for (unsigned i = 0; conf && entry->is_checked && i < NM_RULE_WORDS; i++)
+		changed |= conf->deny_nested[i] & broken[i] & ~entry->passed[i];
+	if (changed) {
+		count(NM_GUARD_RACES);
+		room->record.event.flags |= NM_GUARD_RACED;
+	}
+	return conclude(room, entry);
 }
 
 SEC("lsm/file_ioctl")
@@ -291,6 +246,7 @@ int BPF_PROG(nm_guard_run, struct file *file, unsigned int cmd, unsigned long ar
 	struct nm_guard_vcpu *entry;
 	struct kvm_vcpu *vcpu;
 	uint32_t generation;
+	struct room *room;
 
 	if (cmd != IOCTL_RUN || !nm_followed)
 		return 0;
@@ -300,29 +256,45 @@ int BPF_PROG(nm_guard_run, struct file *file, unsigned int cmd, unsigned long ar
 	if (!entry || !entry->stuffed)
 		return 0;
 	generation = entry->generation;
-	if (is_in_l2(vcpu) && judge_stuffed(vcpu, entry, NM_GUARD_KVM_RUN))
-		return -EINVAL;
+	if (is_in_l2(vcpu)) {
+		room = prepare_run(vcpu, entry);
+		if (room) {
+			nm_judge(&room->record.judged);
+			if (conclude_run(room, entry))
+				return -EINVAL;
+		}
+	}
 	entry->judged = generation;
 	entry->stuffed = 0;
 	return 0;
 }
 
-/* With vcpu->mutex held: was anything stuffed after the check above? */
+/* With vcpu->mutex held: was anything stuffed after the check above, or is there none? */
 SEC("fentry/kvm_arch_vcpu_ioctl_run")
 int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 {
+	struct nm_guard_config *conf;
 	struct nm_guard_vcpu *entry;
+	struct room *room;
 
 	if (!nm_followed)
 		return 0;
 	entry = vcpu_find(vcpu);
 	if (!entry || entry->generation == entry->judged)
 		return 0;
-	count(NM_GUARD_RACES);
-	if (is_in_l2(vcpu))
-		judge_stuffed(vcpu, entry, NM_GUARD_RUN_UNJUDGED);
 	entry->judged = entry->generation;
 	entry->stuffed = 0;
+	conf = config();
+	if (!conf || !is_in_l2(vcpu))
+		return 0;
+	if (conf->lsm)
+		count(NM_GUARD_RACES);
+	room = open_room(conf, vcpu, conf->lsm ? NM_GUARD_RUN_UNJUDGED : NM_GUARD_KVM_RUN,
+			 IOCTL_RUN);
+	if (!room)
+		return 0;
+	take_vcpu(room, true);
+	tell(room, entry);
 	return 0;
 }
 

@@ -32,6 +32,7 @@ enum nm_guard_action {
 #define NM_GUARD_EXIT_INFO 0x10 /* advisory: exit information that has to be 0 is not */
 #define NM_GUARD_PENDING   0x20 /* nested_run_pending was set */
 #define NM_GUARD_FAILED    0x40 /* what the hook is about has failed */
+#define NM_GUARD_UNJUDGED  0x80 /* the kernel has not judged the context: nm_guard_poll does */
 
 #define NM_GUARD_COMM      16
 
@@ -109,13 +110,13 @@ struct nm_guard_vcpu {
 	uint32_t generation; /* counts what is stuffed */
 	uint32_t judged;     /* the generation that KVM_RUN has let pass */
 	uint8_t in_l2;
-	uint8_t vendor;
-	uint16_t last_hook; /* of the last made-up exit: its exit code below */
-	uint64_t last_exit;
-	uint64_t last_time;
+	uint8_t is_checked;             /* the nested state was judged at the ioctl, see passed */
+	uint8_t exit_is_told;           /* the exit that a failed VMRUN ends with */
+	uint64_t last_exit;             /* exit code of the last exit that KVM made up */
+	uint64_t last_time;             /* when, ns; 0: there was none */
 	uint64_t entries, exits;        /* nested */
 	uint64_t l2_since, l2_time;     /* ns */
-	uint64_t passed[NM_RULE_WORDS]; /* broken when the nested state was judged at the ioctl */
+	uint64_t passed[NM_RULE_WORDS]; /* what was broken then */
 };
 
 /* One VM; the key is its struct kvm. */

@@ -30,6 +30,7 @@ struct nm_guard {
 	nm_guard_tell *tell;
 	void *data;
 	int told;
+	struct nm_guard_record record;
 };
 
 #endif

@@ -3,19 +3,38 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "flat.h"
 #include "guard_object.h"
+#include "judge.h"
+
+/* What the kernel left to be judged here: the same rules, by the library. */
+static const struct nm_guard_record *judge_record(struct nm_guard *guard, const void *bytes)
+{
+	struct nm_guard_record *record = &guard->record;
+	struct unflattened plain;
+
+	memcpy(record, bytes, sizeof(*record));
+	unflatten(&record->judged.ctx, &plain);
+	nm_limits(plain.ctx.v, plain.ctx.h, &plain.ctx.lim);
+	nm_evaluate_vcpu(&plain.ctx, record->judged.broken, record->judged.unknown);
+	return record;
+}
 
 static int take_event(void *context, void *bytes, size_t size)
 {
+	const struct nm_guard_event *event = bytes;
+	const struct nm_guard_record *record = NULL;
 	struct nm_guard *guard = context;
 
-	if (size < sizeof(struct nm_guard_event))
+	if (size < sizeof(*event))
 		return 0;
-	guard->told = guard->tell(bytes, size >= sizeof(struct nm_guard_record) ? bytes : NULL,
-				  guard->data);
+	if (size >= sizeof(*record))
+		record = event->flags & NM_GUARD_UNJUDGED ? judge_record(guard, bytes) : bytes;
+	guard->told = guard->tell(event, record, guard->data);
 	return guard->told ? -ECANCELED : 0;
 }
 

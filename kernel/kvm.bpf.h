@@ -116,11 +116,6 @@ struct vmcb_control_area {
 	uint64_t exit_info_1, exit_info_2;
 };
 
-/* From 7.0 on one number. */
-struct vmcb_control_area___wide {
-	uint64_t exit_code;
-};
-
 struct vmcb {
 	struct vmcb_control_area control;
 	struct vmcb_save_area save;
@@ -165,6 +160,10 @@ struct vcpu_svm {
 /* From 6.4 on, where the processor has no virtual GIF. */
 struct vcpu_svm___guest_gif {
 	bool guest_gif;
+};
+
+struct x86_emulate_ctxt {
+	void *vcpu;
 };
 
 struct kvm_nested_state;
