@@ -33,6 +33,7 @@ enum nm_guard_action {
 #define NM_GUARD_PENDING   0x20 /* nested_run_pending was set */
 #define NM_GUARD_FAILED    0x40 /* what the hook is about has failed */
 #define NM_GUARD_UNJUDGED  0x80 /* the kernel has not judged the context: nm_guard_poll does */
+#define NM_GUARD_EMULATION 0x100 /* KVM for Intel would have to emulate L2: its state is invalid */
 
 #define NM_GUARD_COMM      16
 
@@ -70,7 +71,6 @@ enum nm_guard_stuffed {
 /* Written by user space, before and while the guard is attached. */
 struct nm_guard_config {
 	uint8_t enforce;     /* 0: audit */
-	uint8_t vendor;      /* enum nestmig_vendor */
 	uint8_t lsm;         /* the LSM programs are attached */
 	uint16_t burst;      /* events of one VM that are told at once */
 	uint32_t per_second; /* and from then on */
