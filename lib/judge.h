@@ -3,6 +3,7 @@
 #ifndef NESTMIG_JUDGE_H
 #define NESTMIG_JUDGE_H
 
+#include "bounds.h"
 #include "buf.h"
 #include "evaluate.h"
 #include "rules.h"
@@ -20,13 +21,7 @@ struct nm_order {
  */
 void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
 
-/* The bounds on CR4, EFER and physical addresses for a guest on a host (limits.c). */
-void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
-	       struct nestmig_limits *ret_limits);
-
-/* What a VMCS12 may hold and what of guest memory it points at (vmx.c). */
-void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
-		   bool msrs_late, struct nestmig_vmx_limits *ret_limits);
+/* What of guest memory a VMCS12 points at (vmx.c). */
 void nm_vmx_backing(const struct nestmig_state *state, const struct nestmig_vcpu_view *vcpu,
 		    struct nestmig_vmx_backing *ret_backing);
 

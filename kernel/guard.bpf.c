@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The guard: judges nested state that user space gives to KVM, and tells of what KVM makes of it.
+ *
+ * What is judged where. KVM_SET_NESTED_STATE and KVM_SET_VCPU_EVENTS are judged on a copy of their argument
+ * before KVM copies it; a program that runs when the ioctl is done, with vcpu->mutex held, marks the vCPU. The
+ * next KVM_RUN judges what KVM holds by then, so that a change of the argument between both copies, or a first
+ * judgement that did not take place, does not matter. That check comes before KVM_RUN takes vcpu->mutex: state
+ * that another thread sets in between has a newer generation, which is seen with the mutex held, and told.
+ *
+ * One program judges them all: the rules are verified once for each program that evaluates them.
+ */
+#include "guard_svm_exits.bpf.h"
+#include "guard_vmx_exits.bpf.h"
+
+#define IOCTL_RUN           0xae80 /* KVM_x, uapi linux/kvm.h */
+#define IOCTL_SET_NESTED    0x4080aebf
+#define IOCTL_SET_EVENTS    0x4040aea0
+#define IOCTL_SET_SREGS2    0x4140aecd
+
+#define ANON_INODE_FS_MAGIC 0x09041934 /* uapi linux/magic.h */
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* The vCPU of a file, or NULL: KVM's vCPUs are anonymous inodes called "kvm-vcpu:N" (create_vcpu_fd). */
+static __attribute__((noinline)) struct kvm_vcpu *vcpu_of(struct file *file)
+{
+	struct {
+		union {
+			char text[8];
+			uint64_t number;
+		};
+		char colon;
+	} name, want = {.text = {'k', 'v', 'm', '-', 'v', 'c', 'p', 'u'}};
+
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
+		return NULL;
+	if (bpf_probe_read_kernel(&name, sizeof(want.text) + 1,
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name)))
+		return NULL;
+	if (name.number != want.number || name.colon != ':')
+		return NULL;
+	return BPF_CORE_READ(file, private_data);
+}
+
+/* ---- KVM_SET_NESTED_STATE and KVM_SET_VCPU_EVENTS, before KVM has the argument ------------------- */
+
+/* struct kvm_nested_state up to its data, uapi asm/kvm.h. */
+struct header {
+	uint16_t flags, format;
+	uint32_t size;
+	union {
+		struct {
+			uint64_t vmcb_pa, gpat;
+		} svm;
+		struct {
+			uint64_t vmxon_pa, vmcs12_pa;
+			uint16_t smm_flags, pad;
+			uint32_t flags;
+			uint64_t preemption_deadline;
+		} vmx;
+		uint8_t bytes[120];
+	};
+};
+
+_Static_assert(sizeof(struct header) == KVMNS_HEADER_SIZE, "struct kvm_nested_state has 128 bytes");
+
+static __attribute__((noinline)) int take_svm_blob(struct nestmig_ctx *ctx,
+						   const struct header *header, uint64_t data)
+{
+	struct nestmig_vcpu_view *v = ctx->v;
+
+	v->nested.vmcb_pa = header->svm.vmcb_pa;
+	v->nested.gpat = header->svm.gpat;
+	ctx->svm_l2 = !!(header->flags & KVMNS_GUEST_MODE);
+	if (header->size < KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE)
+		return 0;
+	if (bpf_copy_from_user(v->vmcb12, KVMNS_VMCB_SIZE, (void *)data))
+		return -1;
+	v->have |= NESTMIG_HAVE(VMCB12);
+	return 0;
+}
+
+static __attribute__((noinline)) int take_vmx_blob(struct nestmig_ctx *ctx,
+						   const struct header *header, uint64_t data)
+{
+	struct nestmig_vcpu_view *v = ctx->v;
+
+	v->nested.vmxon_pa = header->vmx.vmxon_pa;
+	v->nested.vmcs12_pa = header->vmx.vmcs12_pa;
+	v->nested.vmx_smm_flags = header->vmx.smm_flags;
+	v->nested.vmx_flags = header->vmx.flags;
+	v->nested.preemption_deadline = header->vmx.preemption_deadline;
+	ctx->vmx_l2 = !!(header->flags & KVMNS_GUEST_MODE);
+	if (header->size < KVMNS_HEADER_SIZE + KVMNS_VMCS_SIZE)
+		return 0;
+	if (bpf_copy_from_user(v->vmcs12, NESTMIG_VMCS12_READ, (void *)data))
+		return -1;
+	v->have |= NESTMIG_HAVE(VMCS12);
+	if (header->size < KVMNS_HEADER_SIZE + 2 * KVMNS_VMCS_SIZE)
+		return 0;
+	if (bpf_copy_from_user(v->shadow_vmcs12, NESTMIG_VMCS12_READ,
+			       (void *)(data + KVMNS_VMCS_SIZE)))
+		return -1;
+	v->have |= NESTMIG_HAVE(SHADOW_VMCS12);
+	return 0;
+}
+
+static __attribute__((noinline)) int take_blob(struct nestmig_ctx *ctx, uint64_t arg)
+{
+	struct nestmig_vcpu_view *v = ctx->v;
+	struct header header;
+
+	if (bpf_copy_from_user(&header, sizeof(header), (void *)arg))
+		return -1;
+	v->nested = (struct nestmig_nested){
+		.flags = header.flags,
+		.stored_flags = header.flags,
+		.format = header.format,
+		.size = header.size,
+	};
+	v->have |= NESTMIG_HAVE(NESTED);
+	ctx->svm_l2 = ctx->vmx_l2 = 0;
+	if (header.format == KVMNS_FORMAT_SVM)
+		return take_svm_blob(ctx, &header, arg + KVMNS_HEADER_SIZE);
+	if (header.format == KVMNS_FORMAT_VMX)
+		return take_vmx_blob(ctx, &header, arg + KVMNS_HEADER_SIZE);
+	return 0;
+}
+
+static __attribute__((noinline)) struct room *prepare_nested(struct kvm_vcpu *vcpu, uint64_t arg)
+{
+	struct nm_guard_config *conf = config();
+	struct room *room;
+
+	if (!conf)
+		return NULL;
+	room = open_room(conf, vcpu, NM_GUARD_SET_NESTED_STATE, IOCTL_SET_NESTED);
+	if (!room)
+		return NULL;
+	take_vcpu(room, false);
+	if (take_blob(&room->record.judged.ctx, arg)) {
+		count(NM_GUARD_UNREAD);
+		return NULL;
+	}
+	limit(room, conf->deny_nested);
+	return room;
+}
+
+static __attribute__((noinline)) struct room *prepare_events(struct kvm_vcpu *vcpu, uint64_t arg)
+{
+	struct nm_guard_config *conf = config();
+	struct vcpu_events events;
+	struct room *room;
+
+	if (!conf || !is_in_l2(vcpu))
+		return NULL;
+	room = open_room(conf, vcpu, NM_GUARD_SET_VCPU_EVENTS, IOCTL_SET_EVENTS);
+	if (!room)
+		return NULL;
+	take_vcpu(room, true);
+	if (bpf_copy_from_user(&events, sizeof(events), (void *)arg)) {
+		count(NM_GUARD_UNREAD);
+		return NULL;
+	}
+	use_events(room->record.judged.ctx.v, &events);
+	limit(room, conf->deny_events);
+	return room;
+}
+
+/* ---- KVM_RUN ------------------------------------------------------------------------------------ */
+
+/* What is stuffed up to a generation is judged. */
+ALWAYS_INLINE void let_run(struct nm_guard_vcpu *entry, uint32_t generation)
+{
+	entry->judged = generation;
+	entry->stuffed = 0;
+	entry->is_checked = 0;
+}
+
+/*
+ * KVM for Intel's own word on L2's segments and RFLAGS, which are in its VMCS (vmx_guest_state_valid). It is from the
+ * time when they were set: by an ioctl, or by RSM, which is not denied.
+ */
+ALWAYS_INLINE bool needs_emulation(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
+
+	return nm_vendor == NESTMIG_VENDOR_INTEL && BPF_CORE_READ(vmx, emulation_required);
+}
+
+/* What KVM holds of a vCPU of which something has been stuffed. */
+static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct nm_guard_config *conf = config();
+	struct room *room;
+
+	if (!entry || !conf)
+		return NULL;
+	if (!is_in_l2(vcpu)) {
+		let_run(entry, entry->generation);
+		return NULL;
+	}
+	room = open_room(conf, vcpu, NM_GUARD_KVM_RUN, IOCTL_RUN);
+	if (!room)
+		return NULL;
+	room->generation = entry->generation;
+	take_vcpu(room, true);
+	if (needs_emulation(vcpu) && (entry->stuffed >> NM_GUARD_STUFFED_SREGS & 1))
+		room->record.event.flags |= NM_GUARD_EMULATION;
+	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
+	if (entry->stuffed >> NM_GUARD_STUFFED_NESTED & 1)
+		return room;
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
+		room->deny[i] = 0;
+		for (unsigned kind = 0; kind < NM_GUARD_STUFFED_KINDS; kind++)
+			if (entry->stuffed >> kind & 1)
+				room->deny[i] |= conf->deny_run[kind][i];
+	}
+	return room;
+}
+
+/* ---- The ioctls ---------------------------------------------------------------------------------- */
+
+/* The context of an ioctl; NULL: there is nothing to judge. */
+static __attribute__((noinline)) struct room *prepare(struct file *file, uint32_t cmd, uint64_t arg)
+{
+	struct kvm_vcpu *vcpu = vcpu_of(file);
+
+	if (!vcpu)
+		return NULL;
+	if (cmd == IOCTL_SET_NESTED)
+		return prepare_nested(vcpu, arg);
+	if (cmd == IOCTL_SET_EVENTS)
+		return prepare_events(vcpu, arg);
+	return prepare_run(vcpu);
+}
+
+/* Have rules on the blob been broken that held when it was judged before KVM copied it? */
+static __attribute__((noinline)) bool has_changed(const struct nm_guard_vcpu *entry,
+						  const uint64_t *broken)
+{
+	struct nm_guard_config *conf = config();
+	uint64_t changed = 0;
+
+	for (unsigned i = 0; conf && entry->is_checked && i < NM_RULE_WORDS; i++)
+		changed |= conf->blob[i] & broken[i] & ~entry->passed[i];
+	return changed;
+}
+
+/* What the ioctl returns; 0: KVM goes on. */
+static __attribute__((noinline)) int finish(struct room *room)
+{
+	const uint64_t *broken = room->record.judged.broken;
+	struct nm_guard_vcpu *entry = vcpu_entry(room->vcpu);
+	int result;
+
+	if (entry && room->record.event.hook == NM_GUARD_KVM_RUN && has_changed(entry, broken)) {
+		count(NM_GUARD_RACES);
+		room->record.event.flags |= NM_GUARD_RACED;
+	}
+	result = conclude(room, entry);
+	if (!entry)
+		return result;
+	if (room->record.event.hook == NM_GUARD_SET_NESTED_STATE) {
+		entry->is_checked = 1;
+		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+			entry->passed[i] = broken[i];
+	}
+	if (room->record.event.hook == NM_GUARD_KVM_RUN && !result)
+		let_run(entry, room->generation);
+	return result;
+}
+
+/* nm_judge needs most of a BPF program's call depth: it is called from here, and from no deeper. */
+SEC("lsm.s/file_ioctl")
+int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct nm_guard_vcpu *entry;
+	struct room *room;
+
+	if (cmd == IOCTL_RUN) {
+		if (!nm_followed)
+			return 0;
+		/* Only vCPUs are keys: what other files have there is none of them. */
+		entry = vcpu_find(file->private_data);
+		if (!entry || !entry->stuffed)
+			return 0;
+	} else if (cmd != IOCTL_SET_NESTED && cmd != IOCTL_SET_EVENTS) {
+		return 0;
+	}
+	room = prepare(file, cmd, arg);
+	if (!room)
+		return 0;
+	nm_judge(&room->record.judged);
+	return finish(room);
+}
+
+/* ---- What ioctls have set ----------------------------------------------------------------------- */
+
+/* vcpu->mutex is held. */
+static __attribute__((noinline)) int mark(struct kvm_vcpu *vcpu, uint32_t kind)
+{
+	struct nm_guard_vcpu *entry;
+
+	if (!is_in_l2(vcpu))
+		return 0;
+	entry = vcpu_entry(vcpu);
+	if (!entry)
+		return 0;
+	entry->stuffed |= UINT32_C(1) << kind;
+	__sync_fetch_and_add(&entry->generation, 1);
+	return 0;
+}
+
+SEC("fexit/kvm_arch_vcpu_ioctl")
+int BPF_PROG(nm_guard_ioctl_done, struct file *file, unsigned int cmd, unsigned long arg, long ret)
+{
+	if (ret)
+		return 0;
+	if (cmd == IOCTL_SET_NESTED)
+		return mark(file->private_data, NM_GUARD_STUFFED_NESTED);
+	if (cmd == IOCTL_SET_EVENTS)
+		return mark(file->private_data, NM_GUARD_STUFFED_EVENTS);
+	if (cmd == IOCTL_SET_SREGS2)
+		return mark(file->private_data, NM_GUARD_STUFFED_SREGS);
+	return 0;
+}
+
+SEC("fexit/kvm_arch_vcpu_ioctl_set_sregs")
+int BPF_PROG(nm_guard_sregs_done, struct kvm_vcpu *vcpu, struct kvm_sregs *sregs, int ret)
+{
+	return ret ? 0 : mark(vcpu, NM_GUARD_STUFFED_SREGS);
+}
+
+SEC("fexit/kvm_arch_vcpu_ioctl_set_regs")
+int BPF_PROG(nm_guard_regs_done, struct kvm_vcpu *vcpu, struct kvm_regs *regs, int ret)
+{
+	return ret ? 0 : mark(vcpu, NM_GUARD_STUFFED_REGS);
+}
+
+/* ---- In KVM_RUN ---------------------------------------------------------------------------------- */
+
+/* With vcpu->mutex held: was anything stuffed after the check above, or is there none? */
+SEC("fentry/kvm_arch_vcpu_ioctl_run")
+int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_config *conf;
+	struct nm_guard_vcpu *entry;
+	struct room *room;
+
+	if (!nm_followed)
+		return 0;
+	entry = vcpu_find(vcpu);
+	if (!entry || entry->generation == entry->judged)
+		return 0;
+	let_run(entry, entry->generation);
+	conf = config();
+	if (!conf || !is_in_l2(vcpu))
+		return 0;
+	if (conf->lsm)
+		count(NM_GUARD_RACES);
+	room = open_room(conf, vcpu, conf->lsm ? NM_GUARD_RUN_UNJUDGED : NM_GUARD_KVM_RUN,
+			 IOCTL_RUN);
+	if (!room)
+		return 0;
+	take_vcpu(room, true);
+	tell(room, entry);
+	return 0;
+}
+
+/* ---- RSM ----------------------------------------------------------------------------------------- */
+
+/* A RSM that fails: nobody else asks for this (em_rsm). */
+SEC("fentry/emulator_triple_fault")
+int BPF_PROG(nm_guard_rsm_failed, struct x86_emulate_ctxt *emulation)
+{
+	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = NM_GUARD_FAILED};
+	struct kvm_vcpu *vcpu = BPF_CORE_READ(emulation, vcpu);
+
+	if (is_run_pending(vcpu))
+		event.flags |= NM_GUARD_PENDING;
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
+}
+
+/* ---- The end of vCPUs and VMs --------------------------------------------------------------------- */
+
+SEC("fentry/kvm_arch_vcpu_destroy")
+int BPF_PROG(nm_guard_vcpu_gone, struct kvm_vcpu *vcpu)
+{
+	uint64_t key = (uint64_t)vcpu;
+
+	if (nm_followed && !bpf_map_delete_elem(&nm_vcpus, &key))
+		__sync_fetch_and_sub(&nm_followed, 1);
+	return 0;
+}
+
+SEC("fentry/kvm_arch_destroy_vm")
+int BPF_PROG(nm_guard_vm_gone, struct kvm *kvm)
+{
+	uint64_t key = (uint64_t)kvm;
+
+	bpf_map_delete_elem(&nm_vms, &key);
+	return 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Putting a context together and judging it, or sending it to user space to be judged there. */
+#ifndef NESTMIG_GUARD_JUDGE_BPF_H
+#define NESTMIG_GUARD_JUDGE_BPF_H
+
+#include "guard_svm.bpf.h"
+#include "guard_vmx.bpf.h"
+
+#define EINVAL        22
+
+#define EXIT_SHUTDOWN 0x7f /* SVM; where VMX has exit reason 2 */
+
+/*
+ * Where a context is put together and judged; first what goes to the ring buffer. It is the task's, because a
+ * sleepable program can be preempted by another one on the same CPU, and freed with the task; only tasks that had
+ * something judged have it.
+ */
+struct room {
+	struct nm_guard_record record;
+	struct kvm_vcpu *vcpu;
+	uint32_t generation; /* of the vCPU, when it was looked at */
+	uint64_t deny[NM_RULE_WORDS];
+	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct room);
+} nm_room SEC(".maps");
+
+static __attribute__((noinline)) struct room *
+open_room(struct nm_guard_config *conf, struct kvm_vcpu *vcpu, uint8_t hook, uint32_t ioctl)
+{
+	struct room *room = bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0,
+						 BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!room) {
+		count(NM_GUARD_NO_SCRATCH);
+		return NULL;
+	}
+	room->vcpu = vcpu;
+	room->record.event = (struct nm_guard_event){.hook = hook, .ioctl = ioctl};
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+		room->record.judged.wanted[i] = conf->wanted[i];
+	start_context(&room->record.judged.ctx, conf);
+	return room;
+}
+
+/* What KVM holds: registers, events, CPUID; in guest mode its copy of the nested state, if that is wanted. */
+static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
+{
+	struct nestmig_ctx *ctx = &room->record.judged.ctx;
+	struct kvm_vcpu *vcpu = room->vcpu;
+
+	take_common(ctx->v, vcpu, ctx->h->kernel);
+	if (nm_vendor == NESTMIG_VENDOR_INTEL) {
+		vmx_take_msrs(ctx->v, (struct vcpu_vmx *)vcpu);
+		if (nested)
+			vmx_take_nested(ctx->v, vcpu);
+		ctx->vmx_l2 = nested;
+	} else {
+		svm_take_registers(ctx->v, vcpu, room->page);
+		if (nested)
+			svm_take_nested(ctx->v, vcpu);
+		ctx->svm_l2 = nested;
+	}
+	return 0;
+}
+
+ALWAYS_INLINE bool is_run_pending(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
+
+	if (nm_vendor == NESTMIG_VENDOR_INTEL)
+		return BPF_CORE_READ(vmx, nested.nested_run_pending);
+	return BPF_CORE_READ(svm, nested.nested_run_pending);
+}
+
+/* The context is complete: nm_judge may have it. deny: the rules for which the ioctl is denied. */
+static __attribute__((noinline)) int limit(struct room *room, const uint64_t *deny)
+{
+	struct nm_judging *judged = &room->record.judged;
+
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+		room->deny[i] = deny[i];
+	nm_limits(judged->ctx.v, judged->ctx.h, &judged->ctx.lim);
+	if (nm_vendor == NESTMIG_VENDOR_INTEL)
+		nm_vmx_limits(judged->ctx.v, judged->ctx.h, false, &judged->ctx.vmx);
+	return 0;
+}
+
+/* After nm_judge: makes an event of it if a rule is broken. What the ioctl returns; 0: KVM goes on. */
+static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard_vcpu *entry)
+{
+	struct nm_guard_record *record = &room->record;
+	struct nm_guard_config *conf = config();
+	bool denied;
+
+	count(NM_GUARD_JUDGED);
+	if (!conf || (!any_of(record->judged.broken, record->judged.wanted) &&
+		      !(record->event.flags & NM_GUARD_EMULATION)))
+		return 0;
+	count(NM_GUARD_BROKEN);
+	denied = conf->enforce && (any_of(record->judged.broken, room->deny) ||
+				   record->event.flags & NM_GUARD_EMULATION);
+	if (denied)
+		count(NM_GUARD_DENIALS);
+	record->event.action = denied ? NM_GUARD_DENIED : NM_GUARD_TOLD;
+	sign(&record->event, room->vcpu, entry);
+	send(room->vcpu, &record->event, sizeof(*record));
+	return denied ? -EINVAL : 0;
+}
+
+/*
+ * For what cannot be denied: user space judges. Each program that judges by itself costs as much again when the
+ * guard is loaded.
+ */
+static __attribute__((noinline)) int tell(struct room *room, const struct nm_guard_vcpu *entry)
+{
+	room->record.event.flags |= NM_GUARD_UNJUDGED;
+	sign(&room->record.event, room->vcpu, entry);
+	send(room->vcpu, &room->record.event, sizeof(room->record));
+	return 0;
+}
+
+/* An event without a context. */
+ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
+			     struct nm_guard_event *event)
+{
+	sign(event, vcpu, entry);
+	if (entry) {
+		entry->last_exit = event->exit_code;
+		entry->last_time = event->time;
+	}
+	send(vcpu, event, sizeof(*event));
+}
+
+/* The SMRAM image that RSM loads, of a vCPU that was in L2, or in VMX operation, when the SMI came. */
+static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const char *smram, int ret)
+{
+	struct nm_guard_config *conf = config();
+	struct nestmig_vcpu_view *v;
+	struct room *room;
+
+	count(NM_GUARD_SMM_LEAVES);
+	if (!conf)
+		return 0;
+	room = open_room(conf, vcpu, NM_GUARD_SMM_LEFT, 0);
+	if (!room)
+		return 0;
+	v = room->record.judged.ctx.v;
+	if (bpf_probe_read_kernel(v->smram, NESTMIG_SMRAM_SIZE, smram))
+		return 0;
+	take_vcpu(room, false);
+	/* The flag is gone by now. */
+	v->events.smi_smm = 1;
+	v->have |= NESTMIG_HAVE(SMRAM);
+	room->record.event.result = ret;
+	if (ret)
+		room->record.event.flags |= NM_GUARD_FAILED;
+	tell(room, vcpu_find(vcpu));
+	return 0;
+}
+
+#endif
