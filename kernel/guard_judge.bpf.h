@@ -66,16 +66,6 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 	return 0;
 }
 
-ALWAYS_INLINE bool is_run_pending(struct kvm_vcpu *vcpu)
-{
-	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
-	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
-
-	if (nm_vendor == NESTMIG_VENDOR_INTEL)
-		return BPF_CORE_READ(vmx, nested.nested_run_pending);
-	return BPF_CORE_READ(svm, nested.nested_run_pending);
-}
-
 /* The context is complete: nm_judge may have it. deny: the rules for which the ioctl is denied. */
 static __attribute__((noinline)) int limit(struct room *room, const uint64_t *deny)
 {

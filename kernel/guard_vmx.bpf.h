@@ -155,7 +155,7 @@ ALWAYS_INLINE uint16_t vmx_flags(struct vcpu_vmx *vmx)
 
 	if (is_in_l2(&vmx->vcpu)) {
 		flags |= KVMNS_GUEST_MODE;
-		if (BPF_CORE_READ(vmx, nested.nested_run_pending))
+		if (is_run_pending(&vmx->vcpu))
 			flags |= KVMNS_RUN_PENDING;
 		if (BPF_CORE_READ(vmx, nested.mtf_pending))
 			flags |= KVMNS_MTF_PENDING;

@@ -187,9 +187,8 @@ ALWAYS_INLINE void vmx_tell_vmfunc(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *
 	tell_exit(vcpu, entry, &event);
 }
 
-SEC("fentry/nested_vmx_vmexit")
-int BPF_PROG(nm_guard_vmx_exits, struct kvm_vcpu *vcpu, uint32_t reason, uint32_t info,
-	     unsigned long qualification)
+static __attribute__((noinline)) int vmx_exits(struct kvm_vcpu *vcpu, uint32_t reason,
+					       uint32_t info, uint64_t qualification)
 {
 	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT};
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
@@ -220,6 +219,21 @@ int BPF_PROG(nm_guard_vmx_exits, struct kvm_vcpu *vcpu, uint32_t reason, uint32_
 		event.flags |= NM_GUARD_PENDING;
 	tell_exit(vcpu, entry, &event);
 	return 0;
+}
+
+SEC("fentry/nested_vmx_vmexit")
+int BPF_PROG(nm_guard_vmx_exited, struct kvm_vcpu *vcpu, uint32_t reason, uint32_t info,
+	     unsigned long qualification)
+{
+	return vmx_exits(vcpu, reason, info, qualification);
+}
+
+/* From 6.15 on, with the length of the instruction. */
+SEC("fentry/__nested_vmx_vmexit")
+int BPF_PROG(nm_guard_vmx_exited_newer, struct kvm_vcpu *vcpu, uint32_t reason, uint32_t info,
+	     unsigned long qualification)
+{
+	return vmx_exits(vcpu, reason, info, qualification);
 }
 
 /* ---- VM functions ------------------------------------------------------------------------------- */

@@ -193,6 +193,15 @@ struct vcpu_vmx {
 	struct nested_vmx nested;
 };
 
+/* From 7.1 on, of both vendors. */
+struct kvm_vcpu_arch___newer {
+	uint8_t nested_run_pending;
+};
+
+struct kvm_vcpu___newer {
+	struct kvm_vcpu_arch___newer arch;
+};
+
 /* From 6.16 on (struct vcpu_vt, arch/x86/kvm/vmx/common.h). */
 struct vcpu_vt___newer {
 	bool emulation_required;

@@ -43,8 +43,10 @@ counter() {
 under() {
 	local mode=$1 name=$2
 	shift 2
+	echo "$name from $(cut -d' ' -f1 /proc/uptime) s"
 	"$GUARD/ld-linux-x86-64.so.2" --library-path "$GUARD" "$GUARD/guardrun" "--$mode" "$OUT/$name.events" \
 		"$@" >"$OUT/$name.out" 2>&1
+	echo "to $(cut -d' ' -f1 /proc/uptime) s"
 }
 
 save_bases() {
@@ -57,6 +59,7 @@ save_bases() {
 # What is run under the guard: guardrun runs a script.
 write_scripts() {
 	cat >run-cases <<-'END'
+		echo "starts at $(cut -d' ' -f1 /proc/uptime) s"
 		for file in $CASES/*.cases; do
 			"$RAWDUMP" batch "bases/$(basename "$file" .cases)" "$file" 1
 		done
@@ -75,7 +78,7 @@ write_scripts() {
 
 test_enforce() {
 	local events=$OUT/enforce.events out=$OUT/enforce.out bad
-	time under enforce enforce sh ./run-genuine
+	under enforce enforce sh ./run-genuine
 	sed '/^genuine: end/,$d' "$out" >"$OUT/genuine.out"
 	sed -i '1,/^genuine: end/d' "$out"
 	bad=$(grep -v ' outcome resumes' "$OUT/genuine.out")
@@ -100,7 +103,7 @@ test_enforce() {
 
 test_audit() {
 	local events=$OUT/audit.events out=$OUT/audit.out
-	time under audit audit sh ./run-cases
+	under audit audit sh ./run-cases
 	expect "audit: nothing is denied" [ "$(counter "$events" denials)" = 0 ]
 	expect "stuffed L2 gets the triple fault that KVM makes up" says "$out" "sregs-fs-system outcome triple-fault-to-l1"
 	expect "it is told before" has "$events" hook=kvm-run action=told
