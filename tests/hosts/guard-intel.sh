@@ -41,12 +41,12 @@ write_cases() {
 		restore_order $order,KVM_SET_VCPU_EVENTS,KVM_SET_MP_STATE,KVM_SET_DEBUGREGS
 		case sregs-fs-system
 		restore_order $order,KVM_SET_VCPU_EVENTS,KVM_SET_MP_STATE,KVM_SET_DEBUGREGS
-		poke vcpu0/sregs2 $((4 * 24 + 16)) 00
+		poke vcpu0/sregs2 $((3 * 24)) 0000000000000000ffffffff1000030100010000010000
 		case events-ud
 		poke vcpu0/vcpu_events 0 0106000000000000
-		case events-error-code
+		case events-vector-32
 		restore_order $order,KVM_SET_VCPU_EVENTS,KVM_SET_MP_STATE,KVM_SET_DEBUGREGS
-		poke vcpu0/vcpu_events 0 0106010000000000
+		poke vcpu0/vcpu_events 0 0020000100000000
 		case triple-fault
 		poke vcpu0/vcpu_events 28 01
 	END
@@ -76,9 +76,8 @@ write_cases() {
 }
 
 (cd "$scratch/cases" && write_cases)
-booted=''
 if [ -z "${INTEL_HOST:-}" ]; then
-	INTEL_HOST=$out/host booted=yes
+	INTEL_HOST=$out/host
 	trap '"$hosts/intel.sh" stop "$INTEL_HOST"; stop_roles' EXIT
 	"$hosts/intel.sh" start "$INTEL_HOST" || fail "cannot boot the emulated Intel host"
 fi

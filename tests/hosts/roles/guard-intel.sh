@@ -95,8 +95,8 @@ test_enforce() {
 	expect "KVM_RUN fails of stuffed ones" says "$out" "sregs-fs-system outcome run-error EINVAL"
 	expect "because of a rule" has "$events" hook=kvm-run action=denied
 	expect "an exception that L2 could have raised" says "$out" "events-ud outcome resumes"
-	expect "one with an error code that it has not" \
-		says "$out" "events-error-code outcome ioctl-rejected KVM_SET_VCPU_EVENTS EINVAL"
+	expect "one that there is not" \
+		says "$out" "events-vector-32 outcome ioctl-rejected KVM_SET_VCPU_EVENTS EINVAL"
 	expect "is denied" has "$events" hook=set-vcpu-events action=denied
 	expect "RSM is not denied" says "$out" "cr0-nw-without-cd outcome run-error EIO"
 }
