@@ -205,6 +205,8 @@ ALWAYS_INLINE void vmx_order(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu)
 	struct vmx_entry *entry = vmx_find(vcpu);
 	uint64_t now = vmx_now(vcpu);
 
+	if (!ctx->vmx_l2)
+		return;
 	ctx->regs_first = ctx->events_first = 0;
 	ctx->sregs_first = entry && entry->nested_at == now && entry->segments_at != now;
 }
