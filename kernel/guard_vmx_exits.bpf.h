@@ -17,6 +17,7 @@
 #define REASON_EPT_VIOLATION 48
 #define REASON_VMFUNC        59
 #define REASON_FAILED_ENTRY  UINT32_C(0x80000000)
+#define NO_EXIT              UINT32_MAX
 
 #define ENTRY_SUCCEEDS       0 /* enum nvmx_vmentry_status */
 #define ENTRY_EXITS          2
@@ -193,6 +194,9 @@ static __attribute__((noinline)) int vmx_exits(struct kvm_vcpu *vcpu, uint32_t r
 	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT};
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 
+	/* vmx_leave_nested: L2 goes with its vCPU, or by an ioctl. */
+	if (reason == NO_EXIT)
+		return 0;
 	count(NM_GUARD_NESTED_EXITS);
 	if (entry)
 		leave_l2(entry);
