@@ -143,6 +143,9 @@ static __attribute__((noinline)) struct room *prepare_nested(struct kvm_vcpu *vc
 		count(NM_GUARD_UNREAD);
 		return NULL;
 	}
+	if (nm_vendor == NESTMIG_VENDOR_INTEL && !room->record.judged.ctx.vmx_l2)
+		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+			room->record.judged.wanted[i] &= ~conf->vmcs12[i];
 	limit(room, conf->deny_nested);
 	return room;
 }

@@ -16,7 +16,7 @@
 
 /* One vCPU; what is said as of a time counts until the processor has run the vCPU: arch.stat.exits. */
 struct vmx_entry {
-	uint64_t segments_at, nested_at, rsm_at, switched_at; /* exits + 1; 0: never */
+	uint64_t segments_at, loaded_at, rsm_at, switched_at; /* exits + 1; 0: never */
 	uint32_t set;                                         /* bit n: segment n */
 	uint64_t eptp;                                        /* that VMFUNC has switched to */
 	struct nestmig_segment segments[SEGMENTS];
@@ -199,16 +199,15 @@ static __attribute__((noinline)) int vmx_take_nested(struct nestmig_ctx *ctx, st
 	return 0;
 }
 
-/* Where L2's registers are: in the VMCS12 if nothing else was set after KVM_SET_NESTED_STATE. */
-ALWAYS_INLINE void vmx_order(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu)
+/* Where L2's registers were: in the VMCS12 if nothing else was set after that was loaded. */
+ALWAYS_INLINE void vmx_order(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu, uint64_t at)
 {
 	struct vmx_entry *entry = vmx_find(vcpu);
-	uint64_t now = vmx_now(vcpu);
 
 	if (!ctx->vmx_l2)
 		return;
 	ctx->regs_first = ctx->events_first = 0;
-	ctx->sregs_first = entry && entry->nested_at == now && entry->segments_at != now;
+	ctx->sregs_first = entry && entry->loaded_at == at && entry->segments_at != at;
 }
 
 ALWAYS_INLINE void vmx_take(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu, bool nested)
@@ -218,7 +217,7 @@ ALWAYS_INLINE void vmx_take(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu, bool
 	if (!nested)
 		return;
 	vmx_take_nested(ctx, vcpu);
-	vmx_order(ctx, vcpu);
+	vmx_order(ctx, vcpu, vmx_now(vcpu));
 }
 
 /* What RSM has loaded is not denied. */

@@ -67,23 +67,6 @@ int BPF_PROG(nm_guard_vmx_segment, struct kvm_vcpu *vcpu, struct kvm_segment *fr
 	return 0;
 }
 
-/* L2's registers are those of the VMCS12 now. */
-SEC("fexit/vmx_set_nested_state")
-int BPF_PROG(nm_guard_vmx_nested_set, struct kvm_vcpu *vcpu, struct kvm_nested_state *user,
-	     struct kvm_nested_state *state, int ret)
-{
-	struct vmx_entry *entry;
-
-	if (ret || !is_in_l2(vcpu))
-		return 0;
-	entry = vmx_entry(vcpu);
-	if (!entry)
-		return 0;
-	entry->nested_at = vmx_now(vcpu);
-	entry->segments_at = entry->rsm_at = 0;
-	return 0;
-}
-
 SEC("fentry/vmx_vcpu_free")
 int BPF_PROG(nm_guard_vmx_vcpu_gone, struct kvm_vcpu *vcpu)
 {
@@ -93,9 +76,16 @@ int BPF_PROG(nm_guard_vmx_vcpu_gone, struct kvm_vcpu *vcpu)
 	return 0;
 }
 
+/* L2's registers are those of the VMCS12 now. */
+ALWAYS_INLINE void vmx_is_loaded(struct vmx_entry *entry, struct kvm_vcpu *vcpu)
+{
+	entry->loaded_at = vmx_now(vcpu);
+	entry->segments_at = 0;
+}
+
 /* ---- Entries ------------------------------------------------------------------------------------ */
 
-/* L1's VMCS12, as L1 has it when a VM entry of it has failed. */
+/* L1's VMCS12, as L1 has it when a VM entry of it has failed; in guest mode it is the processor that refused it. */
 static __attribute__((noinline)) int vmx_tell_failure(struct kvm_vcpu *vcpu, uint64_t reason,
 						      uint64_t qualification)
 {
@@ -109,6 +99,8 @@ static __attribute__((noinline)) int vmx_tell_failure(struct kvm_vcpu *vcpu, uin
 	if (!room)
 		return 0;
 	take_vcpu(room, true);
+	vmx_order(&room->record.judged.ctx, vcpu, vmx_now(vcpu) - 1);
+	room->record.judged.ctx.regs_first = room->record.judged.ctx.sregs_first;
 	room->record.event.exit_code = reason;
 	room->record.event.exit_info[0] = qualification;
 	room->record.event.flags = NM_GUARD_FAILED;
@@ -120,6 +112,7 @@ int BPF_PROG(nm_guard_vmx_entered, struct kvm_vcpu *vcpu, bool from_vmentry, int
 {
 	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
 	struct nm_guard_vcpu *entry;
+	struct vmx_entry *loaded;
 	struct {
 		uint32_t reason;
 		uint32_t pad;
@@ -132,6 +125,9 @@ int BPF_PROG(nm_guard_vmx_entered, struct kvm_vcpu *vcpu, bool from_vmentry, int
 		entry = vcpu_entry(vcpu);
 		if (entry)
 			enter_l2(entry);
+		loaded = vmx_entry(vcpu);
+		if (loaded)
+			vmx_is_loaded(loaded, vcpu);
 		return 0;
 	}
 	if (ret != ENTRY_EXITS || !from_vmentry)
@@ -170,7 +166,7 @@ int BPF_PROG(nm_guard_vmx_triple_fault, struct kvm_vcpu *vcpu)
 		event.hook = NM_GUARD_EPTP_SWITCHED;
 		event.exit_info[0] = entry->eptp;
 		event.exit_info[1] = REASON_EPT_VIOLATION;
-		event.flags |= NM_GUARD_EXIT_INFO;
+		event.flags |= NM_GUARD_OTHER_EXIT;
 	}
 	tell_exit(vcpu, vcpu_find(vcpu), &event);
 	return 0;
@@ -204,18 +200,13 @@ static __attribute__((noinline)) int vmx_exits(struct kvm_vcpu *vcpu, uint32_t r
 		vmx_tell_vmfunc(vcpu, entry);
 		return 0;
 	}
+	if (reason & REASON_FAILED_ENTRY)
+		return vmx_tell_failure(vcpu, reason, qualification);
 	/* A triple fault of L2's own is none of KVM's. */
-	if (!(reason & REASON_FAILED_ENTRY) &&
-	    (reason != REASON_TRIPLE_FAULT || !vmx_is_emulated(vcpu)))
+	if (reason != REASON_TRIPLE_FAULT || !vmx_is_emulated(vcpu))
 		return 0;
-	if (reason & REASON_FAILED_ENTRY) {
-		event.hook = NM_GUARD_ENTRY_FAILED;
-		event.flags = NM_GUARD_FAILED;
-		count(NM_GUARD_FAILED_ENTRIES);
-	} else {
-		event.flags = NM_GUARD_EMULATION;
-		count(NM_GUARD_MADE_UP_EXITS);
-	}
+	count(NM_GUARD_MADE_UP_EXITS);
+	event.flags = NM_GUARD_EMULATION;
 	event.exit_code = reason;
 	event.exit_info[0] = qualification;
 	event.exit_info[1] = info;

@@ -98,6 +98,7 @@ test_enforce() {
 	expect "one that there is not" \
 		says "$out" "events-vector-32 outcome ioctl-rejected KVM_SET_VCPU_EVENTS EINVAL"
 	expect "is denied" has "$events" hook=set-vcpu-events action=denied
+	expect "a VMCS12 that L1 has yet to enter is L1's own matter" says "$out" "l1-pin-reserved outcome vmfail-7"
 	expect "RSM is not denied" says "$out" "cr0-nw-without-cd outcome run-error EIO"
 }
 
@@ -108,7 +109,7 @@ test_audit() {
 	expect "stuffed L2 gets the triple fault that KVM makes up" says "$out" "sregs-fs-system outcome triple-fault-to-l1"
 	expect "it is told before" has "$events" hook=kvm-run action=told
 	expect "and when KVM makes it up" has "$events" hook=nested-exit exit=0x2
-	expect "a failed VM entry is told" has "$events" hook=entry-failed "exit=0x80000021"
+	expect "a failed VM entry is told" has "$events" hook=entry-failed exit=0x80000021 rule=vmx-guest-cs-d-l
 	expect "L1's own VMLAUNCH with reserved controls is told" \
 		has "$events" hook=entry-failed exit=0x7 rule=vmx-pin-allowed0
 	expect "and fails as it does without the guard" says "$out" "l1-pin-reserved outcome vmfail-7"
