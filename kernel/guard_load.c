@@ -132,6 +132,13 @@ static size_t stem_of(const char *name)
 	return length > end && !strcmp(name + length - end, suffix) ? length - end : length;
 }
 
+static bool is_older_form(const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+
+	return stem_of(name) == strlen(name);
+}
+
 /* Is the other form of a program for this kernel? */
 static bool has_other_form(const struct nm_guard *guard, const struct types *types,
 			   const struct bpf_program *program)
@@ -162,10 +169,13 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 	{
 		bool wanted = !is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
+		/* The newer form it is where there are both. */
+		bool other = has_other_form(guard, types, program);
 
+		if (other && is_older_form(program))
+			wanted = false;
 		if (wanted && !has_function(types, program)) {
-			if (!is_lsm(program) && !options->best_effort &&
-			    !has_other_form(guard, types, program))
+			if (!is_lsm(program) && !options->best_effort && !other)
 				return nm_fail(
 					detail, NESTMIG_ERR_CAPABILITY,
 					"program %s: this kernel has no function %s to attach "
