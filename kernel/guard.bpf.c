@@ -143,6 +143,9 @@ static __attribute__((noinline)) struct room *prepare_nested(struct kvm_vcpu *vc
 		count(NM_GUARD_UNREAD);
 		return NULL;
 	}
+	if (nm_vendor == NESTMIG_VENDOR_INTEL && !room->record.judged.ctx.vmx_l2)
+		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+			room->record.judged.wanted[i] &= ~conf->vmcs12[i];
 	limit(room, conf->deny_nested);
 	return room;
 }
@@ -184,9 +187,7 @@ ALWAYS_INLINE void let_run(struct nm_guard_vcpu *entry, uint32_t generation)
  */
 ALWAYS_INLINE bool needs_emulation(struct kvm_vcpu *vcpu)
 {
-	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
-
-	return nm_vendor == NESTMIG_VENDOR_INTEL && BPF_CORE_READ(vmx, emulation_required);
+	return nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_emulated(vcpu) && !vmx_is_of_rsm(vcpu);
 }
 
 /* What KVM holds of a vCPU of which something has been stuffed. */
@@ -210,6 +211,11 @@ static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 	if (needs_emulation(vcpu) && (entry->stuffed >> NM_GUARD_STUFFED_SREGS & 1))
 		room->record.event.flags |= NM_GUARD_EMULATION;
 	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
+	if (nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_of_rsm(vcpu)) {
+		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+			room->deny[i] = 0;
+		return room;
+	}
 	if (entry->stuffed >> NM_GUARD_STUFFED_NESTED & 1)
 		return room;
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {

@@ -25,17 +25,18 @@ enum nm_guard_action {
 };
 
 /* Flags of an event. */
-#define NM_GUARD_L2        0x01  /* the vCPU is in guest mode */
-#define NM_GUARD_RACED     0x02  /* what KVM copied is not what was judged at the ioctl */
-#define NM_GUARD_HIGH_HALF 0x04  /* advisory: the exit code's high half is not as the APM says */
-#define NM_GUARD_GIF_SET   0x08  /* advisory: L1 goes on with GIF set after #VMEXIT */
-#define NM_GUARD_EXIT_INFO 0x10  /* advisory: exit information that has to be 0 is not */
-#define NM_GUARD_PENDING   0x20  /* nested_run_pending was set */
-#define NM_GUARD_FAILED    0x40  /* what the hook is about has failed */
-#define NM_GUARD_UNJUDGED  0x80  /* the kernel has not judged the context: nm_guard_poll does */
-#define NM_GUARD_EMULATION 0x100 /* KVM for Intel would have to emulate L2: its state is invalid */
+#define NM_GUARD_L2         0x01  /* the vCPU is in guest mode */
+#define NM_GUARD_RACED      0x02  /* what KVM copied is not what was judged at the ioctl */
+#define NM_GUARD_HIGH_HALF  0x04  /* advisory: the exit code's high half is not as the APM says */
+#define NM_GUARD_GIF_SET    0x08  /* advisory: L1 goes on with GIF set after #VMEXIT */
+#define NM_GUARD_EXIT_INFO  0x10  /* advisory: exit information that has to be 0 is not */
+#define NM_GUARD_PENDING    0x20  /* nested_run_pending was set */
+#define NM_GUARD_FAILED     0x40  /* what the hook is about has failed */
+#define NM_GUARD_UNJUDGED   0x80  /* the kernel has not judged the context: nm_guard_poll does */
+#define NM_GUARD_EMULATION  0x100 /* KVM for Intel would have to emulate L2: its state is invalid */
+#define NM_GUARD_OTHER_EXIT 0x200 /* advisory: L1 should have seen exit reason exit_info[1] */
 
-#define NM_GUARD_COMM      16
+#define NM_GUARD_COMM       16
 
 /* One event. Where rules were judged, the context follows: sizeof(struct nm_guard_record) bytes in all. */
 struct nm_guard_event {
@@ -78,8 +79,10 @@ struct nm_guard_config {
 	uint64_t wanted[NM_RULE_WORDS];
 	uint64_t deny_nested[NM_RULE_WORDS];
 	uint64_t deny_events[NM_RULE_WORDS];
-	uint64_t blob
-		[NM_RULE_WORDS]; /* rules that go by the nested state and nothing that ioctls set */
+	/* Rules that go by the nested state and nothing that ioctls set. */
+	uint64_t blob[NM_RULE_WORDS];
+	/* Rules on a VMCS12: of one that L1 has yet to enter nothing is said. */
+	uint64_t vmcs12[NM_RULE_WORDS];
 	/* At KVM_RUN: by what was stuffed. */
 	uint64_t deny_run[NM_GUARD_STUFFED_KINDS][NM_RULE_WORDS];
 	struct nestmig_host_view host;

@@ -56,10 +56,7 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 
 	take_common(ctx->v, vcpu, ctx->h->kernel);
 	if (nm_vendor == NESTMIG_VENDOR_INTEL) {
-		vmx_take_msrs(ctx->v, (struct vcpu_vmx *)vcpu);
-		if (nested)
-			vmx_take_nested(ctx->v, vcpu);
-		ctx->vmx_l2 = nested;
+		vmx_take(ctx, vcpu, nested);
 	} else {
 		svm_take_registers(ctx->v, vcpu, room->page);
 		if (nested)
@@ -67,16 +64,6 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 		ctx->svm_l2 = nested;
 	}
 	return 0;
-}
-
-ALWAYS_INLINE bool is_run_pending(struct kvm_vcpu *vcpu)
-{
-	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
-	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
-
-	if (nm_vendor == NESTMIG_VENDOR_INTEL)
-		return BPF_CORE_READ(vmx, nested.nested_run_pending);
-	return BPF_CORE_READ(svm, nested.nested_run_pending);
 }
 
 /* The context is complete: nm_judge may have it. deny: the rules for which the ioctl is denied. */
@@ -154,7 +141,8 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
 	v = room->record.judged.ctx.v;
 	if (bpf_probe_read_kernel(v->smram, NESTMIG_SMRAM_SIZE, smram))
 		return 0;
-	take_vcpu(room, false);
+	/* The VMCS12 is no part of SMRAM; here it is not entered yet. */
+	take_vcpu(room, nm_vendor == NESTMIG_VENDOR_INTEL);
 	/* The flag is gone by now. */
 	v->events.smi_smm = 1;
 	v->have |= NESTMIG_HAVE(SMRAM);

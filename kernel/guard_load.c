@@ -123,6 +123,41 @@ static bool was_refused(const struct nm_guard *guard, const struct bpf_program *
 	return false;
 }
 
+/* "NAME" and "NAME_newer" are one program for a function that has changed: the length of NAME. */
+static size_t stem_of(const char *name)
+{
+	static const char suffix[] = "_newer";
+	size_t length = strlen(name), end = sizeof(suffix) - 1;
+
+	return length > end && !strcmp(name + length - end, suffix) ? length - end : length;
+}
+
+static bool is_older_form(const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+
+	return stem_of(name) == strlen(name);
+}
+
+/* Is the other form of a program for this kernel? */
+static bool has_other_form(const struct nm_guard *guard, const struct types *types,
+			   const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+	size_t stem = stem_of(name);
+	struct bpf_program *other;
+
+	bpf_object__for_each_program(other, guard->skeleton->obj)
+	{
+		const char *other_name = bpf_program__name(other);
+
+		if (other != program && stem_of(other_name) == stem &&
+		    !strncmp(other_name, name, stem))
+			return has_function(types, other);
+	}
+	return false;
+}
+
 /* An LSM hook that only newer kernels have is missed by none of the older ones' VMMs. */
 static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_options *options,
 				 enum nestmig_vendor vendor, const struct types *types,
@@ -134,9 +169,13 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 	{
 		bool wanted = !is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
+		/* The newer form it is where there are both. */
+		bool other = has_other_form(guard, types, program);
 
+		if (other && is_older_form(program))
+			wanted = false;
 		if (wanted && !has_function(types, program)) {
-			if (!is_lsm(program) && !options->best_effort)
+			if (!is_lsm(program) && !options->best_effort && !other)
 				return nm_fail(
 					detail, NESTMIG_ERR_CAPABILITY,
 					"program %s: this kernel has no function %s to attach "

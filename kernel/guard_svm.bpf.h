@@ -130,7 +130,7 @@ ALWAYS_INLINE void svm_take_nested(struct nestmig_vcpu_view *v, struct kvm_vcpu 
 
 	v->nested = (struct nestmig_nested){
 		.flags = KVMNS_GUEST_MODE | KVMNS_GIF_SET |
-			 (BPF_CORE_READ(svm, nested.nested_run_pending) ? KVMNS_RUN_PENDING : 0),
+			 (is_run_pending(vcpu) ? KVMNS_RUN_PENDING : 0),
 		.format = KVMNS_FORMAT_SVM,
 		.size = KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE,
 		.vmcb_pa = BPF_CORE_READ(svm, nested.vmcb12_gpa),

@@ -93,11 +93,10 @@ int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
 SEC("fentry/nested_svm_triple_fault")
 int BPF_PROG(nm_guard_svm_triple_fault, struct kvm_vcpu *vcpu)
 {
-	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
 	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT, .exit_code = EXIT_SHUTDOWN};
 
 	count(NM_GUARD_MADE_UP_EXITS);
-	if (BPF_CORE_READ(svm, nested.nested_run_pending))
+	if (is_run_pending(vcpu))
 		event.flags |= NM_GUARD_PENDING;
 	tell_exit(vcpu, vcpu_find(vcpu), &event);
 	return 0;

@@ -42,6 +42,20 @@ ALWAYS_INLINE bool is_in_l2(struct kvm_vcpu *vcpu)
 	return BPF_CORE_READ(vcpu, stat.guest_mode);
 }
 
+/* Is a VMRUN, VMLAUNCH or VMRESUME of L1 still to be completed? */
+ALWAYS_INLINE bool is_run_pending(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
+	struct kvm_vcpu___newer *newer = (void *)vcpu;
+
+	if (bpf_core_field_exists(newer->arch.nested_run_pending))
+		return BPF_CORE_READ(newer, arch.nested_run_pending);
+	if (nm_vendor == NESTMIG_VENDOR_INTEL)
+		return BPF_CORE_READ(vmx, nested.nested_run_pending);
+	return BPF_CORE_READ(svm, nested.nested_run_pending);
+}
+
 /* HF_SMM_MASK (arch/x86/include/asm/kvm_host.h); the flags before it went in 6.4. */
 ALWAYS_INLINE bool is_in_smm(struct kvm_vcpu *vcpu, uint32_t kernel)
 {

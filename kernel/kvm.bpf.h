@@ -64,6 +64,7 @@ struct kvm_queued_interrupt {
 
 struct kvm_vcpu_arch {
 	unsigned long regs[17];
+	uint32_t regs_avail; /* bits: what is not only in the VMCS */
 	unsigned long cr0, cr2, cr3, cr4, cr8;
 	uint32_t hflags;
 	uint64_t efer, apic_base;
@@ -79,7 +80,7 @@ struct kvm_vcpu_arch {
 };
 
 struct kvm_vcpu_stat {
-	uint64_t guest_mode;
+	uint64_t exits, guest_mode;
 };
 
 struct kvm_arch {
@@ -177,6 +178,8 @@ struct nested_vmx {
 	uint64_t vmxon_ptr, current_vmptr;
 	void *cached_vmcs12, *cached_shadow_vmcs12;
 	bool nested_run_pending, mtf_pending, enlightened_vmcs_enabled;
+	uint64_t preemption_timer_deadline;
+	bool has_preemption_timer_deadline;
 	struct {
 		bool vmxon, guest_mode;
 	} smm;
@@ -185,8 +188,35 @@ struct nested_vmx {
 
 struct vcpu_vmx {
 	struct kvm_vcpu vcpu;
+	unsigned long rflags;
 	bool emulation_required;
 	struct nested_vmx nested;
+};
+
+/* From 7.1 on, of both vendors. */
+struct kvm_vcpu_arch___newer {
+	uint8_t nested_run_pending;
+};
+
+struct kvm_vcpu___newer {
+	struct kvm_vcpu_arch___newer arch;
+};
+
+/* From 6.16 on (struct vcpu_vt, arch/x86/kvm/vmx/common.h). */
+struct vcpu_vt___newer {
+	bool emulation_required;
+};
+
+struct vcpu_vmx___newer {
+	struct vcpu_vt___newer vt;
+};
+
+/* uapi asm/kvm.h */
+struct kvm_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector;
+	uint8_t type, present, dpl, db, s, l, g, avl, unusable;
 };
 
 struct x86_emulate_ctxt {
@@ -199,5 +229,17 @@ struct kvm_regs;
 struct kvm_vcpu_events;
 
 #pragma clang attribute pop
+
+/* The order of arch.regs and the bits of regs_avail (arch/x86/include/asm/kvm_host.h); those after RIP may move. */
+enum kvm_reg {
+	VCPU_REGS_RAX = 0,
+	VCPU_REGS_RCX = 1,
+	VCPU_REGS_RSP = 4,
+	VCPU_REGS_RIP = 16,
+	VCPU_EXREG_CR0 = 18,
+	VCPU_EXREG_CR3 = 19,
+	VCPU_EXREG_CR4 = 20,
+	VCPU_EXREG_RFLAGS = 21,
+};
 
 #endif
