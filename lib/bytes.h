@@ -1,11 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading integers from bytes: the only two ways, little-endian and big-endian, never by casting.
- * Needs no libc, so predicates may use it. */
+/* Reading integers from bytes: the only two ways, little-endian and big-endian. Needs no libc, so
+ * predicates may use it. A BPF program runs on x86 here and loads little-endian ones as they are. */
 #ifndef NESTMIG_BYTES_H
 #define NESTMIG_BYTES_H
 
 #include "view.h"
 
+#ifdef __bpf__
+typedef uint16_t __attribute__((may_alias)) nm_loaded16;
+typedef uint32_t __attribute__((may_alias)) nm_loaded32;
+typedef uint64_t __attribute__((may_alias)) nm_loaded64;
+
+static inline uint16_t nm_le16(const uint8_t *p)
+{
+	return *(const nm_loaded16 *)p;
+}
+
+static inline uint32_t nm_le32(const uint8_t *p)
+{
+	return *(const nm_loaded32 *)p;
+}
+
+static inline uint64_t nm_le64(const uint8_t *p)
+{
+	return *(const nm_loaded64 *)p;
+}
+#else
 static inline uint16_t nm_le16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -20,6 +40,7 @@ static inline uint64_t nm_le64(const uint8_t *p)
 {
 	return (uint64_t)nm_le32(p) | (uint64_t)nm_le32(p + 4) << 32;
 }
+#endif
 
 static inline uint16_t nm_be16(const uint8_t *p)
 {

@@ -3,7 +3,9 @@
 #ifndef NESTMIG_JUDGE_H
 #define NESTMIG_JUDGE_H
 
+#include "bounds.h"
 #include "buf.h"
+#include "evaluate.h"
 #include "rules.h"
 #include "state.h"
 
@@ -18,10 +20,6 @@ struct nm_order {
  * order; names that are not stages are skipped. NULL or empty: QEMU's order. (order.c)
  */
 void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
-
-/* The bounds on CR4, EFER and physical addresses for a guest on a host (limits.c). */
-void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
-	       struct nestmig_limits *ret_limits);
 
 /* What a VMCS12 may hold and what of guest memory it points at (vmx.c). */
 void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
@@ -41,17 +39,13 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 		   const struct nm_vcpu *vcpu);
 
-/* Does something apply to a vCPU? */
-enum nm_applies { NM_APPLIES_NO, NM_APPLIES_YES, NM_APPLIES_UNKNOWN };
-
-/* Has the vCPU SVM, or VMX, by its vendor or by the format of its nested state? (evaluate.c) */
-enum nm_applies nm_is_svm(const struct nestmig_vcpu_view *view);
-enum nm_applies nm_is_vmx(const struct nestmig_vcpu_view *view);
+/* Asks every rule by itself: sets the bits of those that are broken and of those that could not be decided
+ * (NM_RULE_WORDS words each, cleared first). The BPF object says the same (evaluate.c). */
+void nm_evaluate_vcpu(const struct nestmig_ctx *ctx, uint64_t *ret_broken, uint64_t *ret_unknown);
 
 /*
- * Evaluates every rule: sets the bits of those that are broken and of those that could not be
- * decided (NM_RULE_WORDS words each, cleared first). Allocates nothing; bench/ measures it
- * (evaluate.c).
+ * The same, and then takes as unknown what is broken, but of which it is not known what follows. Allocates
+ * nothing; bench/ measures it (evaluate.c).
  */
 void nm_judge_vcpu(const struct nestmig_ctx *ctx, const struct nm_order *order,
 		   uint64_t *ret_broken, uint64_t *ret_unknown);

@@ -6,7 +6,7 @@
  * (6.1.192, 6.12.117). Where the guest's or the host's CPUID is not known, what is left is a pair
  * of bounds.
  */
-#include "judge.h"
+#include "bounds.h"
 
 /* A condition that is known to be so, known not to be so, or not known. */
 enum known { NO, YES, OPEN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What a predicate reads: plain data, no libc, so that the same predicates compile into the
- * library and into a BPF program (which includes vmlinux.h for the integer types first).
+ * library and into a BPF program (-ffreestanding, for the integer types).
  *
  * Layouts are decoded: the readers in formats/ translate struct kvm_* bytes or a QEMU stream into
  * these, and say in `have` which items they found.
@@ -9,14 +9,11 @@
 #ifndef NESTMIG_VIEW_H
 #define NESTMIG_VIEW_H
 
-#ifdef __bpf__
-typedef __u8 uint8_t;
-typedef __u16 uint16_t;
-typedef __u32 uint32_t;
-typedef __u64 uint64_t;
-typedef __s32 int32_t;
-#else
 #include <stdint.h>
+
+/* A BPF program reads a context that is one block of memory, see view_ctx.h. */
+#ifdef __bpf__
+#define NESTMIG_FLAT
 #endif
 
 enum nestmig_item {
@@ -28,9 +25,6 @@ enum nestmig_item {
 
 /* The bit of an item in `have` masks and in the inputs of a rule. */
 #define NESTMIG_HAVE(name) (UINT64_C(1) << NESTMIG_ITEM_##name)
-#ifndef UINT64_C
-#define UINT64_C(x) x##ULL
-#endif
 
 enum nestmig_vendor { NESTMIG_VENDOR_UNKNOWN, NESTMIG_VENDOR_INTEL, NESTMIG_VENDOR_AMD };
 
@@ -153,16 +147,7 @@ struct nestmig_eptp {
 	uint16_t index;
 	enum nestmig_backed root; /* the page that it points at */
 };
-
-/* The list, and what its entries have together; those that are the EPT pointer in use do not count for
- * that. */
-struct nestmig_eptp_list {
-	const struct nestmig_eptp *entries;
-	uint16_t count;
-	uint8_t memtypes, walks; /* bit n: an entry has this memory type, this page-walk length */
-	uint8_t unbacked;        /* the root of an entry is not surely guest memory */
-	uint64_t any;            /* all bits that an entry has */
-};
+#define NESTMIG_EPTPS 512 /* entries of a list */
 
 /* What the present entries of a root table of the EPT have together. */
 struct nestmig_ept_root {
@@ -177,42 +162,19 @@ enum nestmig_msr_area {
 	NESTMIG_AREA_EXIT_STORE,
 	NESTMIG_MSR_AREAS
 };
-#define NESTMIG_MSR_AREA_MAX   512
-#define NESTMIG_MSR_ENTRY_SIZE 16 /* index, reserved, value */
+#define NESTMIG_MSR_ENTRY_SIZE 16  /* index, reserved, value */
+#define NESTMIG_FLAT_MSRS      128 /* entries of an area in a flat context */
+#ifdef NESTMIG_FLAT
+#define NESTMIG_MSR_AREA_MAX NESTMIG_FLAT_MSRS
+#else
+#define NESTMIG_MSR_AREA_MAX 512
+#endif
 
 /* MSRs that KVM_SET_MSRS makes canonical or refuses: bits of msrs_listed. */
 #define NESTMIG_LISTED_SYSENTER_ESP 0x1
 #define NESTMIG_LISTED_SYSENTER_EIP 0x2
 #define NESTMIG_LISTED_FS_BASE      0x4
 #define NESTMIG_LISTED_GS_BASE      0x8
-
-/* One vCPU, as rules see it. */
-struct nestmig_vcpu_view {
-	uint64_t have; /* NESTMIG_HAVE bits of vCPU items */
-	enum nestmig_vendor vendor;
-	struct nestmig_nested nested;
-	const uint8_t *vmcb12;        /* KVMNS_VMCB_SIZE bytes or NULL */
-	const uint8_t *vmcs12;        /* KVMNS_VMCS_SIZE bytes or NULL */
-	const uint8_t *shadow_vmcs12; /* KVMNS_VMCS_SIZE bytes or NULL */
-	struct nestmig_sregs sregs;
-	struct nestmig_regs regs;
-	struct nestmig_events events;
-	struct nestmig_debugregs debugregs;
-	uint32_t mp_state;
-	uint64_t smbase, hsave_pa;
-	const uint8_t *smram;      /* NESTMIG_SMRAM_SIZE bytes or NULL */
-	const uint8_t *smm_vmcb12; /* KVMNS_VMCB_SIZE bytes or NULL */
-	const uint8_t *hsave;      /* 4096 bytes or NULL */
-	uint32_t vm_caps;          /* NESTMIG_VM_* bits */
-	struct nestmig_cpuid cpuid;
-	struct nestmig_vmx_msrs vmx; /* the guest's own, which the VMM restores */
-	struct nestmig_eptp_list eptps;
-	struct nestmig_ept_root ept_root;
-	const uint8_t *msr_areas[NESTMIG_MSR_AREAS]; /* as many entries as are used, or NULL */
-	uint8_t vtpr;
-	uint32_t msrs_listed; /* which of these the list has: NESTMIG_LISTED_* */
-	uint32_t link_header; /* the first 4 bytes of the page at the VMCS link pointer */
-};
 
 /* The save area that RSM loads: at SMBASE + 0xfe00, 512 bytes. */
 #define NESTMIG_SMRAM_BASE 0xfe00
@@ -294,28 +256,40 @@ struct nestmig_vmx_backing {
 	enum nestmig_backed entry_load, exit_load, exit_store; /* the whole of each MSR area */
 };
 
-/* All that a predicate gets. */
-struct nestmig_ctx {
-	const struct nestmig_vcpu_view *v;
-	const struct nestmig_host_view *h;
-	struct nestmig_limits lim;
-	struct nestmig_backing mem;
-	uint8_t sregs_first;  /* KVM_SET_SREGS comes before KVM_SET_NESTED_STATE */
-	uint8_t events_first; /* KVM_SET_VCPU_EVENTS comes before KVM_SET_NESTED_STATE */
-	uint8_t no_nested;    /* the file says that this vCPU has no nested state at all */
-	uint8_t is_qemu;  /* QEMU restores it: it enables what it needs, and loses what it loses */
-	uint8_t svm_l2;   /* in guest mode, SVM: the registers are L2's */
-	uint8_t vmx_l2;   /* the same of VMX */
-	uint8_t vmx_bare; /* rules on L2's guest state are asked of a vCPU that is not in L2 */
-	uint8_t events_before_sregs, mp_before_events,
-		mp_before_nested;      /* order of KVM_SET_MP_STATE, ... */
-	struct nestmig_vmx_limits vmx; /* of a VMX vCPU only, like what follows */
-	struct nestmig_vmx_backing vmx_mem;
-	uint8_t vmx_msrs_late;     /* KVM_SET_MSRS is said to come after KVM_SET_NESTED_STATE */
-	uint8_t regs_first;        /* KVM_SET_REGS comes before KVM_SET_NESTED_STATE */
-	uint8_t msrs_first;        /* KVM_SET_MSRS comes before KVM_SET_NESTED_STATE */
-	uint8_t regs_after_events; /* KVM_SET_REGS comes after KVM_SET_VCPU_EVENTS */
+/* The lengths of what a predicate reads of a page: up to the last field that layout.def names. */
+#define NESTMIG_VMCS12_READ 1000
+#define NESTMIG_VMCB12_READ 0x700
+
+/* Where RSM goes, see smram/rsm.h: step 3 there. */
+enum nm_rsm_path {
+	NM_RSM_OPEN,  /* not known */
+	NM_RSM_TO_L1, /* the image is all that is loaded */
+	NM_RSM_TO_L2, /* L2 is entered from its VMCB12 first */
+	NM_RSM_STOPS  /* it should be, and that fails before guest mode */
 };
+
+/* The registers that step 4 of RSM finds, those that it writes, and those that it leaves. */
+struct nm_rsm {
+	enum nm_rsm_path path;
+	uint64_t old_efer, old_cr0, old_cr3, old_cr4; /* after steps 2 and 3 */
+	int old_cs_l, has_old_cr3;
+	uint64_t efer, cr0, cr3, cr4; /* as written; CR3 without the PCID if CR4.PCIDE is set */
+	uint64_t loaded_efer;         /* after the write of EFER, with LMA */
+	uint64_t final_efer;          /* after that of CR0 */
+};
+
+/* Room for registers while a question is asked of other ones: a BPF stack has none (predicate.h). */
+struct nestmig_spare {
+	struct nestmig_sregs sregs;
+	struct nestmig_regs regs;
+	struct nestmig_events events;
+	struct nm_rsm rsm;
+};
+
+/* What refers to bytes: struct nestmig_eptp_list, nestmig_vcpu_view and nestmig_ctx. */
+#define NESTMIG_VIEW(name) nestmig_##name
+#include "view_ctx.h"
+#undef NESTMIG_VIEW
 
 enum nestmig_holds { NESTMIG_HOLDS, NESTMIG_BROKEN, NESTMIG_UNKNOWN };
 

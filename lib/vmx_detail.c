@@ -163,7 +163,7 @@ static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_c
 
 	for (unsigned i = 0; i < c->v->eptps.count; i++) {
 		const struct nestmig_eptp *eptp = &c->v->eptps.entries[i];
-		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, eptp);
+		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, i);
 
 		if (holds == NESTMIG_BROKEN && eptp->value != current)
 			put_eptp(buf, eptp, shown++);
@@ -175,17 +175,17 @@ static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_c
 static const struct {
 	enum nestmig_rule rule;
 	enum nestmig_msr_area area;
-	nm_msr_check *check;
+	enum nm_msr_question question;
 } msr_rules[] = {
-	{NESTMIG_RULE_vmx_msrexitload_entry, NESTMIG_AREA_EXIT_LOAD, nm_msr_loadable},
-	{NESTMIG_RULE_vmx_msrexitstore_entry, NESTMIG_AREA_EXIT_STORE, nm_msr_storable},
-	{NESTMIG_RULE_vmx_msrload_reserved, NESTMIG_AREA_ENTRY_LOAD, nm_msr_reserved},
-	{NESTMIG_RULE_vmx_msrload_value, NESTMIG_AREA_ENTRY_LOAD, nm_msr_value},
-	{NESTMIG_RULE_vmx_msrload_x2apic, NESTMIG_AREA_ENTRY_LOAD, nm_msr_x2apic},
+	{NESTMIG_RULE_vmx_msrexitload_entry, NESTMIG_AREA_EXIT_LOAD, NM_MSR_Q_LOADABLE},
+	{NESTMIG_RULE_vmx_msrexitstore_entry, NESTMIG_AREA_EXIT_STORE, NM_MSR_Q_STORABLE},
+	{NESTMIG_RULE_vmx_msrload_reserved, NESTMIG_AREA_ENTRY_LOAD, NM_MSR_Q_RESERVED},
+	{NESTMIG_RULE_vmx_msrload_value, NESTMIG_AREA_ENTRY_LOAD, NM_MSR_Q_VALUE},
+	{NESTMIG_RULE_vmx_msrload_x2apic, NESTMIG_AREA_ENTRY_LOAD, NM_MSR_Q_X2APIC},
 };
 
 static void put_msrs(struct nm_buf *buf, const struct nestmig_ctx *c, enum nestmig_msr_area area,
-		     nm_msr_check *check)
+		     enum nm_msr_question question)
 {
 	const uint8_t *p = c->v->vmcs12, *entries = c->v->msr_areas[area];
 	const uint64_t counts[] = {vmcs12_vm_entry_msr_load_count(p),
@@ -194,13 +194,11 @@ static void put_msrs(struct nm_buf *buf, const struct nestmig_ctx *c, enum nestm
 	unsigned shown = 0;
 
 	for (unsigned i = 0; entries && i < counts[area] && i < NESTMIG_MSR_AREA_MAX; i++) {
-		struct nm_msr_entry e = nm_msr_entry(entries, i);
-
-		if (check(c, &e) != NESTMIG_BROKEN)
+		if (nm_ask_msr_at(c, area, i, question) != NESTMIG_BROKEN)
 			continue;
 		if (shown++ < SHOWN_MAX)
 			nm_buf_printf(buf, "%s %u is MSR 0x%x", shown == 1 ? "Entry" : ", entry", i,
-				      e.index);
+				      nm_msr_entry(entries, i).index);
 	}
 	if (shown > SHOWN_MAX)
 		nm_buf_printf(buf, ", and %u more", shown - SHOWN_MAX);
@@ -219,5 +217,5 @@ void nm_vmx_detail(enum nestmig_rule rule, const struct nestmig_ctx *ctx, struct
 			put_eptps(buf, ctx, eptp_rules[i].check);
 	for (unsigned i = 0; i < sizeof(msr_rules) / sizeof(msr_rules[0]); i++)
 		if (rule == msr_rules[i].rule)
-			put_msrs(buf, ctx, msr_rules[i].area, msr_rules[i].check);
+			put_msrs(buf, ctx, msr_rules[i].area, msr_rules[i].question);
 }

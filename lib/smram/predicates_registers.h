@@ -15,11 +15,11 @@ static inline int nm_in_long(uint64_t efer, uint64_t cr0, uint64_t cr4)
 /* Up to 6.1 the high half is that of L2's CR0 in the VMCB12, and 0 without an L2. */
 static inline enum nestmig_holds rule_smm_cr0_high(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_holds(!(rsm.cr0 & NM_HIGH_HALF));
+	return nm_holds(!(rsm->cr0 & NM_HIGH_HALF));
 }
 
 static inline enum nestmig_holds rule_smm_cr0_nw_cd(const struct nestmig_ctx *c)
@@ -41,16 +41,16 @@ static inline enum nestmig_holds rule_smm_cr0_pg_pe(const struct nestmig_ctx *c)
 static inline enum nestmig_holds rule_smm_cr3_width(const struct nestmig_ctx *c)
 {
 	enum nestmig_holds fits;
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	fits = nm_fits(&c->lim, rsm.cr3);
-	if (fits == NESTMIG_HOLDS || nm_pae_paging(rsm.loaded_efer, rsm.old_cr0, rsm.old_cr4))
+	fits = nm_fits(&c->lim, rsm->cr3);
+	if (fits == NESTMIG_HOLDS || nm_pae_paging(rsm->loaded_efer, rsm->old_cr0, rsm->old_cr4))
 		return fits;
-	if (!rsm.has_old_cr3)
+	if (!rsm->has_old_cr3)
 		return NESTMIG_UNKNOWN;
-	return rsm.cr3 == rsm.old_cr3 ? NESTMIG_HOLDS : fits;
+	return rsm->cr3 == rsm->old_cr3 ? NESTMIG_HOLDS : fits;
 }
 
 /* Is there a write that reads the PDPTEs: of CR3, CR4 or CR0? (kvm_set_cr3, kvm_set_cr4, kvm_set_cr0) */
@@ -70,13 +70,13 @@ static inline int nm_rsm_reads_pdptrs(const struct nm_rsm *rsm)
 /* With nested paging CR3 is an address of L2, whose translation is not followed here. */
 static inline enum nestmig_holds rule_smm_pae_pdptrs(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	if (!nm_rsm_reads_pdptrs(&rsm))
+	if (!nm_rsm_reads_pdptrs(rsm))
 		return NESTMIG_HOLDS;
-	if (rsm.path == NM_RSM_TO_L2 &&
+	if (rsm->path == NM_RSM_TO_L2 &&
 	    (nm_rsm_is_vmx(c) ? vmcs12_proc2(c->v->vmcs12, PROC2_EPT)
 			      : !!(vmcb12_nested_ctl(c->v->smm_vmcb12) & VMCB12_NP_ENABLE)))
 		return NESTMIG_UNKNOWN;
@@ -95,40 +95,40 @@ static inline enum nestmig_holds rule_smm_cr4_cet_wp(const struct nestmig_ctx *c
 
 static inline enum nestmig_holds rule_smm_cr4_la57_nested(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_holds(!nm_rsm_in_long(&rsm) || !((rsm.cr4 ^ rsm.old_cr4) & NM_CR4_LA57));
+	return nm_holds(!nm_rsm_in_long(rsm) || !((rsm->cr4 ^ rsm->old_cr4) & NM_CR4_LA57));
 }
 
 static inline enum nestmig_holds rule_smm_cr4_pae_nested(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_holds(!nm_rsm_in_long(&rsm) || (rsm.cr4 & NM_CR4_PAE));
+	return nm_holds(!nm_rsm_in_long(rsm) || (rsm->cr4 & NM_CR4_PAE));
 }
 
 /* PCIDE is set last, when CR0 has made long mode. */
 static inline enum nestmig_holds rule_smm_cr4_pcide_lma(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_holds(!(rsm.cr4 & NM_CR4_PCIDE) || (rsm.final_efer & NM_EFER_LMA));
+	return nm_holds(!(rsm->cr4 & NM_CR4_PCIDE) || (rsm->final_efer & NM_EFER_LMA));
 }
 
 /* Up to 6.1 the high half is that of L2's CR4 in the VMCB12, and 0 without an L2. */
 static inline enum nestmig_holds rule_smm_cr4_reserved(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_bits(rsm.cr4, c->lim.cr4_ok, c->lim.cr4_bad);
+	return nm_bits(rsm->cr4, c->lim.cr4_ok, c->lim.cr4_bad);
 }
 
 /* ---- EFER ------------------------------------------------------------------------------------ */
@@ -136,11 +136,12 @@ static inline enum nestmig_holds rule_smm_cr4_reserved(const struct nestmig_ctx 
 /* With paging on, as L2's is, LME cannot change (set_efer). */
 static inline enum nestmig_holds rule_smm_efer_lme_paging_nested(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_holds(!(rsm.old_cr0 & NM_CR0_PG) || !((rsm.efer ^ rsm.old_efer) & NM_EFER_LME));
+	return nm_holds(!(rsm->old_cr0 & NM_CR0_PG) ||
+			!((rsm->efer ^ rsm->old_efer) & NM_EFER_LME));
 }
 
 /* LMSLE: KVM lets it pass, but not every processor then runs the vCPU; see svm-host-efer-valid. */
@@ -165,34 +166,34 @@ static inline int nm_rsm_turns_on(const struct nm_rsm *rsm)
 /* KVM installs a flat CS before it enters L2, so only L2's CS of the VMCB12 can be in the way. */
 static inline enum nestmig_holds rule_smm_long_csl_order(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	if (!rsm.old_cs_l)
+	if (!rsm->old_cs_l)
 		return NESTMIG_HOLDS;
-	return nm_holds(!nm_rsm_turns_on(&rsm) && (!nm_rsm_in_long(&rsm) || (rsm.cr0 & NM_CR0_PG)));
+	return nm_holds(!nm_rsm_turns_on(rsm) && (!nm_rsm_in_long(rsm) || (rsm->cr0 & NM_CR0_PG)));
 }
 
 static inline enum nestmig_holds rule_smm_long_csld(const struct nestmig_ctx *c)
 {
 	unsigned attributes = (unsigned)smram64_cs_attributes(c->v->smram);
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
 	return nm_holds(nm_rsm_is_64(c) != NESTMIG_HOLDS ||
-			!nm_in_long(rsm.final_efer, rsm.cr0, rsm.cr4) ||
+			!nm_in_long(rsm->final_efer, rsm->cr0, rsm->cr4) ||
 			!(SMRAM_ATTRIB_L(attributes) & SMRAM_ATTRIB_DB(attributes)));
 }
 
 static inline enum nestmig_holds rule_smm_long_pae(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return nm_holds(!nm_rsm_turns_on(&rsm) || (rsm.cr4 & NM_CR4_PAE));
+	return nm_holds(!nm_rsm_turns_on(rsm) || (rsm->cr4 & NM_CR4_PAE));
 }
 
 /* ---- Debug registers, RFLAGS, RIP ------------------------------------------------------------ */
@@ -228,15 +229,15 @@ static inline enum nestmig_holds nm_rsm_refused(const struct nm_rsm *rsm, unsign
 /* Real mode, or virtual-8086 mode, with EFER.LMA. Where PG is set without PE, RSM does not get here. */
 static inline enum nestmig_holds rule_smm_rflags_vm_long(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	if (!(rsm.final_efer & NM_EFER_LMA))
+	if (!(rsm->final_efer & NM_EFER_LMA))
 		return NESTMIG_HOLDS;
-	if (rsm.cr0 & NM_CR0_PE ? !(nm_image_rflags(c) & NM_RFLAGS_VM) : !!(rsm.cr0 & NM_CR0_PG))
+	if (rsm->cr0 & NM_CR0_PE ? !(nm_image_rflags(c) & NM_RFLAGS_VM) : !!(rsm->cr0 & NM_CR0_PG))
 		return NESTMIG_HOLDS;
-	return nm_rsm_refused(&rsm, (unsigned)smram64_ss_attributes(c->v->smram));
+	return nm_rsm_refused(rsm, (unsigned)smram64_ss_attributes(c->v->smram));
 }
 
 static inline enum nestmig_holds rule_smm_rflags_vm_pe(const struct nestmig_ctx *c)
@@ -251,14 +252,14 @@ static inline enum nestmig_holds rule_smm_rflags_vm_pe(const struct nestmig_ctx 
 static inline enum nestmig_holds rule_smm_rip(const struct nestmig_ctx *c)
 {
 	unsigned attributes = (unsigned)smram64_cs_attributes(c->v->smram);
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	if (nm_rsm_is_64(c) != NESTMIG_HOLDS || !(rsm.final_efer & NM_EFER_LMA) ||
+	if (nm_rsm_is_64(c) != NESTMIG_HOLDS || !(rsm->final_efer & NM_EFER_LMA) ||
 	    !SMRAM_ATTRIB_L(attributes))
 		return NESTMIG_HOLDS;
-	return nm_holds(nm_canonical(smram64_rip(c->v->smram), rsm.cr4));
+	return nm_holds(nm_canonical(smram64_rip(c->v->smram), rsm->cr4));
 }
 
 /* ---- Segments -------------------------------------------------------------------------------- */
@@ -285,13 +286,13 @@ static inline enum nestmig_holds rule_smm_seg_cs(const struct nestmig_ctx *c)
 	const uint8_t *image = c->v->smram;
 	int is_64 = nm_rsm_is_64(c) == NESTMIG_HOLDS;
 	unsigned cs, ss;
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
 	cs = (unsigned)(is_64 ? smram64_cs_attributes(image) : smram32_cs_attributes(image) >> 8);
 	ss = (unsigned)(is_64 ? smram64_ss_attributes(image) : smram32_ss_attributes(image) >> 8);
-	if (!(rsm.cr0 & NM_CR0_PE) || (nm_image_rflags(c) & NM_RFLAGS_VM) || SMRAM_ATTRIB_P(cs))
+	if (!(rsm->cr0 & NM_CR0_PE) || (nm_image_rflags(c) & NM_RFLAGS_VM) || SMRAM_ATTRIB_P(cs))
 		return NESTMIG_HOLDS;
-	return nm_rsm_refused(&rsm, ss);
+	return nm_rsm_refused(rsm, ss);
 }

@@ -6,25 +6,21 @@
  * The checks of VMRUN are those of lib/vmcb/, made on other pages.
  */
 
-typedef enum nestmig_holds nm_check(const struct nestmig_ctx *c);
-
 /* Do all checks hold with this page in the place of the VMCB12 of the nested state? */
+#define NM_CHECK_PAGE(c, page, checks) nm_check_page(c, page, checks, NM_COUNT(checks))
+
 static inline enum nestmig_holds nm_check_page(const struct nestmig_ctx *c, const uint8_t *page,
 					       nm_check *const *checks, unsigned count)
 {
-	struct nestmig_vcpu_view view = *c->v;
-	enum nestmig_holds holds = NESTMIG_HOLDS;
-	struct nestmig_ctx ctx = *c;
+	struct nm_other other;
+	enum nestmig_holds holds;
 
-	view.vmcb12 = page;
-	view.have |= NESTMIG_HAVE(VMCB12);
-	ctx.v = &view;
-	for (unsigned i = 0; i < count; i++)
-		holds = nm_both(holds, checks[i](&ctx));
+	nm_other_begin(&other, c);
+	nm_other_vmcb12(&other, page);
+	holds = nm_all(other.c, checks, count);
+	nm_other_end(&other);
 	return holds;
 }
-
-#define NM_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* What a question about the L2 that RSM enters comes to where its VMCB12 is not at hand. */
 static inline enum nestmig_holds nm_without_l2(const struct nestmig_ctx *c)
@@ -121,10 +117,10 @@ static inline enum nestmig_holds nm_parked_entry(const struct nestmig_ctx *c)
 {
 	static nm_check *const checks[] = {rule_svm_host_cr0_high, rule_svm_host_csld};
 	static nm_check *const with_npt[] = {rule_svm_host_lme_pae};
-	enum nestmig_holds holds = nm_check_page(c, c->v->hsave, checks, NM_COUNT(checks));
+	enum nestmig_holds holds = NM_CHECK_PAGE(c, c->v->hsave, checks);
 
 	if ((c->h->have & NESTMIG_HAVE(HOST_PARAMS)) && c->h->npt)
-		holds = nm_both(holds, nm_check_page(c, c->v->hsave, with_npt, NM_COUNT(with_npt)));
+		holds = nm_both(holds, NM_CHECK_PAGE(c, c->v->hsave, with_npt));
 	return nm_both(holds, nm_bits(vmcb12_save_efer(c->v->hsave), c->lim.efer_hw_ok,
 				      c->lim.efer_hw_bad));
 }
@@ -148,7 +144,7 @@ static inline enum nestmig_holds rule_smm_svm_hsave_content(const struct nestmig
 	holds = nm_both(nm_parked_cr3(c), nm_parked_entry(c));
 	if (holds != NESTMIG_HOLDS)
 		return holds;
-	holds = nm_check_page(c, c->v->hsave, checks, NM_COUNT(checks));
+	holds = NM_CHECK_PAGE(c, c->v->hsave, checks);
 	return holds == NESTMIG_BROKEN ? NESTMIG_UNKNOWN : holds;
 }
 
@@ -190,12 +186,12 @@ static inline enum nestmig_holds rule_smm_svm_vmcb12_controls(const struct nestm
 
 	if (!nm_enters_l2(c))
 		return nm_without_l2(c);
-	holds = nm_check_page(c, page, checks, NM_COUNT(checks));
+	holds = NM_CHECK_PAGE(c, page, checks);
 	if (kernel >= NESTMIG_KERNEL(6, 4))
-		holds = nm_both(holds, nm_check_page(c, page, since_6_4, NM_COUNT(since_6_4)));
+		holds = nm_both(holds, NM_CHECK_PAGE(c, page, since_6_4));
 	if (kernel >= NESTMIG_KERNEL(7, 1))
-		return nm_both(holds, nm_check_page(c, page, since_7_1, NM_COUNT(since_7_1)));
-	return nm_both(holds, nm_check_page(c, page, until_7_1, NM_COUNT(until_7_1)));
+		return nm_both(holds, NM_CHECK_PAGE(c, page, since_7_1));
+	return nm_both(holds, NM_CHECK_PAGE(c, page, until_7_1));
 }
 
 /* nested_svm_load_cr3, with the VMCB12's CR3 whatever the image has; the guest mode is there already. */
@@ -218,7 +214,7 @@ static inline enum nestmig_holds rule_smm_svm_vmcb12_save(const struct nestmig_c
 
 	if (!nm_enters_l2(c))
 		return nm_without_l2(c);
-	return nm_check_page(c, c->v->smm_vmcb12, checks, NM_COUNT(checks));
+	return NM_CHECK_PAGE(c, c->v->smm_vmcb12, checks);
 }
 
 /* What KVM wrote when the SMI took the vCPU out of L2: SVM_EXIT_SW. */
@@ -254,7 +250,7 @@ static inline enum nestmig_holds rule_smm_svm_msrpm(const struct nestmig_ctx *c)
 }
 
 /* Does all of step 4 succeed? */
-static inline enum nestmig_holds nm_rsm_loads(const struct nestmig_ctx *c)
+NM_SHARED(enum nestmig_holds, nm_rsm_loads, NESTMIG_UNKNOWN)
 {
 	static nm_check *const checks[] = {
 		rule_smm_cr0_high,
@@ -273,11 +269,8 @@ static inline enum nestmig_holds nm_rsm_loads(const struct nestmig_ctx *c)
 		rule_smm_long_pae,
 		rule_smm_pae_pdptrs,
 	};
-	enum nestmig_holds holds = NESTMIG_HOLDS;
 
-	for (unsigned i = 0; i < NM_COUNT(checks); i++)
-		holds = nm_both(holds, checks[i](c));
-	return holds;
+	return NM_ALL(c, checks);
 }
 
 static inline int nm_rsm_is_np(const struct nestmig_ctx *c)
@@ -289,24 +282,24 @@ static inline int nm_rsm_is_np(const struct nestmig_ctx *c)
  * With what is loaded by then. Where a step of the load fails, that is known if L2 was and stays in PAE
  * paging with the same CR3, or never is.
  */
-static inline enum nestmig_holds nm_rsm_pdptes_readable(const struct nestmig_ctx *c)
+NM_SHARED(enum nestmig_holds, nm_rsm_pdptes_readable, NESTMIG_UNKNOWN)
 {
 	enum nestmig_holds loads;
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 	int before, after;
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
 	loads = nm_rsm_loads(c);
-	before = nm_pae_paging(rsm.old_efer, rsm.old_cr0, rsm.old_cr4);
-	after = nm_pae_paging(rsm.final_efer, rsm.cr0, rsm.cr4);
+	before = nm_pae_paging(rsm->old_efer, rsm->old_cr0, rsm->old_cr4);
+	after = nm_pae_paging(rsm->final_efer, rsm->cr0, rsm->cr4);
 	if (loads == NESTMIG_HOLDS)
 		return after ? nm_backed(c->mem.rsm_pdptrs_ok) : NESTMIG_HOLDS;
-	if (!((rsm.old_cr4 | rsm.cr4) & NM_CR4_PAE))
+	if (!((rsm->old_cr4 | rsm->cr4) & NM_CR4_PAE))
 		return NESTMIG_HOLDS;
-	if (before && after && rsm.old_cr3 == rsm.cr3)
+	if (before && after && rsm->old_cr3 == rsm->cr3)
 		return nm_backed(c->mem.rsm_pdptrs_ok);
-	return rsm.old_efer & rsm.final_efer & NM_EFER_LMA ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	return rsm->old_efer & rsm->final_efer & NM_EFER_LMA ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
 }
 
 static inline enum nestmig_holds rule_smm_svm_pdptrs(const struct nestmig_ctx *c)
@@ -319,7 +312,7 @@ static inline enum nestmig_holds rule_smm_svm_pdptrs(const struct nestmig_ctx *c
 /* The same of VMX, where L1's page tables for L2 are its EPT. */
 static inline enum nestmig_holds nm_rsm_vmx_root(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
 	if (nm_rsm_path(c) != NM_RSM_TO_L2)
 		return nm_rsm_path(c) == NM_RSM_OPEN ? NESTMIG_UNKNOWN : NESTMIG_HOLDS;
@@ -329,15 +322,15 @@ static inline enum nestmig_holds nm_rsm_vmx_root(const struct nestmig_ctx *c)
 		return NESTMIG_UNKNOWN;
 	if (c->h->ept)
 		return NESTMIG_HOLDS;
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return rsm.cr0 & NM_CR0_PG ? nm_backed(c->mem.rsm_cr3) : NESTMIG_HOLDS;
+	return rsm->cr0 & NM_CR0_PG ? nm_backed(c->mem.rsm_cr3) : NESTMIG_HOLDS;
 }
 
 /* The root that KVM shadows: of L1's nested page tables, or without NPT in the host, of L2's own. */
 static inline enum nestmig_holds rule_smm_out_nested_warn(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
 	if (nm_rsm_is_vmx(c))
 		return nm_rsm_vmx_root(c);
@@ -350,18 +343,18 @@ static inline enum nestmig_holds rule_smm_out_nested_warn(const struct nestmig_c
 		return c->h->npt ? nm_backed(c->mem.smm_ncr3) : NESTMIG_UNKNOWN;
 	if (c->h->npt)
 		return NESTMIG_HOLDS;
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	return rsm.cr0 & NM_CR0_PG ? nm_backed(c->mem.rsm_cr3) : NESTMIG_HOLDS;
+	return rsm->cr0 & NM_CR0_PG ? nm_backed(c->mem.rsm_cr3) : NESTMIG_HOLDS;
 }
 
 static inline enum nestmig_holds rule_smm_out_l1_shutdown(const struct nestmig_ctx *c)
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	if (rsm.path != NM_RSM_TO_L1 || !(rsm.cr0 & NM_CR0_PG))
+	if (rsm->path != NM_RSM_TO_L1 || !(rsm->cr0 & NM_CR0_PG))
 		return NESTMIG_HOLDS;
 	if (!(c->h->have & NESTMIG_HAVE(HOST_PARAMS)))
 		return NESTMIG_UNKNOWN;
@@ -390,16 +383,19 @@ static inline enum nestmig_holds rule_smm_nest_l2_entry_fail(const struct nestmi
 {
 	static nm_check *const checks[] = {rule_svm_ctl_evtinj_mode, rule_svm_ctl_evtinj_type,
 					   rule_svm_ctl_evtinj_vector};
-	struct nestmig_vcpu_view view;
-	struct nestmig_ctx merged = *c;
-	struct nm_rsm rsm;
+	enum nestmig_holds holds;
+	struct nm_other merged;
+	NM_RSM(c, rsm);
 
 	if (!nm_l2_is_entered(c))
 		return nm_l2_entry_known(c);
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return NESTMIG_UNKNOWN;
-	view = *c->v;
-	nm_rsm_sregs(c, &rsm, &view.sregs);
-	merged.v = &view;
-	return nm_check_page(&merged, c->v->smm_vmcb12, checks, NM_COUNT(checks));
+	nm_other_begin(&merged, c);
+	nm_other_registers(&merged);
+	nm_rsm_sregs(merged.c, rsm, &merged.v->sregs);
+	nm_other_vmcb12(&merged, merged.v->smm_vmcb12);
+	holds = NM_ALL(merged.c, checks);
+	nm_other_end(&merged);
+	return holds;
 }

@@ -26,14 +26,6 @@
 #define NM_CR0_PDPTR_BITS (NM_CR0_PG | NM_CR0_CD | NM_CR0_NW)
 #define NM_CR4_PDPTR_BITS (NM_CR4_PGE | NM_CR4_PSE | NM_CR4_PAE | NM_CR4_SMEP)
 
-/* Step 3: where RSM goes. */
-enum nm_rsm_path {
-	NM_RSM_OPEN,  /* not known */
-	NM_RSM_TO_L1, /* the image is all that is loaded */
-	NM_RSM_TO_L2, /* L2 is entered from its VMCB12 first */
-	NM_RSM_STOPS  /* it should be, and that fails before guest mode */
-};
-
 static inline int nm_has(const struct nestmig_ctx *c, uint64_t items)
 {
 	return (c->v->have & items) == items;
@@ -73,7 +65,7 @@ static inline enum nm_rsm_path nm_rsm_path_vmx(const struct nestmig_ctx *c)
 	}
 }
 
-static inline enum nm_rsm_path nm_rsm_path(const struct nestmig_ctx *c)
+NM_SHARED(enum nm_rsm_path, nm_rsm_path, NM_RSM_OPEN)
 {
 	enum nestmig_holds is_64 = nm_rsm_is_64(c), enters;
 
@@ -93,16 +85,6 @@ static inline enum nm_rsm_path nm_rsm_path(const struct nestmig_ctx *c)
 		return NM_RSM_OPEN;
 	return enters == NESTMIG_HOLDS ? NM_RSM_TO_L2 : NM_RSM_STOPS;
 }
-
-/* The registers that step 4 finds, those that it writes, and those that it leaves. */
-struct nm_rsm {
-	enum nm_rsm_path path;
-	uint64_t old_efer, old_cr0, old_cr3, old_cr4; /* after steps 2 and 3 */
-	int old_cs_l, has_old_cr3;
-	uint64_t efer, cr0, cr3, cr4; /* as written; CR3 without the PCID if CR4.PCIDE is set */
-	uint64_t loaded_efer;         /* after the write of EFER, with LMA */
-	uint64_t final_efer;          /* after that of CR0 */
-};
 
 static inline uint64_t nm_image_cr0(const struct nestmig_ctx *c, int is_64)
 {
@@ -176,35 +158,47 @@ static inline int nm_rsm_old(const struct nestmig_ctx *c, struct nm_rsm *rsm, in
 }
 
 /* Follows the steps as if none failed. False: something that they go by is not known. */
-static inline int nm_rsm_follow(const struct nestmig_ctx *c, struct nm_rsm *rsm)
+static inline int nm_rsm_steps(const struct nestmig_ctx *c, struct nm_rsm *ret)
 {
-	static const struct nm_rsm nothing;
 	enum nestmig_holds holds_64 = nm_rsm_is_64(c);
 	int is_64 = holds_64 == NESTMIG_HOLDS;
 	uint64_t high;
 
-	*rsm = nothing;
+	*ret = (struct nm_rsm){.path = NM_RSM_OPEN};
 	if (holds_64 == NESTMIG_UNKNOWN || !nm_has(c, NESTMIG_HAVE(SMRAM)))
 		return 0;
-	rsm->path = nm_rsm_path(c);
-	if (rsm->path == NM_RSM_OPEN || !nm_rsm_old(c, rsm, is_64))
+	ret->path = nm_rsm_path(c);
+	if (ret->path == NM_RSM_OPEN || !nm_rsm_old(c, ret, is_64))
 		return 0;
-	high = (nm_image_cr0(c, is_64) | nm_image_cr4(c, is_64) | rsm->old_cr0 | rsm->old_cr4) &
+	high = (nm_image_cr0(c, is_64) | nm_image_cr4(c, is_64) | ret->old_cr0 | ret->old_cr4) &
 	       NM_HIGH_HALF;
 	if (high && !c->h->kernel)
 		return 0;
-	rsm->efer = is_64 ? smram64_efer(c->v->smram) & ~NM_EFER_LMA : rsm->old_efer;
-	rsm->cr0 = nm_rsm_written(c, rsm->old_cr0, nm_image_cr0(c, is_64));
-	rsm->cr4 = nm_rsm_written(c, rsm->old_cr4, nm_image_cr4(c, is_64));
-	rsm->cr3 = nm_image_cr3(c, is_64);
-	if (rsm->cr4 & NM_CR4_PCIDE)
-		rsm->cr3 &= ~UINT64_C(0xfff);
-	if (rsm->old_cr4 & NM_CR4_PCIDE)
-		rsm->cr3 &= ~NM_CR3_NOFLUSH;
-	rsm->loaded_efer = (rsm->efer & ~NM_EFER_LMA) | (rsm->old_efer & NM_EFER_LMA);
-	rsm->final_efer = nm_with_lma(rsm->loaded_efer, rsm->old_cr0, rsm->cr0);
+	ret->efer = is_64 ? smram64_efer(c->v->smram) & ~NM_EFER_LMA : ret->old_efer;
+	ret->cr0 = nm_rsm_written(c, ret->old_cr0, nm_image_cr0(c, is_64));
+	ret->cr4 = nm_rsm_written(c, ret->old_cr4, nm_image_cr4(c, is_64));
+	ret->cr3 = nm_image_cr3(c, is_64);
+	if (ret->cr4 & NM_CR4_PCIDE)
+		ret->cr3 &= ~UINT64_C(0xfff);
+	if (ret->old_cr4 & NM_CR4_PCIDE)
+		ret->cr3 &= ~NM_CR3_NOFLUSH;
+	ret->loaded_efer = (ret->efer & ~NM_EFER_LMA) | (ret->old_efer & NM_EFER_LMA);
+	ret->final_efer = nm_with_lma(ret->loaded_efer, ret->old_cr0, ret->cr0);
 	return 1;
 }
+
+/* NM_RSM(c, rsm) declares rsm, a pointer to those registers, or NULL if they are not known. */
+#ifdef __bpf__
+NM_SHARED(int, nm_rsm_follow, 0)
+{
+	return nm_rsm_steps(c, &((struct nestmig_ctx *)c)->spare.rsm);
+}
+#define NM_RSM(c, name) const struct nm_rsm *name = nm_rsm_follow(c) ? &(c)->spare.rsm : 0
+#else
+#define NM_RSM(c, name)                                                                            \
+	struct nm_rsm name##_room;                                                                 \
+	const struct nm_rsm *name = nm_rsm_steps(c, &name##_room) ? &name##_room : 0
+#endif
 
 /* Does the L2 that step 3 has entered run in long mode, as step 4 sees it? */
 static inline int nm_rsm_in_long(const struct nm_rsm *rsm)

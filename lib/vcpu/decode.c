@@ -283,28 +283,10 @@ static const struct {
 	size_t reg;
 	const char *name;
 } where[NESTMIG_CPUID_WORDS] = {
-#define WORD(f, i, r)                                                                              \
-	{                                                                                          \
-		f, i, offsetof(struct nm_cpuid_entry, r), #r                                       \
-	}
-	[NESTMIG_CPUID_1_ECX] = WORD(1, 0, ecx),
-	[NESTMIG_CPUID_1_EDX] = WORD(1, 0, edx),
-	[NESTMIG_CPUID_7_0_EBX] = WORD(7, 0, ebx),
-	[NESTMIG_CPUID_7_0_ECX] = WORD(7, 0, ecx),
-	[NESTMIG_CPUID_7_0_EDX] = WORD(7, 0, edx),
-	[NESTMIG_CPUID_7_1_EAX] = WORD(7, 1, eax),
-	[NESTMIG_CPUID_A_EAX] = WORD(0xa, 0, eax),
-	[NESTMIG_CPUID_A_EDX] = WORD(0xa, 0, edx),
-	[NESTMIG_CPUID_D_1_EAX] = WORD(0xd, 1, eax),
-	[NESTMIG_CPUID_40000001_EAX] = WORD(0x40000001, 0, eax),
-	[NESTMIG_CPUID_80000001_ECX] = WORD(0x80000001, 0, ecx),
-	[NESTMIG_CPUID_80000001_EDX] = WORD(0x80000001, 0, edx),
-	[NESTMIG_CPUID_80000008_EAX] = WORD(0x80000008, 0, eax),
-	[NESTMIG_CPUID_80000008_EBX] = WORD(0x80000008, 0, ebx),
-	[NESTMIG_CPUID_8000000A_EBX] = WORD(0x8000000a, 0, ebx),
-	[NESTMIG_CPUID_8000000A_EDX] = WORD(0x8000000a, 0, edx),
-	[NESTMIG_CPUID_80000021_EAX] = WORD(0x80000021, 0, eax),
-#undef WORD
+#define CPUID_WORD(word, function, index, reg)                                                     \
+	[NESTMIG_CPUID_##word] = {function, index, offsetof(struct nm_cpuid_entry, reg), #reg},
+#include "cpuid.def"
+#undef CPUID_WORD
 };
 
 void nm_cpuid_word_name(enum nestmig_cpuid_word word, char *buffer, size_t size)

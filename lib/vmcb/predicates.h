@@ -7,6 +7,7 @@
 #ifndef NESTMIG_VMCB_PREDICATES_H
 #define NESTMIG_VMCB_PREDICATES_H
 
+#include "../predicate.h"
 #include "vmcb12.h"
 
 #define NM_CR0_PE    (UINT64_C(1) << 0)
@@ -30,14 +31,6 @@
 static inline enum nestmig_holds nm_holds(int condition)
 {
 	return condition ? NESTMIG_HOLDS : NESTMIG_BROKEN;
-}
-
-/* Both must hold: broken if one surely is. */
-static inline enum nestmig_holds nm_both(enum nestmig_holds a, enum nestmig_holds b)
-{
-	if (a == NESTMIG_BROKEN || b == NESTMIG_BROKEN)
-		return NESTMIG_BROKEN;
-	return a == NESTMIG_HOLDS ? b : a;
 }
 
 /* What both say if they agree. */

@@ -180,14 +180,27 @@ static inline int nm_kvm_seg_valid(const struct nm_seg *s, enum nm_sreg reg)
 	}
 }
 
+/* Does KVM find one register valid? */
+NM_SHARED_ARGS(enum nestmig_holds, nm_kvm_takes_seg, NESTMIG_UNKNOWN,
+	       (const struct nestmig_ctx *c, enum nm_sreg reg, int real), (c, reg, real))
+{
+	struct nm_seg seg;
+
+	if (reg > NM_TR || !nm_guest_seg(c, reg, &seg))
+		return NESTMIG_UNKNOWN;
+	if (!real)
+		return nm_holds(nm_kvm_seg_valid(&seg, reg));
+	return nm_holds(reg >= NM_LDTR || nm_kvm_v86_valid(&seg, reg));
+}
+
 /*
  * Does KVM enter L2? Broken: emulation_required is set. It is worked out from what the VMCS of L2 has
  * once all ioctls are done: the last vmx_set_cr0, vmx_set_segment or change of RFLAGS.VM does it.
  */
-static inline enum nestmig_holds nm_vmx_guest_valid(const struct nestmig_ctx *c)
+NM_SHARED(enum nestmig_holds, nm_vmx_guest_valid, NESTMIG_UNKNOWN)
 {
-	struct nm_seg seg[8];
 	uint64_t cr0 = 0, rflags = 0;
+	struct nm_seg cs, ss;
 	int real, valid = 1;
 
 	if (nm_urg(c) || c->h->no_emulation)
@@ -196,14 +209,15 @@ static inline enum nestmig_holds nm_vmx_guest_valid(const struct nestmig_ctx *c)
 		return NESTMIG_UNKNOWN;
 	real = !(cr0 & NM_CR0_PE) || (rflags & NM_RFLAGS_VM);
 	for (unsigned reg = NM_ES; reg <= NM_TR; reg++) {
-		if (!nm_guest_seg(c, (enum nm_sreg)reg, &seg[reg]))
+		enum nestmig_holds holds = nm_kvm_takes_seg(c, (enum nm_sreg)reg, real);
+
+		if (holds == NESTMIG_UNKNOWN)
 			return NESTMIG_UNKNOWN;
-		if (!real)
-			valid &= nm_kvm_seg_valid(&seg[reg], (enum nm_sreg)reg);
-		else if (reg < NM_LDTR)
-			valid &= nm_kvm_v86_valid(&seg[reg], (enum nm_sreg)reg);
+		valid &= holds == NESTMIG_HOLDS;
 	}
-	return nm_holds(valid && (real || nm_rpl(&seg[NM_CS]) == nm_rpl(&seg[NM_SS])));
+	if (!nm_guest_seg(c, NM_CS, &cs) || !nm_guest_seg(c, NM_SS, &ss))
+		return NESTMIG_UNKNOWN;
+	return nm_holds(valid && (real || nm_rpl(&cs) == nm_rpl(&ss)));
 }
 
 /* Seed of a dead VM: KVM_BUG_ON(nested_run_pending) in __vmx_handle_exit. */

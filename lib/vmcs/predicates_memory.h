@@ -161,11 +161,15 @@ static inline enum nestmig_holds nm_eptp_valid(const struct nestmig_ctx *c, uint
 }
 
 /* Of entries that KVM switches to: others never get that far. */
-static inline enum nestmig_holds nm_eptp_backed(const struct nestmig_ctx *c,
-						const struct nestmig_eptp *eptp)
+NM_SHARED_ARGS(enum nestmig_holds, nm_eptp_backed, NESTMIG_UNKNOWN,
+	       (const struct nestmig_ctx *c, unsigned n), (c, n))
 {
-	enum nestmig_holds valid, backed = nm_backed(eptp->root);
+	const struct nestmig_eptp *eptp = &c->v->eptps.entries[n];
+	enum nestmig_holds valid, backed;
 
+	if (n >= NESTMIG_EPTPS)
+		return NESTMIG_UNKNOWN;
+	backed = nm_backed(eptp->root);
 	if (backed == NESTMIG_HOLDS || eptp->value == vmcs12_ept_pointer(c->v->vmcs12))
 		return NESTMIG_HOLDS;
 	valid = nm_eptp_valid(c, eptp->value);
@@ -182,8 +186,8 @@ static inline enum nestmig_holds rule_vmx_vmfunc_entry_root_backed(const struct 
 		return has == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
 	if (!c->v->eptps.unbacked)
 		return NESTMIG_HOLDS;
-	for (unsigned i = 0; i < c->v->eptps.count && holds != NESTMIG_BROKEN; i++)
-		holds = nm_both(holds, nm_eptp_backed(c, &c->v->eptps.entries[i]));
+	for (unsigned i = 0; i < c->v->eptps.count && i < NESTMIG_EPTPS; i++)
+		holds = nm_both(holds, nm_eptp_backed(c, i));
 	return holds;
 }
 

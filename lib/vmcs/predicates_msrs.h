@@ -25,37 +25,6 @@ static inline struct nm_msr_entry nm_msr_entry(const uint8_t *area, unsigned n)
 	return (struct nm_msr_entry){nm_le32(p), nm_le32(p + 4), nm_le64(p + 8)};
 }
 
-typedef enum nestmig_holds nm_msr_check(const struct nestmig_ctx *c, const struct nm_msr_entry *e);
-
-/* Of every entry of an area that is used. What is not there or is too long other rules judge; of an
- * allowed one that is longer than what was read it is unknown, if nothing is wrong so far. */
-static inline enum nestmig_holds nm_each_msr(const struct nestmig_ctx *c,
-					     enum nestmig_msr_area area, uint64_t count,
-					     enum nestmig_backed backed, nm_msr_check *check)
-{
-	const uint8_t *entries = c->v->msr_areas[area];
-	enum nestmig_holds holds = NESTMIG_HOLDS;
-
-	if (!count || backed == NESTMIG_BACKED_NO)
-		return NESTMIG_HOLDS;
-	if (!(c->v->have >> (NESTMIG_ITEM_ENTRY_LOAD + (unsigned)area) & 1))
-		return NESTMIG_UNKNOWN;
-	for (unsigned i = 0; i < count && i < NESTMIG_MSR_AREA_MAX; i++) {
-		struct nm_msr_entry e = nm_msr_entry(entries, i);
-
-		holds = nm_both(holds, check(c, &e));
-	}
-	if (count > NESTMIG_MSR_AREA_MAX && nm_msr_count(c, count) != NESTMIG_BROKEN)
-		holds = nm_both(holds, NESTMIG_UNKNOWN);
-	return holds;
-}
-
-static inline enum nestmig_holds nm_each_entry_msr(const struct nestmig_ctx *c, nm_msr_check *check)
-{
-	return nm_each_msr(c, NESTMIG_AREA_ENTRY_LOAD, vmcs12_vm_entry_msr_load_count(c->v->vmcs12),
-			   c->vmx_mem.entry_load, check);
-}
-
 /* In x2APIC mode an x2APIC register may not be in a list. A stream that brings no APIC base has 0. */
 static inline enum nestmig_holds nm_msr_x2apic(const struct nestmig_ctx *c,
 					       const struct nm_msr_entry *e)
@@ -67,48 +36,6 @@ static inline enum nestmig_holds nm_msr_x2apic(const struct nestmig_ctx *c,
 	if (!(c->v->have & NESTMIG_HAVE(SREGS)) || !apic_base)
 		return NESTMIG_UNKNOWN;
 	return nm_holds(!(apic_base >> 10 & 1));
-}
-
-static inline enum nestmig_holds nm_msr_not_fs(const struct nestmig_ctx *c,
-					       const struct nm_msr_entry *e)
-{
-	(void)c;
-	return nm_holds(e->index != NM_MSR_FS_BASE);
-}
-
-static inline enum nestmig_holds nm_msr_not_gs(const struct nestmig_ctx *c,
-					       const struct nm_msr_entry *e)
-{
-	(void)c;
-	return nm_holds(e->index != NM_MSR_GS_BASE);
-}
-
-static inline enum nestmig_holds nm_msr_not_smm_monitor(const struct nestmig_ctx *c,
-							const struct nm_msr_entry *e)
-{
-	(void)c;
-	return nm_holds(e->index != NM_MSR_SMM_MONITOR);
-}
-
-static inline enum nestmig_holds nm_msr_not_ucode_write(const struct nestmig_ctx *c,
-							const struct nm_msr_entry *e)
-{
-	(void)c;
-	return nm_holds(e->index != NM_MSR_UCODE_WRITE);
-}
-
-static inline enum nestmig_holds nm_msr_not_ucode_rev(const struct nestmig_ctx *c,
-						      const struct nm_msr_entry *e)
-{
-	(void)c;
-	return nm_holds(e->index != NM_MSR_UCODE_REV);
-}
-
-static inline enum nestmig_holds nm_msr_reserved(const struct nestmig_ctx *c,
-						 const struct nm_msr_entry *e)
-{
-	(void)c;
-	return nm_holds(!e->reserved);
 }
 
 /* nested_vmx_msr_check_common */
@@ -210,44 +137,127 @@ static inline enum nestmig_holds nm_msr_storable(const struct nestmig_ctx *c,
 	return nm_both(nm_msr_common(c, e), nm_msr_is_there(c, e->index));
 }
 
+/* What a rule asks of each entry of an area. */
+enum nm_msr_question {
+	NM_MSR_Q_NOT_FS,
+	NM_MSR_Q_NOT_GS,
+	NM_MSR_Q_NOT_SMM_MONITOR,
+	NM_MSR_Q_NOT_UCODE_WRITE,
+	NM_MSR_Q_NOT_UCODE_REV,
+	NM_MSR_Q_RESERVED,
+	NM_MSR_Q_X2APIC,
+	NM_MSR_Q_VALUE,
+	NM_MSR_Q_LOADABLE,
+	NM_MSR_Q_STORABLE
+};
+
+static inline enum nestmig_holds
+nm_ask_msr(const struct nestmig_ctx *c, const struct nm_msr_entry *e, enum nm_msr_question question)
+{
+	switch (question) {
+	case NM_MSR_Q_NOT_FS:
+		return nm_holds(e->index != NM_MSR_FS_BASE);
+	case NM_MSR_Q_NOT_GS:
+		return nm_holds(e->index != NM_MSR_GS_BASE);
+	case NM_MSR_Q_NOT_SMM_MONITOR:
+		return nm_holds(e->index != NM_MSR_SMM_MONITOR);
+	case NM_MSR_Q_NOT_UCODE_WRITE:
+		return nm_holds(e->index != NM_MSR_UCODE_WRITE);
+	case NM_MSR_Q_NOT_UCODE_REV:
+		return nm_holds(e->index != NM_MSR_UCODE_REV);
+	case NM_MSR_Q_RESERVED:
+		return nm_holds(!e->reserved);
+	case NM_MSR_Q_X2APIC:
+		return nm_msr_x2apic(c, e);
+	case NM_MSR_Q_VALUE:
+		return nm_msr_value(c, e);
+	case NM_MSR_Q_LOADABLE:
+		return nm_msr_loadable(c, e);
+	case NM_MSR_Q_STORABLE:
+		break;
+	}
+	return nm_msr_storable(c, e);
+}
+
+/* Of entry n of an area that has as many. */
+NM_SHARED_ARGS(enum nestmig_holds, nm_ask_msr_at, NESTMIG_UNKNOWN,
+	       (const struct nestmig_ctx *c, unsigned area, unsigned n,
+		enum nm_msr_question question),
+	       (c, area, n, question))
+{
+	struct nm_msr_entry e;
+
+	if (area >= NESTMIG_MSR_AREAS || n >= NESTMIG_MSR_AREA_MAX)
+		return NESTMIG_UNKNOWN;
+	e = nm_msr_entry(c->v->msr_areas[area], n);
+	return nm_ask_msr(c, &e, question);
+}
+
+/* Of every entry of an area that is used. What is not there or is too long other rules judge; of an
+ * allowed one that is longer than what was read it is unknown, if nothing is wrong so far. */
+static inline enum nestmig_holds nm_each_msr(const struct nestmig_ctx *c,
+					     enum nestmig_msr_area area, uint64_t count,
+					     enum nestmig_backed backed,
+					     enum nm_msr_question question)
+{
+	enum nestmig_holds holds = NESTMIG_HOLDS;
+
+	if (!count || backed == NESTMIG_BACKED_NO)
+		return NESTMIG_HOLDS;
+	if (!(c->v->have >> (NESTMIG_ITEM_ENTRY_LOAD + (unsigned)area) & 1))
+		return NESTMIG_UNKNOWN;
+	for (unsigned i = 0; i < count && i < NESTMIG_MSR_AREA_MAX; i++)
+		holds = nm_both(holds, nm_ask_msr_at(c, area, i, question));
+	if (count > NESTMIG_MSR_AREA_MAX && nm_msr_count(c, count) != NESTMIG_BROKEN)
+		holds = nm_both(holds, NESTMIG_UNKNOWN);
+	return holds;
+}
+
+static inline enum nestmig_holds nm_each_entry_msr(const struct nestmig_ctx *c,
+						   enum nm_msr_question question)
+{
+	return nm_each_msr(c, NESTMIG_AREA_ENTRY_LOAD, vmcs12_vm_entry_msr_load_count(c->v->vmcs12),
+			   c->vmx_mem.entry_load, question);
+}
+
 static inline enum nestmig_holds rule_vmx_msrload_fsbase(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_not_fs);
+	return nm_each_entry_msr(c, NM_MSR_Q_NOT_FS);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_gsbase(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_not_gs);
+	return nm_each_entry_msr(c, NM_MSR_Q_NOT_GS);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_smm_monitor(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_not_smm_monitor);
+	return nm_each_entry_msr(c, NM_MSR_Q_NOT_SMM_MONITOR);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_ucode_write(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_not_ucode_write);
+	return nm_each_entry_msr(c, NM_MSR_Q_NOT_UCODE_WRITE);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_ucode_rev(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_not_ucode_rev);
+	return nm_each_entry_msr(c, NM_MSR_Q_NOT_UCODE_REV);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_reserved(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_reserved);
+	return nm_each_entry_msr(c, NM_MSR_Q_RESERVED);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_x2apic(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_x2apic);
+	return nm_each_entry_msr(c, NM_MSR_Q_X2APIC);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_value(const struct nestmig_ctx *c)
 {
-	return nm_each_entry_msr(c, nm_msr_value);
+	return nm_each_entry_msr(c, NM_MSR_Q_VALUE);
 }
 
 static inline enum nestmig_holds rule_vmx_msrload_readable(const struct nestmig_ctx *c)
@@ -258,7 +268,7 @@ static inline enum nestmig_holds rule_vmx_msrload_readable(const struct nestmig_
 static inline enum nestmig_holds rule_vmx_msrexitload_entry(const struct nestmig_ctx *c)
 {
 	return nm_each_msr(c, NESTMIG_AREA_EXIT_LOAD, vmcs12_vm_exit_msr_load_count(c->v->vmcs12),
-			   c->vmx_mem.exit_load, nm_msr_loadable);
+			   c->vmx_mem.exit_load, NM_MSR_Q_LOADABLE);
 }
 
 static inline enum nestmig_holds rule_vmx_msrexitload_readable(const struct nestmig_ctx *c)
@@ -269,7 +279,7 @@ static inline enum nestmig_holds rule_vmx_msrexitload_readable(const struct nest
 static inline enum nestmig_holds rule_vmx_msrexitstore_entry(const struct nestmig_ctx *c)
 {
 	return nm_each_msr(c, NESTMIG_AREA_EXIT_STORE, vmcs12_vm_exit_msr_store_count(c->v->vmcs12),
-			   c->vmx_mem.exit_store, nm_msr_storable);
+			   c->vmx_mem.exit_store, NM_MSR_Q_STORABLE);
 }
 
 static inline enum nestmig_holds rule_vmx_msrexitstore_writable(const struct nestmig_ctx *c)

@@ -72,22 +72,18 @@ static inline void nm_rsm_fill(struct nestmig_vcpu_view *view, const struct nm_r
 	view->have &= ~NESTMIG_HAVE(PDPTRS);
 }
 
-/* The vCPU after RSM: 1 if that is known, 0 if not. In ctx, with view in it, rules on L2's guest state look
- * at what was loaded. */
-static inline int nm_rsm_after(const struct nestmig_ctx *c, struct nestmig_vcpu_view *view,
-			       struct nestmig_ctx *ctx)
+/* Executes RSM in the state of an nm_other with registers: 1 if what is loaded is known, 0 if not. Rules on
+ * L2's guest state look at that then. */
+NM_SHARED_ARGS(int, nm_rsm_execute, 0, (struct nestmig_ctx * c), (c))
 {
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
-	if (!nm_rsm_follow(c, &rsm))
+	if (!rsm)
 		return 0;
-	*view = *c->v;
-	*ctx = *c;
-	nm_rsm_fill(view, &rsm, nm_rsm_is_64(c) == NESTMIG_HOLDS);
-	ctx->v = view;
-	ctx->vmx_l2 = rsm.path == NM_RSM_TO_L2;
-	ctx->vmx_bare = !ctx->vmx_l2;
-	ctx->sregs_first = ctx->regs_first = ctx->events_first = 0;
+	nm_rsm_fill((struct nestmig_vcpu_view *)c->v, rsm, nm_rsm_is_64(c) == NESTMIG_HOLDS);
+	c->vmx_l2 = rsm->path == NM_RSM_TO_L2;
+	c->vmx_bare = rsm->path != NM_RSM_TO_L2;
+	c->sregs_first = c->regs_first = c->events_first = 0;
 	return 1;
 }
 
@@ -97,19 +93,19 @@ static inline enum nestmig_holds rule_vmx_rsm_cr_load(const struct nestmig_ctx *
 {
 	enum nm_rsm_path path = nm_rsm_path(c);
 	uint64_t exempt = 0;
-	struct nm_rsm rsm;
+	NM_RSM(c, rsm);
 
 	if (!nm_rsm_is_vmx(c) || c->no_nested || path == NM_RSM_STOPS)
 		return NESTMIG_HOLDS;
-	if (path == NM_RSM_OPEN || !nm_has(c, NESTMIG_HAVE(NESTED)) || !nm_rsm_follow(c, &rsm))
+	if (path == NM_RSM_OPEN || !nm_has(c, NESTMIG_HAVE(NESTED)) || !rsm)
 		return NESTMIG_UNKNOWN;
 	if (!(c->v->nested.vmx_smm_flags & VMX_SMM_VMXON))
 		return NESTMIG_HOLDS;
 	if (path == NM_RSM_TO_L2 && nm_urg(c))
 		exempt = NM_CR0_PE | NM_CR0_PG;
 	return nm_both(
-		nm_both(nm_ones(&c->vmx.cr0, rsm.cr0 | exempt), nm_zeros(&c->vmx.cr0, rsm.cr0)),
-		nm_both(nm_ones(&c->vmx.cr4, rsm.cr4), nm_zeros(&c->vmx.cr4, rsm.cr4)));
+		nm_both(nm_ones(&c->vmx.cr0, rsm->cr0 | exempt), nm_zeros(&c->vmx.cr0, rsm->cr0)),
+		nm_both(nm_ones(&c->vmx.cr4, rsm->cr4), nm_zeros(&c->vmx.cr4, rsm->cr4)));
 }
 
 /* Where L2's exits go. */
@@ -143,7 +139,7 @@ static inline enum nestmig_holds nm_takes_l1(const struct nestmig_ctx *c)
  * Controls of L1 that reach the processor (prepare_vmcs02_early), and L1's other registers: those of a VM
  * entry that has been made, or were changed since.
  */
-static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c)
+NM_SHARED(enum nestmig_holds, rule_vmx_rsm_vmcs12, NESTMIG_UNKNOWN)
 {
 	static nm_check *const at_entry_or_exit[] = {
 		rule_vmx_pin_allowed1,          rule_vmx_proc_allowed1,
@@ -190,20 +186,18 @@ static inline enum nestmig_holds rule_vmx_rsm_vmcs12(const struct nestmig_ctx *c
 		rule_vmx_host_ss_nonzero_32,
 	};
 	enum nm_rsm_path path = nm_rsm_path(c);
-	enum nestmig_holds holds = NESTMIG_HOLDS;
+	enum nestmig_holds holds;
 
 	if (!nm_rsm_is_vmx(c) || path == NM_RSM_TO_L1 || path == NM_RSM_STOPS)
 		return NESTMIG_HOLDS;
 	if (!nm_has(c, NESTMIG_HAVE(VMCS12)))
 		return NESTMIG_UNKNOWN;
-	for (unsigned i = 0; i < NM_COUNT(at_entry_or_exit); i++)
-		holds = nm_both(holds, at_entry_or_exit[i](c));
+	holds = NM_ALL(c, at_entry_or_exit);
 	if (rule_vmx_rsm_host_cr3(c) == NESTMIG_HOLDS)
 		holds = nm_both(holds, rule_vmx_host_cr3_backed(c));
 	if (holds == NESTMIG_HOLDS && nm_takes_l1(c) != NESTMIG_HOLDS)
 		return nm_takes_l1(c);
-	for (unsigned i = 0; i < NM_COUNT(of_l1); i++)
-		holds = nm_both(holds, of_l1[i](c));
+	holds = nm_both(holds, NM_ALL(c, of_l1));
 	/* A VM entry of L1 would not have taken it, but here it may do no harm, or something else comes first. */
 	return holds == NESTMIG_HOLDS ? holds : NESTMIG_UNKNOWN;
 }
@@ -235,15 +229,19 @@ static inline enum nestmig_holds nm_rsm_enters(const struct nestmig_ctx *c)
 /* Without unrestricted guest KVM looks at the segments itself before the entry, and finds one pending. */
 static inline enum nestmig_holds rule_vmx_rsm_restored_segments(const struct nestmig_ctx *c)
 {
-	enum nestmig_holds enters = nm_rsm_enters(c);
-	struct nestmig_vcpu_view view;
-	struct nestmig_ctx after;
+	enum nestmig_holds enters = nm_rsm_enters(c), holds;
+	struct nm_other after;
 
 	if (enters != NESTMIG_HOLDS)
 		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
-	if (!nm_rsm_after(c, &view, &after))
-		return NESTMIG_UNKNOWN;
-	return after.vmx_l2 ? nm_vmx_guest_valid(&after) : NESTMIG_HOLDS;
+	nm_other_begin(&after, c);
+	nm_other_registers(&after);
+	if (!nm_rsm_execute(after.c))
+		holds = NESTMIG_UNKNOWN;
+	else
+		holds = after.c->vmx_l2 ? nm_vmx_guest_valid(after.c) : NESTMIG_HOLDS;
+	nm_other_end(&after);
+	return holds;
 }
 
 #define NM_RSM_SEG_CHECKS(reg)                                                                     \
@@ -255,23 +253,33 @@ static inline enum nestmig_holds rule_vmx_rsm_restored_segments(const struct nes
 		rule_vmx_guest_##reg##_v86_base, rule_vmx_guest_##reg##_v86_limit
 
 /* What the processor asks of segments, RFLAGS and RIP. */
-static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx *c)
+NM_SHARED(enum nestmig_holds, nm_vmx_processor_takes, NESTMIG_UNKNOWN)
 {
-	static nm_check *const checks[] = {
-		NM_RSM_SEG_CHECKS(cs),          rule_vmx_guest_cs_base_high,
-		rule_vmx_guest_cs_dpl_conf,     rule_vmx_guest_cs_dpl_nonconf,
-		rule_vmx_guest_cs_dpl_type3,    rule_vmx_guest_cs_type,
-		rule_vmx_guest_cs_type_urg,     rule_vmx_guest_cs_usable,
-		rule_vmx_guest_cs_v86_ar,       rule_vmx_guest_cs_v86_base,
-		rule_vmx_guest_cs_v86_limit,    NM_RSM_SEG_CHECKS(ss),
-		rule_vmx_guest_ss_base_high,    rule_vmx_guest_ss_dpl_rpl,
-		rule_vmx_guest_ss_dpl_zero,     rule_vmx_guest_ss_rpl_cs_rpl,
-		rule_vmx_guest_ss_type,         rule_vmx_guest_ss_v86_ar,
-		rule_vmx_guest_ss_v86_base,     rule_vmx_guest_ss_v86_limit,
-		NM_RSM_DATA_CHECKS(ds),         rule_vmx_guest_ds_base_high,
-		NM_RSM_DATA_CHECKS(es),         rule_vmx_guest_es_base_high,
-		NM_RSM_DATA_CHECKS(fs),         rule_vmx_guest_fs_base_canonical,
-		NM_RSM_DATA_CHECKS(gs),         rule_vmx_guest_gs_base_canonical,
+	static nm_check *const code_and_stack[] = {
+		NM_RSM_SEG_CHECKS(cs),       rule_vmx_guest_cs_base_high,
+		rule_vmx_guest_cs_dpl_conf,  rule_vmx_guest_cs_dpl_nonconf,
+		rule_vmx_guest_cs_dpl_type3, rule_vmx_guest_cs_type,
+		rule_vmx_guest_cs_type_urg,  rule_vmx_guest_cs_usable,
+		rule_vmx_guest_cs_v86_ar,    rule_vmx_guest_cs_v86_base,
+		rule_vmx_guest_cs_v86_limit, NM_RSM_SEG_CHECKS(ss),
+		rule_vmx_guest_ss_base_high, rule_vmx_guest_ss_dpl_rpl,
+		rule_vmx_guest_ss_dpl_zero,  rule_vmx_guest_ss_rpl_cs_rpl,
+		rule_vmx_guest_ss_type,      rule_vmx_guest_ss_v86_ar,
+		rule_vmx_guest_ss_v86_base,  rule_vmx_guest_ss_v86_limit,
+	};
+	static nm_check *const ds_and_es[] = {
+		NM_RSM_DATA_CHECKS(ds),
+		rule_vmx_guest_ds_base_high,
+		NM_RSM_DATA_CHECKS(es),
+		rule_vmx_guest_es_base_high,
+	};
+	static nm_check *const fs_and_gs[] = {
+		NM_RSM_DATA_CHECKS(fs),
+		rule_vmx_guest_fs_base_canonical,
+		NM_RSM_DATA_CHECKS(gs),
+		rule_vmx_guest_gs_base_canonical,
+	};
+	static nm_check *const others[] = {
 		NM_RSM_SEG_CHECKS(ldtr),        rule_vmx_guest_ldtr_base_canonical,
 		rule_vmx_guest_ldtr_ti,         rule_vmx_guest_ldtr_type,
 		NM_RSM_SEG_CHECKS(tr),          rule_vmx_guest_tr_base_canonical,
@@ -280,10 +288,9 @@ static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx
 		rule_vmx_guest_rflags_reserved, rule_vmx_guest_rflags_vm,
 		rule_vmx_guest_rip_high,
 	};
-	enum nestmig_holds holds = NESTMIG_HOLDS;
+	enum nestmig_holds holds = nm_both(NM_ALL(c, code_and_stack), NM_ALL(c, ds_and_es));
 
-	for (unsigned i = 0; i < NM_COUNT(checks); i++)
-		holds = nm_both(holds, checks[i](c));
+	holds = nm_both(holds, nm_both(NM_ALL(c, fs_and_gs), NM_ALL(c, others)));
 	/* Older manuals do not ask for a canonical RIP, and Bochs does not. */
 	if (holds == NESTMIG_HOLDS && rule_vmx_guest_rip_linear(c) != NESTMIG_HOLDS)
 		return NESTMIG_UNKNOWN;
@@ -293,13 +300,14 @@ static inline enum nestmig_holds nm_vmx_processor_takes(const struct nestmig_ctx
 /* Real mode where it is not known whether the host has unrestricted guest: what runs with it runs without. */
 static inline enum nestmig_holds nm_vmx_real_mode_runs(const struct nestmig_ctx *c)
 {
-	struct nestmig_host_view host = *c->h;
-	struct nestmig_ctx unrestricted = *c;
+	struct nm_other unrestricted;
+	enum nestmig_holds holds;
 
-	host.unrestricted_guest = 1;
-	unrestricted.h = &host;
-	return nm_vmx_processor_takes(&unrestricted) == NESTMIG_HOLDS ? NESTMIG_HOLDS
-								      : NESTMIG_UNKNOWN;
+	nm_other_begin(&unrestricted, c);
+	unrestricted.h->unrestricted_guest = 1;
+	holds = nm_vmx_processor_takes(unrestricted.c);
+	nm_other_end(&unrestricted);
+	return holds == NESTMIG_HOLDS ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
 }
 
 /*
@@ -307,7 +315,7 @@ static inline enum nestmig_holds nm_vmx_real_mode_runs(const struct nestmig_ctx 
  * emulates what it finds invalid until it is not: of protected mode nothing is foretold then. Real mode, an
  * SMM handler among it, is virtual-8086 mode with segments that KVM makes itself, or is emulated.
  */
-static inline enum nestmig_holds nm_vmx_bare_runs(const struct nestmig_ctx *c)
+NM_SHARED(enum nestmig_holds, nm_vmx_bare_runs, NESTMIG_UNKNOWN)
 {
 	int knows = !!(c->h->have & NESTMIG_HAVE(HOST_PARAMS));
 	enum nestmig_holds holds;
@@ -320,23 +328,17 @@ static inline enum nestmig_holds nm_vmx_bare_runs(const struct nestmig_ctx *c)
 	return holds == NESTMIG_BROKEN && !knows ? NESTMIG_UNKNOWN : holds;
 }
 
-static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
+/* Of the state that RSM has loaded: does it run? */
+static inline enum nestmig_holds nm_vmx_loaded_runs(const struct nestmig_ctx *c)
 {
-	enum nestmig_holds enters = nm_rsm_enters(c), tables;
-	struct nestmig_vcpu_view view;
-	struct nestmig_ctx after;
+	enum nestmig_holds tables = nm_both(nm_cpu_canonical(c, c->v->sregs.gdt.base),
+					    nm_cpu_canonical(c, c->v->sregs.idt.base));
 
-	if (enters != NESTMIG_HOLDS)
-		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
-	if (!nm_rsm_after(c, &view, &after))
-		return NESTMIG_UNKNOWN;
-	tables = nm_both(nm_cpu_canonical(&after, view.sregs.gdt.base),
-			 nm_cpu_canonical(&after, view.sregs.idt.base));
-	if (!after.vmx_l2)
-		return nm_both(nm_vmx_bare_runs(&after), tables);
-	switch (nm_vmx_guest_valid(&after)) {
+	if (!c->vmx_l2)
+		return nm_both(nm_vmx_bare_runs(c), tables);
+	switch (nm_vmx_guest_valid(c)) {
 	case NESTMIG_HOLDS:
-		return nm_both(nm_vmx_processor_takes(&after), tables);
+		return nm_both(nm_vmx_processor_takes(c), tables);
 	case NESTMIG_BROKEN:
 		return NESTMIG_HOLDS;
 	default:
@@ -344,23 +346,35 @@ static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
 	}
 }
 
+static inline enum nestmig_holds rule_vmx_rsm_state(const struct nestmig_ctx *c)
+{
+	enum nestmig_holds enters = nm_rsm_enters(c), holds;
+	struct nm_other after;
+
+	if (enters != NESTMIG_HOLDS)
+		return enters == NESTMIG_BROKEN ? NESTMIG_HOLDS : NESTMIG_UNKNOWN;
+	nm_other_begin(&after, c);
+	nm_other_registers(&after);
+	holds = nm_rsm_execute(after.c) ? nm_vmx_loaded_runs(after.c) : NESTMIG_UNKNOWN;
+	nm_other_end(&after);
+	return holds;
+}
+
 /* ---- A vCPU that is not in L2, as it is restored ------------------------------------------------- */
 
 static inline enum nestmig_holds rule_evt_sregs_segs_intel(const struct nestmig_ctx *c)
 {
-	struct nestmig_vcpu_view view;
 	enum nestmig_holds holds;
-	struct nestmig_ctx bare;
+	struct nm_other bare;
 
 	if (nm_in_l2(c) || nm_on_intel(c, 0) == NESTMIG_HOLDS)
 		return NESTMIG_HOLDS;
-	view = *c->v;
-	view.nested.flags = KVMNS_GUEST_MODE;
-	bare = *c;
-	bare.v = &view;
-	bare.vmx_bare = 1;
-	bare.sregs_first = bare.regs_first = bare.events_first = 0;
-	holds = nm_vmx_bare_runs(&bare);
+	nm_other_begin(&bare, c);
+	bare.v->nested.flags = KVMNS_GUEST_MODE;
+	bare.c->vmx_bare = 1;
+	bare.c->sregs_first = bare.c->regs_first = bare.c->events_first = 0;
+	holds = nm_vmx_bare_runs(bare.c);
+	nm_other_end(&bare);
 	/* An SMI handler in real mode has segments that KVM emulates it with, as it did on the source. */
 	if (holds == NESTMIG_UNKNOWN && (c->h->have & NESTMIG_HAVE(HOST_PARAMS)) &&
 	    c->v->events.smi_smm && !(c->v->sregs.cr0 & NM_CR0_PE))

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Putting a context together and judging it, or sending it to user space to be judged there. */
+#ifndef NESTMIG_GUARD_JUDGE_BPF_H
+#define NESTMIG_GUARD_JUDGE_BPF_H
+
+#include "guard_svm.bpf.h"
+
+#define EINVAL 22
+
+/*
+ * Where a context is put together and judged; first what goes to the ring buffer. It is the task's, because a
+ * sleepable program can be preempted by another one on the same CPU, and freed with the task; only tasks that had
+ * something judged have it.
+ */
+struct room {
+	struct nm_guard_record record;
+	struct kvm_vcpu *vcpu;
+	uint64_t deny[NM_RULE_WORDS];
+	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct room);
+} nm_room SEC(".maps");
+
+static __attribute__((noinline)) struct room *
+open_room(struct nm_guard_config *conf, struct kvm_vcpu *vcpu, uint8_t hook, uint32_t ioctl)
+{
+	struct room *room = bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0,
+						 BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!room) {
+		count(NM_GUARD_NO_SCRATCH);
+		return NULL;
+	}
+	room->vcpu = vcpu;
+	room->record.event = (struct nm_guard_event){.hook = hook, .ioctl = ioctl};
+	start_context(&room->record.judged.ctx, conf);
+	return room;
+}
+
+/* What KVM holds: registers, events, CPUID; in guest mode its copy of the nested state, if that is wanted. */
+static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
+{
+	struct nestmig_ctx *ctx = &room->record.judged.ctx;
+	struct kvm_vcpu *vcpu = room->vcpu;
+
+	take_common(ctx->v, vcpu, ctx->h->kernel);
+	svm_take_registers(ctx->v, vcpu, room->page);
+	if (!nested)
+		return 0;
+	svm_take_nested(ctx->v, vcpu);
+	ctx->svm_l2 = 1;
+	return 0;
+}
+
+/* The context is complete: nm_judge may have it. deny: the rules for which the ioctl is denied. */
+static __attribute__((noinline)) int finish(struct room *room, const struct nm_guard_config *conf,
+					    const uint64_t *deny)
+{
+	struct nm_judging *judged = &room->record.judged;
+
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
+		judged->wanted[i] = conf->wanted[i];
+		room->deny[i] = deny[i];
+	}
+	nm_limits(judged->ctx.v, judged->ctx.h, &judged->ctx.lim);
+	return 0;
+}
+
+/* After nm_judge: makes an event of it if a rule is broken. What the ioctl returns; 0: KVM goes on. */
+static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard_vcpu *entry)
+{
+	struct nm_guard_record *record = &room->record;
+	struct nm_guard_config *conf = config();
+	bool denied;
+
+	count(NM_GUARD_JUDGED);
+	if (!conf || !any_of(record->judged.broken, record->judged.wanted))
+		return 0;
+	count(NM_GUARD_BROKEN);
+	denied = conf->enforce && any_of(record->judged.broken, room->deny);
+	if (denied)
+		count(NM_GUARD_DENIALS);
+	record->event.action = denied ? NM_GUARD_DENIED : NM_GUARD_TOLD;
+	sign(&record->event, room->vcpu, entry);
+	send(room->vcpu, &record->event, sizeof(*record));
+	return denied ? -EINVAL : 0;
+}
+
+/*
+ * For what cannot be denied: user space judges. Each program that judges by itself costs as much again when the
+ * guard is loaded.
+ */
+static __attribute__((noinline)) int tell(struct room *room, const struct nm_guard_vcpu *entry)
+{
+	room->record.event.flags |= NM_GUARD_UNJUDGED;
+	sign(&room->record.event, room->vcpu, entry);
+	send(room->vcpu, &room->record.event, sizeof(room->record));
+	return 0;
+}
+
+#endif

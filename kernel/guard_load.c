@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Loading, attaching and reading the guard. */
+#include "guard_load.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "guard.skel.h"
+#include "guard_object.h"
+#include "guard_policy.h"
+#include "host.h"
+
+#define LOG_SIZE ((size_t)16 << 20) /* of each program; only touched if one is refused */
+
+static const char lsm_list[] = "/sys/kernel/security/lsm";
+
+/* libbpf says on stderr what went wrong; here the caller gets it. */
+static void be_silent(void)
+{
+	libbpf_set_print(NULL);
+}
+
+/* ---- What this kernel has ----------------------------------------------------------------------- */
+
+/* Is "bpf" a word of the list of active LSMs? Without securityfs nobody can tell: no. */
+static bool lsm_is_active(void)
+{
+	char text[512] = "";
+	int fd = open(lsm_list, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		return false;
+	got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	for (char *rest = text, *word; got > 0 && (word = strsep(&rest, ",\n")) != NULL;)
+		if (!strcmp(word, "bpf"))
+			return true;
+	return false;
+}
+
+/* The types of the kernel and of KVM's modules. */
+struct types {
+	struct btf *kernel, *kvm, *vendor;
+};
+
+static void types_free(struct types *types)
+{
+	btf__free(types->vendor);
+	btf__free(types->kvm);
+	btf__free(types->kernel);
+}
+
+static enum nestmig_error types_load(enum nestmig_vendor vendor, struct types *types,
+				     struct nestmig_detail *detail)
+{
+	const char *module = vendor == NESTMIG_VENDOR_INTEL ? "kvm_intel" : "kvm_amd";
+
+	types->kernel = btf__load_vmlinux_btf();
+	if (!types->kernel)
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "this kernel has no BTF (/sys/kernel/btf/vmlinux): the guard needs "
+			       "CONFIG_DEBUG_INFO_BTF");
+	/* What is built in has no BTF of its own. */
+	types->kvm = btf__load_module_btf("kvm", types->kernel);
+	types->vendor = btf__load_module_btf(module, types->kernel);
+	return NESTMIG_OK;
+}
+
+static bool type_has(const struct btf *btf, const char *function)
+{
+	return btf && btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) > 0;
+}
+
+/* ---- Choosing, loading and attaching --------------------------------------------------------------- */
+
+/* What a program is attached to: its section is "fexit/FUNCTION". */
+static const char *function_of(const struct bpf_program *program)
+{
+	const char *slash = strchr(bpf_program__section_name(program), '/');
+
+	return slash ? slash + 1 : "";
+}
+
+static bool is_lsm(const struct bpf_program *program)
+{
+	return bpf_program__type(program) == BPF_PROG_TYPE_LSM;
+}
+
+/* Programs of one vendor have it in their names. */
+static bool is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor)
+{
+	const char *other = vendor == NESTMIG_VENDOR_INTEL ? "nm_guard_svm_" : "nm_guard_vmx_";
+
+	return !strncmp(bpf_program__name(program), other, strlen(other));
+}
+
+static bool has_function(const struct types *types, const struct bpf_program *program)
+{
+	const char *function = function_of(program);
+	char hook[64];
+
+	if (is_lsm(program)) {
+		snprintf(hook, sizeof(hook), "bpf_lsm_%s", function);
+		return type_has(types->kernel, hook);
+	}
+	return type_has(types->kvm, function) || type_has(types->vendor, function) ||
+	       type_has(types->kernel, function);
+}
+
+static bool was_refused(const struct nm_guard *guard, const struct bpf_program *program)
+{
+	for (size_t i = 0; i < guard->refused_count; i++)
+		if (!strcmp(guard->refused[i], bpf_program__name(program)))
+			return true;
+	return false;
+}
+
+/* An LSM hook that only newer kernels have is missed by none of the older ones' VMMs. */
+static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_options *options,
+				 enum nestmig_vendor vendor, const struct types *types,
+				 struct nestmig_detail *detail)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, guard->skeleton->obj)
+	{
+		bool wanted = !is_of_other_vendor(program, vendor) &&
+			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
+
+		if (wanted && !has_function(types, program)) {
+			if (!is_lsm(program) && !options->best_effort)
+				return nm_fail(
+					detail, NESTMIG_ERR_CAPABILITY,
+					"program %s: this kernel has no function %s to attach "
+					"it to (--best-effort goes without)",
+					bpf_program__name(program), function_of(program));
+			wanted = false;
+		}
+		bpf_program__set_autoload(program, wanted);
+	}
+	return NESTMIG_OK;
+}
+
+static void configure(struct nm_guard_config *config, const struct nm_guard_options *options,
+		      const struct nestmig_host *host, bool can_deny)
+{
+	*config = (struct nm_guard_config){
+		.enforce = options->enforce,
+		.lsm = can_deny,
+		.vendor = (uint8_t)host->view.vendor,
+		.burst = options->burst ? options->burst : 32,
+		.per_second = options->per_second ? options->per_second : 8,
+		.host = host->view,
+	};
+	nm_guard_policy(&host->view, config);
+}
+
+/* Of what the verifier said, the last line that is not its statistics: the reason. */
+static void reason_of(char *log, char *ret_line, size_t size)
+{
+	const char *found = log;
+
+	for (char *rest = log, *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line && strncmp(line, "processed ", 10) != 0)
+			found = line;
+	snprintf(ret_line, size, "%s", found);
+}
+
+/* The program that has something in its log is the one that is refused. */
+static enum nestmig_error name_refused(struct nm_guard *guard, char *logs,
+				       struct nestmig_detail *detail)
+{
+	struct bpf_program *program;
+	char *log = logs, line[160];
+
+	bpf_object__for_each_program(program, guard->skeleton->obj)
+	{
+		if (*log) {
+			reason_of(log, line, sizeof(line));
+			snprintf(guard->refused[guard->refused_count++], sizeof(guard->refused[0]),
+				 "%s", bpf_program__name(program));
+			return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+				       "program %s: this kernel's verifier refuses it: %s",
+				       bpf_program__name(program), line);
+		}
+		log += LOG_SIZE;
+	}
+	return nm_fail_errno(detail, "cannot load the guard's programs");
+}
+
+static enum nestmig_error load(struct nm_guard *guard, struct nestmig_detail *detail)
+{
+	struct bpf_object *object = guard->skeleton->obj;
+	enum nestmig_error error = NESTMIG_OK;
+	struct bpf_program *program;
+	size_t count = 0;
+	char *logs, *log;
+
+	bpf_object__for_each_program(program, object) count++;
+	logs = log = calloc(count, LOG_SIZE);
+	if (!logs)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	bpf_object__for_each_program(program, object)
+	{
+		bpf_program__set_log_buf(program, log, LOG_SIZE);
+		log += LOG_SIZE;
+	}
+	if (bpf_object__load(object))
+		error = name_refused(guard, logs, detail);
+	free(logs);
+	return error;
+}
+
+static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *detail)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, guard->skeleton->obj)
+	{
+		struct nm_guard_attached *at = &guard->attached[guard->attached_count];
+
+		if (!bpf_program__autoload(program))
+			continue;
+		if (guard->attached_count == NM_GUARD_PROGRAMS_MAX)
+			return nm_fail(detail, NESTMIG_ERR_LIMIT, "too many programs");
+		at->link = bpf_program__attach(program);
+		if (!at->link)
+			return nm_fail_errno(detail, "program %s: cannot attach it to %s",
+					     bpf_program__name(program), function_of(program));
+		snprintf(at->name, sizeof(at->name), "%s", bpf_program__name(program));
+		snprintf(at->function, sizeof(at->function), "%s", function_of(program));
+		guard->attached_count++;
+	}
+	return NESTMIG_OK;
+}
+
+static enum nestmig_error write_config(struct nm_guard *guard, const struct nm_guard_config *config,
+				       struct nestmig_detail *detail)
+{
+	uint32_t zero = 0;
+
+	guard->config = bpf_map__fd(guard->skeleton->maps.nm_config);
+	guard->counters = bpf_map__fd(guard->skeleton->maps.nm_counters);
+	guard->vcpus = bpf_map__fd(guard->skeleton->maps.nm_vcpus);
+	guard->events = bpf_map__fd(guard->skeleton->maps.nm_events);
+	if (bpf_map_update_elem(guard->config, &zero, config, BPF_ANY))
+		return nm_fail_errno(detail, "cannot configure the guard");
+	return NESTMIG_OK;
+}
+
+/* A refused program cannot be taken out of an object any more: each attempt has its own. */
+static enum nestmig_error load_best(struct nm_guard *guard, const struct nm_guard_options *options,
+				    enum nestmig_vendor vendor, const struct types *types,
+				    struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+	size_t refused;
+
+	do {
+		refused = guard->refused_count;
+		nm_guard_bpf__destroy(guard->skeleton);
+		guard->skeleton = nm_guard_bpf__open();
+		if (!guard->skeleton)
+			return nm_fail_errno(detail, "cannot open the guard's programs");
+		error = choose(guard, options, vendor, types, detail);
+		if (!error)
+			error = load(guard, detail);
+	} while (error && options->best_effort && guard->refused_count > refused &&
+		 guard->refused_count < NM_GUARD_PROGRAMS_MAX);
+	return error;
+}
+
+static enum nestmig_error start(struct nm_guard *guard, const struct nm_guard_options *options,
+				const struct nestmig_host *host, struct nestmig_detail *detail)
+{
+	enum nestmig_vendor vendor = host->view.vendor;
+	struct nm_guard_config config;
+	struct types types = {0};
+	enum nestmig_error error;
+
+	guard->can_deny = lsm_is_active();
+	if (options->enforce && !guard->can_deny)
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "nothing can be denied here: \"bpf\" is not among the active LSMs "
+			       "(%s); boot with lsm=...,bpf, or only audit",
+			       lsm_list);
+	if (vendor == NESTMIG_VENDOR_UNKNOWN)
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "neither kvm_amd nor kvm_intel is loaded here");
+	error = types_load(vendor, &types, detail);
+	if (!error)
+		error = load_best(guard, options, vendor, &types, detail);
+	types_free(&types);
+	if (error)
+		return error;
+	configure(&config, options, host, guard->can_deny);
+	error = write_config(guard, &config, detail);
+	return error ? error : attach(guard, detail);
+}
+
+enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
+				  const struct nestmig_host *host, struct nm_guard **ret_guard,
+				  struct nestmig_detail *detail)
+{
+	struct nm_guard *guard = calloc(1, sizeof(*guard));
+	enum nestmig_error error;
+
+	if (!guard)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	be_silent();
+	error = start(guard, options, host, detail);
+	if (error) {
+		nm_guard_free(guard);
+		return error;
+	}
+	*ret_guard = guard;
+	return NESTMIG_OK;
+}
+
+bool nm_guard_can_deny(const struct nm_guard *guard)
+{
+	return guard->can_deny;
+}

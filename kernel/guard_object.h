@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* struct nm_guard from the inside. */
+#ifndef NESTMIG_GUARD_OBJECT_H
+#define NESTMIG_GUARD_OBJECT_H
+
+#include "guard_load.h"
+
+struct bpf_link;
+struct nm_guard_bpf;
+struct ring_buffer;
+
+#define NM_GUARD_PROGRAMS_MAX 40
+#define NM_GUARD_NAME         48
+
+struct nm_guard_attached {
+	struct bpf_link *link; /* owned */
+	char name[NM_GUARD_NAME], function[NM_GUARD_NAME];
+};
+
+struct nm_guard {
+	struct nm_guard_bpf *skeleton;       /* NULL if it was pinned by another process */
+	int config, counters, vcpus, events; /* maps: the skeleton's, or owned */
+	bool can_deny;
+	struct nm_guard_attached attached[NM_GUARD_PROGRAMS_MAX];
+	size_t attached_count;
+	char refused[NM_GUARD_PROGRAMS_MAX][NM_GUARD_NAME]; /* by the verifier */
+	size_t refused_count;
+	struct ring_buffer *ring; /* from the first nm_guard_poll on */
+	/* Of the nm_guard_poll that is going on. */
+	nm_guard_tell *tell;
+	void *data;
+	int told;
+	struct nm_guard_record record;
+};
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What comes of the guard: events, counters, programs, vCPUs. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "flat.h"
+#include "guard_object.h"
+#include "judge.h"
+
+/* What the kernel left to be judged here: the same rules, by the library. */
+static const struct nm_guard_record *judge_record(struct nm_guard *guard, const void *bytes)
+{
+	struct nm_guard_record *record = &guard->record;
+	struct unflattened plain;
+
+	memcpy(record, bytes, sizeof(*record));
+	unflatten(&record->judged.ctx, &plain);
+	nm_limits(plain.ctx.v, plain.ctx.h, &plain.ctx.lim);
+	nm_evaluate_vcpu(&plain.ctx, record->judged.broken, record->judged.unknown);
+	return record;
+}
+
+static int take_event(void *context, void *bytes, size_t size)
+{
+	const struct nm_guard_event *event = bytes;
+	const struct nm_guard_record *record = NULL;
+	struct nm_guard *guard = context;
+
+	if (size < sizeof(*event))
+		return 0;
+	if (size >= sizeof(*record))
+		record = event->flags & NM_GUARD_UNJUDGED ? judge_record(guard, bytes) : bytes;
+	guard->told = guard->tell(event, record, guard->data);
+	return guard->told ? -ECANCELED : 0;
+}
+
+enum nestmig_error nm_guard_poll(struct nm_guard *guard, int timeout_ms, nm_guard_tell *tell,
+				 void *data, struct nestmig_detail *detail)
+{
+	int got;
+
+	if (!guard->ring)
+		guard->ring = ring_buffer__new(guard->events, take_event, guard, NULL);
+	if (!guard->ring)
+		return nm_fail_errno(detail, "cannot read the guard's events");
+	guard->tell = tell;
+	guard->data = data;
+	guard->told = 0;
+	got = ring_buffer__poll(guard->ring, timeout_ms);
+	if (guard->told)
+		return nm_fail(detail, NESTMIG_ERR_CANCELLED, "the caller asked to stop");
+	if (got < 0 && got != -EINTR) {
+		errno = -got;
+		return nm_fail_errno(detail, "cannot read the guard's events");
+	}
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_guard_count(const struct nm_guard *guard,
+				  uint64_t ret_counters[NM_GUARD_COUNTERS],
+				  struct nestmig_detail *detail)
+{
+	uint64_t counters[NM_GUARD_COUNTERS];
+
+	for (uint32_t i = 0; i < NM_GUARD_COUNTERS; i++)
+		if (bpf_map_lookup_elem(guard->counters, &i, &counters[i]))
+			return nm_fail_errno(detail, "cannot read the guard's counters");
+	for (uint32_t i = 0; i < NM_GUARD_COUNTERS; i++)
+		ret_counters[i] = counters[i];
+	return NESTMIG_OK;
+}
+
+size_t nm_guard_programs(const struct nm_guard *guard)
+{
+	return guard->attached_count;
+}
+
+/* A link knows its program by number only. */
+static enum nestmig_error program_info(const struct nm_guard_attached *at,
+				       struct bpf_prog_info *ret_info,
+				       struct nestmig_detail *detail)
+{
+	struct bpf_link_info link = {0};
+	uint32_t size = sizeof(link);
+	int fd = bpf_link__fd(at->link), failed = -1;
+
+	if (!bpf_obj_get_info_by_fd(fd, &link, &size) &&
+	    (fd = bpf_prog_get_fd_by_id(link.prog_id)) >= 0) {
+		*ret_info = (struct bpf_prog_info){0};
+		size = sizeof(*ret_info);
+		failed = bpf_obj_get_info_by_fd(fd, ret_info, &size);
+		close(fd);
+	}
+	return failed ? nm_fail_errno(detail, "program %s: cannot ask for it", at->name)
+		      : NESTMIG_OK;
+}
+
+enum nestmig_error nm_guard_program(const struct nm_guard *guard, size_t index,
+				    struct nm_guard_program *ret_program,
+				    struct nestmig_detail *detail)
+{
+	const struct nm_guard_attached *at = &guard->attached[index];
+	struct bpf_prog_info info;
+	enum nestmig_error error;
+
+	if (index >= guard->attached_count)
+		return nm_fail(detail, NESTMIG_ERR_INVALID, "there is no program %zu", index);
+	error = program_info(at, &info, detail);
+	if (error)
+		return error;
+	*ret_program = (struct nm_guard_program){
+		.name = at->name,
+		.function = at->function,
+		.missed = info.recursion_misses,
+		.instructions = info.verified_insns,
+		.runs = info.run_cnt,
+		.run_time = info.run_time_ns,
+	};
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_guard_vcpus(const struct nm_guard *guard,
+				  int (*each)(const struct nm_guard_vcpu *vcpu, void *data),
+				  void *data, struct nestmig_detail *detail)
+{
+	uint64_t key, *before = NULL;
+	struct nm_guard_vcpu vcpu;
+
+	/* One that goes away while this looks at it starts the map over: at most each is seen twice. */
+	while (!bpf_map_get_next_key(guard->vcpus, before, &key)) {
+		if (!bpf_map_lookup_elem(guard->vcpus, &key, &vcpu) && each(&vcpu, data))
+			return NESTMIG_OK;
+		before = &key;
+	}
+	if (errno != ENOENT)
+		return nm_fail_errno(detail, "cannot read the guard's vCPUs");
+	return NESTMIG_OK;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kvm_amd's nested entries and exits, and RSM (arch/x86/kvm/svm/nested.c and svm.c, 6.1). Nothing is denied here.
+ *
+ * What L1 is to see of a VMRUN that fails: exit code VMEXIT_INVALID, -1 in 64 bits, no exit information, and GIF
+ * clear as after each #VMEXIT (APM volume 2, "Canonicalization and Consistency Checks" and "#VMEXIT").
+ */
+#ifndef NESTMIG_GUARD_SVM_EXITS_BPF_H
+#define NESTMIG_GUARD_SVM_EXITS_BPF_H
+
+#include "guard_judge.bpf.h"
+
+#define EXIT_SHUTDOWN 0x7f
+#define EXIT_ERR      UINT32_C(0xffffffff)
+
+#define V_GIF         (1 << 9) /* int_ctl */
+#define HF_GIF        (1 << 0) /* of arch.hflags before 6.4 */
+
+/* In the SMRAM image: L2 was active when the SMI came (svm_enter_smm). */
+#define SMRAM_SVM_GUEST (0xfed8 - NESTMIG_SMRAM_BASE)
+
+/* In L1. */
+ALWAYS_INLINE bool gif_is_set(struct vcpu_svm *svm)
+{
+	struct vcpu_svm___guest_gif *newer = (void *)svm;
+	uint32_t int_ctl = BPF_CORE_READ(svm, vmcb01.ptr, control.int_ctl);
+
+	if (int_ctl & VMCB12_V_GIF_ENABLE)
+		return int_ctl & V_GIF;
+	if (bpf_core_field_exists(newer->guest_gif))
+		return BPF_CORE_READ(newer, guest_gif);
+	return BPF_CORE_READ(svm, vcpu.arch.hflags) & HF_GIF;
+}
+
+/* An event without a context. */
+ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
+			     struct nm_guard_event *event)
+{
+	sign(event, vcpu, entry);
+	if (entry) {
+		entry->last_exit = event->exit_code;
+		entry->last_time = event->time;
+	}
+	send(vcpu, event, sizeof(*event));
+}
+
+/* ---- Entries ------------------------------------------------------------------------------------ */
+
+SEC("fexit/enter_svm_guest_mode")
+int BPF_PROG(nm_guard_svm_entered, struct kvm_vcpu *vcpu, uint64_t vmcb12_gpa, struct vmcb *vmcb12,
+	     bool from_vmrun, int ret)
+{
+	struct nm_guard_vcpu *entry;
+
+	if (ret)
+		return 0;
+	count(NM_GUARD_NESTED_ENTRIES);
+	entry = vcpu_entry(vcpu);
+	if (!entry)
+		return 0;
+	entry->entries++;
+	entry->in_l2 = 1;
+	entry->l2_since = bpf_ktime_get_ns();
+	return 0;
+}
+
+/*
+ * A VMRUN that KVM refuses before it enters guest mode: there is no exit then, KVM writes to L1's VMCB12 only. What
+ * it has read of that VMCB12 are nested.ctl and nested.save; of L2's segments only CS, in newer kernels.
+ */
+SEC("fexit/nested_svm_vmrun")
+int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
+{
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+	struct nm_guard_config *conf = config();
+	struct nm_guard_vcpu *entry;
+	struct nestmig_sregs *sregs;
+	struct room *room;
+
+	/* An exception instead: VMRUN itself was not allowed. */
+	if (!conf || is_in_l2(vcpu) || BPF_CORE_READ(vcpu, arch.exception.pending))
+		return 0;
+	count(NM_GUARD_FAILED_ENTRIES);
+	entry = vcpu_entry(vcpu);
+	if (entry && entry->exit_is_told) {
+		entry->exit_is_told = 0;
+		return 0;
+	}
+	room = open_room(conf, vcpu, NM_GUARD_ENTRY_FAILED, 0);
+	if (!room)
+		return 0;
+	take_vcpu(room, true);
+	sregs = &room->record.judged.ctx.v->sregs;
+	sregs->cr0 = BPF_CORE_READ(svm, nested.save.cr0);
+	sregs->cr3 = BPF_CORE_READ(svm, nested.save.cr3);
+	sregs->cr4 = BPF_CORE_READ(svm, nested.save.cr4);
+	sregs->efer = BPF_CORE_READ(svm, nested.save.efer);
+	room->record.judged.ctx.v->debugregs.dr6 = BPF_CORE_READ(svm, nested.save.dr6);
+	room->record.judged.ctx.v->debugregs.dr7 = BPF_CORE_READ(svm, nested.save.dr7);
+	room->record.event.exit_code = EXIT_ERR;
+	room->record.event.flags = NM_GUARD_FAILED | (gif_is_set(svm) ? NM_GUARD_GIF_SET : 0);
+	tell(room, entry);
+	return 0;
+}
+
+/* ---- Exits -------------------------------------------------------------------------------------- */
+
+/* A triple fault that KVM delivers: L1 sees SHUTDOWN, if it intercepts that. */
+SEC("fentry/nested_svm_triple_fault")
+int BPF_PROG(nm_guard_svm_triple_fault, struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT, .exit_code = EXIT_SHUTDOWN};
+
+	count(NM_GUARD_MADE_UP_EXITS);
+	if (BPF_CORE_READ(svm, nested.nested_run_pending))
+		event.flags |= NM_GUARD_PENDING;
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
+}
+
+/* What L1 gets stands in vmcb02 still; GIF is as L1 goes on with it. */
+SEC("fexit/nested_svm_vmexit")
+int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
+{
+	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT, .result = ret};
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)svm;
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct vmcb *vmcb02 = BPF_CORE_READ(svm, nested.vmcb02.ptr);
+	uint64_t now = bpf_ktime_get_ns();
+	uint32_t high;
+
+	count(NM_GUARD_NESTED_EXITS);
+	if (entry) {
+		entry->exits++;
+		if (entry->in_l2)
+			entry->l2_time += now - entry->l2_since;
+		entry->in_l2 = 0;
+	}
+	if (BPF_CORE_READ(vmcb02, control.exit_code) != EXIT_ERR)
+		return 0;
+	count(NM_GUARD_MADE_UP_EXITS);
+	high = BPF_CORE_READ(vmcb02, control.exit_code_hi);
+	event.exit_code = EXIT_ERR | (uint64_t)high << 32;
+	event.exit_info[0] = BPF_CORE_READ(vmcb02, control.exit_info_1);
+	event.exit_info[1] = BPF_CORE_READ(vmcb02, control.exit_info_2);
+	if (high != EXIT_ERR)
+		event.flags |= NM_GUARD_HIGH_HALF;
+	if (event.exit_info[0] || event.exit_info[1])
+		event.flags |= NM_GUARD_EXIT_INFO;
+	if (gif_is_set(svm))
+		event.flags |= NM_GUARD_GIF_SET;
+	if (entry)
+		entry->exit_is_told = 1;
+	tell_exit(vcpu, entry, &event);
+	return 0;
+}
+
+/* ---- SMM ---------------------------------------------------------------------------------------- */
+
+/* The SMRAM image of a vCPU that was in L2 when the SMI came: as RSM loads it. */
+SEC("fexit/svm_leave_smm")
+int BPF_PROG(nm_guard_svm_smm_left, struct kvm_vcpu *vcpu, const char *smram, int ret)
+{
+	struct nm_guard_config *conf = config();
+	struct nestmig_vcpu_view *v;
+	struct room *room;
+
+	if (!conf)
+		return 0;
+	room = open_room(conf, vcpu, NM_GUARD_SMM_LEFT, 0);
+	if (!room)
+		return 0;
+	v = room->record.judged.ctx.v;
+	if (bpf_probe_read_kernel(v->smram, NESTMIG_SMRAM_SIZE, smram) ||
+	    !v->smram[SMRAM_SVM_GUEST])
+		return 0;
+	count(NM_GUARD_SMM_LEAVES);
+	take_vcpu(room, false);
+	/* The flag is gone by now. */
+	v->events.smi_smm = 1;
+	v->have |= NESTMIG_HAVE(SMRAM);
+	room->record.event.result = ret;
+	if (ret)
+		room->record.event.flags |= NM_GUARD_FAILED;
+	tell(room, vcpu_find(vcpu));
+	return 0;
+}
+
+/* A RSM that fails, in or after svm_leave_smm: nobody else asks for this. */
+SEC("fentry/emulator_triple_fault")
+int BPF_PROG(nm_guard_svm_rsm_failed, struct x86_emulate_ctxt *emulation)
+{
+	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = NM_GUARD_FAILED};
+	struct kvm_vcpu *vcpu = BPF_CORE_READ(emulation, vcpu);
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+
+	event.exit_code = EXIT_SHUTDOWN;
+	if (BPF_CORE_READ(svm, nested.nested_run_pending))
+		event.flags |= NM_GUARD_PENDING;
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
+}
+
+#endif

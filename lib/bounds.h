@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Without libc, for the library and for a BPF program. */
+#ifndef NESTMIG_BOUNDS_H
+#define NESTMIG_BOUNDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "view.h"
+
+/* The bounds on CR4, EFER and physical addresses for a guest on a host (limits.c). */
+void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
+	       struct nestmig_limits *ret_limits);
+
+#endif

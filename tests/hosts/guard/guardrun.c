@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * guardrun [OPTION...] EVENTS COMMAND...: runs a command under the guard and writes what the guard says of it to
+ * the file EVENTS, a line an event, then the counters and the programs. Exits like the command; 125 if the guard
+ * does not start.
+ *
+ *   --enforce      deny, else audit
+ *   --best-effort  leave out what this kernel does not take
+ *   --cycles N     attach and detach N times first
+ *   --pin DIR      pin it there, let the object go, and read from there
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guard_load.h"
+#include "rules.h"
+
+#define TROUBLE 125
+
+static const char *const hooks[NM_GUARD_HOOKS] = {
+	[NM_GUARD_SET_NESTED_STATE] = "set-nested-state",
+	[NM_GUARD_SET_VCPU_EVENTS] = "set-vcpu-events",
+	[NM_GUARD_KVM_RUN] = "kvm-run",
+	[NM_GUARD_RUN_UNJUDGED] = "run-unjudged",
+	[NM_GUARD_NESTED_EXIT] = "nested-exit",
+	[NM_GUARD_ENTRY_FAILED] = "entry-failed",
+	[NM_GUARD_SMM_LEFT] = "smm-left",
+	[NM_GUARD_EPTP_SWITCHED] = "eptp-switched",
+};
+
+static const char *const counters[NM_GUARD_COUNTERS] = {
+	"judged",         "broken",       "denials",       "events",         "limited",
+	"lost",           "unread",       "no-scratch",    "no-entry",       "races",
+	"nested-entries", "nested-exits", "made-up-exits", "failed-entries", "smm-leaves",
+};
+
+static volatile sig_atomic_t ended;
+
+static void note_end(int number)
+{
+	(void)number;
+	ended = 1;
+}
+
+static int print_event(const struct nm_guard_event *event, const struct nm_guard_record *record,
+		       void *data)
+{
+	FILE *out = data;
+
+	fprintf(out,
+		"event hook=%s action=%s vm=%u vcpu=%u vmm=%u pid=%u comm=%.16s ioctl=%#x "
+		"flags=%#x",
+		hooks[event->hook], event->action == NM_GUARD_DENIED ? "denied" : "told", event->vm,
+		event->vcpu, event->vmm, event->pid, event->comm, event->ioctl, event->flags);
+	if (event->hook >= NM_GUARD_NESTED_EXIT)
+		fprintf(out, " exit=%#llx info1=%#llx info2=%#llx result=%u",
+			(unsigned long long)event->exit_code,
+			(unsigned long long)event->exit_info[0],
+			(unsigned long long)event->exit_info[1], event->result);
+	for (unsigned i = 0; record && i < NESTMIG_RULES; i++)
+		if (nm_rule_bit(record->judged.broken, i))
+			fprintf(out, " rule=%s", nm_rules[i].id);
+	fputc('\n', out);
+	fflush(out);
+	return 0;
+}
+
+static int fail(const struct nestmig_detail *detail)
+{
+	fprintf(stderr, "guardrun: %s\n", detail->text);
+	return TROUBLE;
+}
+
+static int print_counters(const struct nm_guard *guard, FILE *out)
+{
+	uint64_t values[NM_GUARD_COUNTERS];
+	struct nestmig_detail detail;
+
+	if (nm_guard_count(guard, values, &detail))
+		return fail(&detail);
+	for (unsigned i = 0; i < NM_GUARD_COUNTERS; i++)
+		fprintf(out, "counter %s %llu\n", counters[i], (unsigned long long)values[i]);
+	for (size_t i = 0; i < nm_guard_programs(guard); i++) {
+		struct nm_guard_program program;
+
+		if (nm_guard_program(guard, i, &program, &detail))
+			return fail(&detail);
+		fprintf(out, "program %s missed=%llu instructions=%u runs=%llu time=%llu\n",
+			program.name, (unsigned long long)program.missed, program.instructions,
+			(unsigned long long)program.runs, (unsigned long long)program.run_time);
+	}
+	return 0;
+}
+
+static int watch(struct nm_guard *guard, char **command, FILE *out)
+{
+	struct nestmig_detail detail;
+	int status = TROUBLE << 8;
+	pid_t child;
+
+	signal(SIGCHLD, note_end);
+	child = fork();
+	if (!child) {
+		execvp(command[0], command);
+		_exit(127);
+	}
+	while (!ended)
+		if (nm_guard_poll(guard, 200, print_event, out, &detail))
+			return fail(&detail);
+	waitpid(child, &status, 0);
+	if (nm_guard_poll(guard, 0, print_event, out, &detail))
+		return fail(&detail);
+	if (print_counters(guard, out))
+		return TROUBLE;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : TROUBLE;
+}
+
+static int run(const struct nm_guard_options *options, unsigned cycles, const char *pin,
+	       char **command, FILE *out)
+{
+	struct nestmig_host *host = NULL;
+	struct nm_guard *guard = NULL;
+	struct nestmig_detail detail;
+	int status;
+
+	if (nestmig_host_live(&host, &detail))
+		return fail(&detail);
+	for (unsigned i = 0; i < cycles; i++) {
+		if (nm_guard_start(options, host, &guard, &detail))
+			return fail(&detail);
+		nm_guard_free(guard);
+	}
+	if (nm_guard_start(options, host, &guard, &detail))
+		return fail(&detail);
+	nestmig_host_free(host);
+	if (pin) {
+		if (nm_guard_pin(guard, pin, &detail))
+			return fail(&detail);
+		nm_guard_free(guard);
+		if (nm_guard_open_pinned(pin, &guard, &detail))
+			return fail(&detail);
+	}
+	fprintf(out, "guard %s %s\n", options->enforce ? "enforce" : "audit",
+		nm_guard_can_deny(guard) ? "lsm" : "no-lsm");
+	status = watch(guard, command, out);
+	nm_guard_free(guard);
+	if (pin && nm_guard_remove(pin, &detail))
+		return fail(&detail);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct nm_guard_options options = {0};
+	const char *pin = NULL;
+	unsigned cycles = 0;
+	FILE *out;
+	int i;
+
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--enforce"))
+			options.enforce = true;
+		else if (!strcmp(argv[i], "--best-effort"))
+			options.best_effort = true;
+		else if (!strcmp(argv[i], "--cycles") && i + 1 < argc)
+			cycles = (unsigned)strtoul(argv[++i], NULL, 10);
+		else if (!strcmp(argv[i], "--pin") && i + 1 < argc)
+			pin = argv[++i];
+	}
+	out = argc - i < 2 ? NULL : fopen(argv[i], "w");
+	if (!out) {
+		fprintf(stderr, "usage: guardrun [--enforce] [--best-effort] [--cycles N] [--pin "
+				"DIR] EVENTS "
+				"COMMAND...\n");
+		return TROUBLE;
+	}
+	return run(&options, cycles, pin, argv + i + 1, out);
+}
