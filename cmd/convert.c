@@ -12,6 +12,7 @@
 #include "error.h"
 #include "files.h"
 #include "jsontext.h"
+#include "live.h"
 
 enum target { TARGET_UNKNOWN, TARGET_NMS, TARGET_DUMP };
 
@@ -43,6 +44,13 @@ void convert_note(struct convert *c, const char *format, ...)
 			return;
 		}
 	c->notes[c->note_count++] = note;
+}
+
+enum nestmig_error convert_go_on(struct nestmig_detail *detail)
+{
+	if (live_interrupted())
+		return nm_fail(detail, NESTMIG_ERR_CANCELLED, "interrupted, nothing was written");
+	return NESTMIG_OK;
 }
 
 /* ---- Options --------------------------------------------------------------------------------- */

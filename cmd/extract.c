@@ -263,7 +263,7 @@ static int print_json(const struct extract *x)
 
 int cmd_extract(const struct command *self, int argc, char **argv)
 {
-	struct extract x = {.self = self, .files = {.input = -1}};
+	struct extract x = {.self = self, .files = {.input = -1}, .read_flags = NESTMIG_READ_QUICK};
 	struct nestmig_detail detail = {0};
 	int status = parse(&x, argc, argv);
 	enum nestmig_error error;

@@ -28,7 +28,7 @@ static const struct command commands[] = {
 	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
-	 "      --whole          of a QEMU stream: check what stands between the pages of RAM, too\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
@@ -53,6 +53,7 @@ static const struct command commands[] = {
 	 "                       host that B describes, else that of A\n"
 	 "  -a, --all            also clocks and counters, which never matter\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_diff},
 	{"convert", "[--to nms|raw-dump] [--memory] [--force] [--json] IN OUT",
@@ -83,6 +84,7 @@ static const struct command commands[] = {
 	 "      --order LIST     the ioctls of the restore in their order, as `nestmig validate` takes it\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout about the page that was written\n",
 	 cmd_report},
 	{"restore", "[--host PROFILE] [--force] [--json] --qmp SOCKET FILE",
