@@ -8,9 +8,7 @@
  * judgement that did not take place, does not matter. That check comes before KVM_RUN takes vcpu->mutex: state
  * that another thread sets in between has a newer generation, which is seen with the mutex held, and told.
  *
- * Two programs for the one LSM hook: the first sleeps while it copies from user space, and a program that is
- * asleep is not started again on that CPU (__bpf_prog_enter_sleepable, 6.1). The second, on which denying
- * KVM_RUN relies, never sleeps.
+ * One program judges them all: the rules are verified once for each program that evaluates them.
  */
 #include "guard_svm_exits.bpf.h"
 
@@ -96,7 +94,7 @@ static __attribute__((noinline)) struct room *prepare_nested(struct kvm_vcpu *vc
 		count(NM_GUARD_UNREAD);
 		return NULL;
 	}
-	finish(room, conf, conf->deny_nested);
+	limit(room, conf->deny_nested);
 	return room;
 }
 
@@ -117,40 +115,124 @@ static __attribute__((noinline)) struct room *prepare_events(struct kvm_vcpu *vc
 		return NULL;
 	}
 	use_events(room->record.judged.ctx.v, &events);
-	finish(room, conf, conf->deny_events);
+	limit(room, conf->deny_events);
 	return room;
 }
 
-/* Keeps what the nested state broke here, for the comparison with what KVM copies. */
-static __attribute__((noinline)) int conclude_ioctl(struct room *room)
-{
-	struct nm_guard_vcpu *entry = vcpu_entry(room->vcpu);
+/* ---- KVM_RUN ------------------------------------------------------------------------------------ */
 
-	if (entry && room->record.event.hook == NM_GUARD_SET_NESTED_STATE) {
+/* What is stuffed up to a generation is judged. */
+ALWAYS_INLINE void let_run(struct nm_guard_vcpu *entry, uint32_t generation)
+{
+	entry->judged = generation;
+	entry->stuffed = 0;
+	entry->is_checked = 0;
+}
+
+/* What KVM holds of a vCPU of which something has been stuffed. */
+static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct nm_guard_config *conf = config();
+	struct room *room;
+
+	if (!entry || !conf)
+		return NULL;
+	if (!is_in_l2(vcpu)) {
+		let_run(entry, entry->generation);
+		return NULL;
+	}
+	room = open_room(conf, vcpu, NM_GUARD_KVM_RUN, IOCTL_RUN);
+	if (!room)
+		return NULL;
+	room->generation = entry->generation;
+	take_vcpu(room, true);
+	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
+	if (entry->stuffed >> NM_GUARD_STUFFED_NESTED & 1)
+		return room;
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
+		room->deny[i] = 0;
+		for (unsigned kind = 0; kind < NM_GUARD_STUFFED_KINDS; kind++)
+			if (entry->stuffed >> kind & 1)
+				room->deny[i] |= conf->deny_run[kind][i];
+	}
+	return room;
+}
+
+/* ---- The ioctls ---------------------------------------------------------------------------------- */
+
+/* The context of an ioctl; NULL: there is nothing to judge. */
+static __attribute__((noinline)) struct room *prepare(struct file *file, uint32_t cmd, uint64_t arg)
+{
+	struct kvm_vcpu *vcpu = vcpu_of(file);
+
+	if (!vcpu)
+		return NULL;
+	if (cmd == IOCTL_SET_NESTED)
+		return prepare_nested(vcpu, arg);
+	if (cmd == IOCTL_SET_EVENTS)
+		return prepare_events(vcpu, arg);
+	return prepare_run(vcpu);
+}
+
+/* Have rules on the blob been broken that held when it was judged before KVM copied it? */
+static __attribute__((noinline)) bool has_changed(const struct nm_guard_vcpu *entry,
+						  const uint64_t *broken)
+{
+	struct nm_guard_config *conf = config();
+	uint64_t changed = 0;
+
+	for (unsigned i = 0; conf && entry->is_checked && i < NM_RULE_WORDS; i++)
+		changed |= conf->blob[i] & broken[i] & ~entry->passed[i];
+	return changed;
+}
+
+/* What the ioctl returns; 0: KVM goes on. */
+static __attribute__((noinline)) int finish(struct room *room)
+{
+	const uint64_t *broken = room->record.judged.broken;
+	struct nm_guard_vcpu *entry = vcpu_entry(room->vcpu);
+	int result;
+
+	if (entry && room->record.event.hook == NM_GUARD_KVM_RUN && has_changed(entry, broken)) {
+		count(NM_GUARD_RACES);
+		room->record.event.flags |= NM_GUARD_RACED;
+	}
+	result = conclude(room, entry);
+	if (!entry)
+		return result;
+	if (room->record.event.hook == NM_GUARD_SET_NESTED_STATE) {
 		entry->is_checked = 1;
 		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
-			entry->passed[i] = room->record.judged.broken[i];
+			entry->passed[i] = broken[i];
 	}
-	return conclude(room, entry);
+	if (room->record.event.hook == NM_GUARD_KVM_RUN && !result)
+		let_run(entry, room->generation);
+	return result;
 }
 
 /* nm_judge needs most of a BPF program's call depth: it is called from here, and from no deeper. */
 SEC("lsm.s/file_ioctl")
 int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct kvm_vcpu *vcpu;
+	struct nm_guard_vcpu *entry;
 	struct room *room;
 
-	if (cmd != IOCTL_SET_NESTED && cmd != IOCTL_SET_EVENTS)
+	if (cmd == IOCTL_RUN) {
+		if (!nm_followed)
+			return 0;
+		/* Only vCPUs are keys: what other files have there is none of them. */
+		entry = vcpu_find(file->private_data);
+		if (!entry || !entry->stuffed)
+			return 0;
+	} else if (cmd != IOCTL_SET_NESTED && cmd != IOCTL_SET_EVENTS) {
 		return 0;
-	vcpu = vcpu_of(file);
-	if (!vcpu)
-		return 0;
-	room = cmd == IOCTL_SET_NESTED ? prepare_nested(vcpu, arg) : prepare_events(vcpu, arg);
+	}
+	room = prepare(file, cmd, arg);
 	if (!room)
 		return 0;
 	nm_judge(&room->record.judged);
-	return conclude_ioctl(room);
+	return finish(room);
 }
 
 /* ---- What ioctls have set ----------------------------------------------------------------------- */
@@ -196,78 +278,7 @@ int BPF_PROG(nm_guard_regs_done, struct kvm_vcpu *vcpu, struct kvm_regs *regs, i
 	return ret ? 0 : mark(vcpu, NM_GUARD_STUFFED_REGS);
 }
 
-/* ---- KVM_RUN ------------------------------------------------------------------------------------ */
-
-/* What KVM holds of a vCPU of which something has been stuffed. */
-static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu,
-							  struct nm_guard_vcpu *entry)
-{
-	struct nm_guard_config *conf = config();
-	uint32_t stuffed = entry->stuffed;
-	struct room *room;
-
-	if (!conf)
-		return NULL;
-	room = open_room(conf, vcpu, NM_GUARD_KVM_RUN, IOCTL_RUN);
-	if (!room)
-		return NULL;
-	take_vcpu(room, true);
-	finish(room, conf, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
-	if (stuffed >> NM_GUARD_STUFFED_NESTED & 1)
-		return room;
-	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
-		room->deny[i] = 0;
-		for (unsigned kind = 0; kind < NM_GUARD_STUFFED_KINDS; kind++)
-			if (stuffed >> kind & 1)
-				room->deny[i] |= conf->deny_run[kind][i];
-	}
-	return room;
-}
-
-static __attribute__((noinline)) int conclude_run(struct room *room, struct nm_guard_vcpu *entry)
-{
-	struct nm_guard_config *conf = config();
-	const uint64_t *broken = room->record.judged.broken;
-	uint64_t changed = 0;
-
-	/* Rules on the blob that held when it was judged before KVM copied it. */
-	for (unsigned i = 0; conf && entry->is_checked && i < NM_RULE_WORDS; i++)
-		changed |= conf->deny_nested[i] & broken[i] & ~entry->passed[i];
-	if (changed) {
-		count(NM_GUARD_RACES);
-		room->record.event.flags |= NM_GUARD_RACED;
-	}
-	return conclude(room, entry);
-}
-
-SEC("lsm/file_ioctl")
-int BPF_PROG(nm_guard_run, struct file *file, unsigned int cmd, unsigned long arg)
-{
-	struct nm_guard_vcpu *entry;
-	struct kvm_vcpu *vcpu;
-	uint32_t generation;
-	struct room *room;
-
-	if (cmd != IOCTL_RUN || !nm_followed)
-		return 0;
-	/* Only vCPUs are keys: what other files have there is none of them. */
-	vcpu = file->private_data;
-	entry = vcpu_find(vcpu);
-	if (!entry || !entry->stuffed)
-		return 0;
-	generation = entry->generation;
-	if (is_in_l2(vcpu)) {
-		room = prepare_run(vcpu, entry);
-		if (room) {
-			nm_judge(&room->record.judged);
-			if (conclude_run(room, entry))
-				return -EINVAL;
-		}
-	}
-	entry->judged = generation;
-	entry->stuffed = 0;
-	return 0;
-}
+/* ---- In KVM_RUN ---------------------------------------------------------------------------------- */
 
 /* With vcpu->mutex held: was anything stuffed after the check above, or is there none? */
 SEC("fentry/kvm_arch_vcpu_ioctl_run")
@@ -282,8 +293,7 @@ int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 	entry = vcpu_find(vcpu);
 	if (!entry || entry->generation == entry->judged)
 		return 0;
-	entry->judged = entry->generation;
-	entry->stuffed = 0;
+	let_run(entry, entry->generation);
 	conf = config();
 	if (!conf || !is_in_l2(vcpu))
 		return 0;

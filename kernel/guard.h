@@ -78,6 +78,8 @@ struct nm_guard_config {
 	uint64_t wanted[NM_RULE_WORDS];
 	uint64_t deny_nested[NM_RULE_WORDS];
 	uint64_t deny_events[NM_RULE_WORDS];
+	uint64_t blob
+		[NM_RULE_WORDS]; /* rules that go by the nested state and nothing that ioctls set */
 	/* At KVM_RUN: by what was stuffed. */
 	uint64_t deny_run[NM_GUARD_STUFFED_KINDS][NM_RULE_WORDS];
 	struct nestmig_host_view host;

@@ -15,6 +15,7 @@
 struct room {
 	struct nm_guard_record record;
 	struct kvm_vcpu *vcpu;
+	uint32_t generation; /* of the vCPU, when it was looked at */
 	uint64_t deny[NM_RULE_WORDS];
 	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
 };
@@ -38,6 +39,8 @@ open_room(struct nm_guard_config *conf, struct kvm_vcpu *vcpu, uint8_t hook, uin
 	}
 	room->vcpu = vcpu;
 	room->record.event = (struct nm_guard_event){.hook = hook, .ioctl = ioctl};
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
+		room->record.judged.wanted[i] = conf->wanted[i];
 	start_context(&room->record.judged.ctx, conf);
 	return room;
 }
@@ -58,15 +61,12 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 }
 
 /* The context is complete: nm_judge may have it. deny: the rules for which the ioctl is denied. */
-static __attribute__((noinline)) int finish(struct room *room, const struct nm_guard_config *conf,
-					    const uint64_t *deny)
+static __attribute__((noinline)) int limit(struct room *room, const uint64_t *deny)
 {
 	struct nm_judging *judged = &room->record.judged;
 
-	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
-		judged->wanted[i] = conf->wanted[i];
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 		room->deny[i] = deny[i];
-	}
 	nm_limits(judged->ctx.v, judged->ctx.h, &judged->ctx.lim);
 	return 0;
 }

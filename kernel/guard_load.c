@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "guard.skel.h"
 #include "guard_object.h"
 #include "guard_policy.h"
 #include "host.h"
+#include "nm_guard_bpf.skel.h"
 
 #define LOG_SIZE ((size_t)16 << 20) /* of each program; only touched if one is refused */
 

@@ -11,6 +11,9 @@
 #include "guard.h"
 #include "judge.bpf.h"
 
+/* BPF_PROG gives every program its raw arguments too. */
+#pragma clang diagnostic ignored "-Wunused-parameter"
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 struct {

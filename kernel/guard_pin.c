@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "guard.skel.h"
 #include "guard_object.h"
+#include "nm_guard_bpf.skel.h"
 
 #define PATH_SIZE 512
 
@@ -100,7 +100,7 @@ static enum nestmig_error open_links(struct nm_guard *guard, DIR *stream, const 
 		if (!at->link)
 			return nm_fail_errno(detail, "cannot open %s", path);
 		snprintf(at->name, sizeof(at->name), "%s", entry->d_name + 5);
-		guard->can_deny |= !strcmp(at->name, "nm_guard_run");
+		guard->can_deny |= !strcmp(at->name, "nm_guard_ioctl");
 		guard->attached_count++;
 	}
 	return NESTMIG_OK;

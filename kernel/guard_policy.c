@@ -65,6 +65,8 @@ static void add_rule(struct nm_guard_config *config, unsigned index,
 	uint64_t reads = nm_rule_inputs(rule) | rule->may_read;
 	bool at_run = bites_at_run(row->stage);
 
+	if ((reads & BLOB) && !(nm_rule_inputs(rule) & ~FIXED))
+		set(config->blob, index);
 	if (row->stage == NM_STAGE_SET_NESTED_STATE || (at_run && !(reads & ~FIXED)))
 		set(config->deny_nested, index);
 	if (row->stage == NM_STAGE_SET_VCPU_EVENTS ||

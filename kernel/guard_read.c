@@ -21,7 +21,21 @@ static const struct nm_guard_record *judge_record(struct nm_guard *guard, const 
 	unflatten(&record->judged.ctx, &plain);
 	nm_limits(plain.ctx.v, plain.ctx.h, &plain.ctx.lim);
 	nm_evaluate_vcpu(&plain.ctx, record->judged.broken, record->judged.unknown);
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
+		record->judged.broken[i] &= record->judged.wanted[i];
+		record->judged.unknown[i] &= record->judged.wanted[i];
+	}
 	return record;
+}
+
+/* A RSM that is as it should be comes here only to be judged. */
+static bool is_news(const struct nm_guard_event *event, const struct nm_guard_record *record)
+{
+	uint64_t broken = 0;
+
+	for (unsigned i = 0; record && i < NM_RULE_WORDS; i++)
+		broken |= record->judged.broken[i];
+	return event->hook != NM_GUARD_SMM_LEFT || (event->flags & NM_GUARD_FAILED) || broken;
 }
 
 static int take_event(void *context, void *bytes, size_t size)
@@ -34,6 +48,8 @@ static int take_event(void *context, void *bytes, size_t size)
 		return 0;
 	if (size >= sizeof(*record))
 		record = event->flags & NM_GUARD_UNJUDGED ? judge_record(guard, bytes) : bytes;
+	if (!is_news(event, record))
+		return 0;
 	guard->told = guard->tell(event, record, guard->data);
 	return guard->told ? -ECANCELED : 0;
 }

@@ -8,8 +8,13 @@
 
 #include "view.h"
 
+/* Hidden: a BPF program is verified with the arguments that it passes. */
+#pragma GCC visibility push(hidden)
+
 /* The bounds on CR4, EFER and physical addresses for a guest on a host (limits.c). */
 void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
 	       struct nestmig_limits *ret_limits);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
  *   --best-effort  leave out what this kernel does not take
  *   --cycles N     attach and detach N times first
  *   --pin DIR      pin it there, let the object go, and read from there
+ *
+ * guardrun --remove DIR: removes what was pinned there.
  */
 #include <errno.h>
 #include <signal.h>
@@ -66,7 +68,6 @@ static int print_event(const struct nm_guard_event *event, const struct nm_guard
 		if (nm_rule_bit(record->judged.broken, i))
 			fprintf(out, " rule=%s", nm_rules[i].id);
 	fputc('\n', out);
-	fflush(out);
 	return 0;
 }
 
@@ -145,6 +146,7 @@ static int run(const struct nm_guard_options *options, unsigned cycles, const ch
 		if (nm_guard_open_pinned(pin, &guard, &detail))
 			return fail(&detail);
 	}
+	setvbuf(out, NULL, _IOLBF, 0);
 	fprintf(out, "guard %s %s\n", options->enforce ? "enforce" : "audit",
 		nm_guard_can_deny(guard) ? "lsm" : "no-lsm");
 	status = watch(guard, command, out);
@@ -159,9 +161,12 @@ int main(int argc, char **argv)
 	struct nm_guard_options options = {0};
 	const char *pin = NULL;
 	unsigned cycles = 0;
+	struct nestmig_detail detail;
 	FILE *out;
 	int i;
 
+	if (argc == 3 && !strcmp(argv[1], "--remove"))
+		return nm_guard_remove(argv[2], &detail) ? fail(&detail) : 0;
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--enforce"))
 			options.enforce = true;

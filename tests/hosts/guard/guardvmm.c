@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * guardvmm TEST BASE: what a VMM does under the guard in enforce mode, with a raw dump (rawdump save) of a vCPU in
+ * L2. Prints "ok TEST" and exits 0, or says what is not as it should be and exits 1.
+ *
+ *   stuffed   registers that no processor takes, set in L2: KVM_RUN fails, the VM lives on, good ones run
+ *   refused   a nested state with L2's ASID 0: EINVAL, the vCPU is as it was; then the good one
+ *   changed   the nested state changes between the guard's copy and KVM's: KVM_RUN fails
+ *   missed    while one thread's check waits for memory, another thread's is left out: its KVM_RUN fails
+ *   events    an exception that L2 could not have raised itself
+ *   plain     a VM without nesting is left alone, whatever it sets
+ *   load S    VMs come, run and go for S seconds
+ *
+ * The dump's events, order and capabilities are rawdump's own; what is poked is in BASE's image.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rawdump.h"
+
+#define PAGE          4096u
+#define ASID          (128u + 0x58u) /* in struct kvm_nested_state: of L2, in its VMCB12 */
+#define EVENT_INJ     (128u + 0xa8u)
+#define BAD_EVENT_INJ 0x80000101u /* valid, of the reserved type 1 */
+
+static int kvm_fd;
+static struct image image;
+static uint8_t *memory;
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			printf("FAILED %s:%d: %s (%s)\n", __func__, __LINE__, #condition,          \
+			       strerror(errno));                                                   \
+			return 1;                                                                  \
+		}                                                                                  \
+	} while (0)
+
+/* A VM with the dump's state, up to the ioctl that is left out, which may be NULL. */
+static int open_vm(struct vm *vm, const char *without)
+{
+	struct refusal refusal = {0};
+	unsigned int kept = 0;
+	struct meta all;
+	int failed;
+
+	image_reset(&image);
+	all = image.meta;
+	for (unsigned int i = 0; all.order[i][0]; i++)
+		if (!without || strcmp(all.order[i], without) != 0)
+			memcpy(image.meta.order[kept++], all.order[i], sizeof(all.order[i]));
+	image.meta.order[kept][0] = 0;
+	image_load_memory(&image, memory);
+	failed = vm_open(kvm_fd, all.caps, memory, vm) || state_restore(vm, &image, &refusal);
+	image.meta = all;
+	if (failed)
+		printf("FAILED: %s: %d\n", refusal.ioctl, refusal.error);
+	return failed;
+}
+
+static int run(const struct vm *vm)
+{
+	return ioctl(vm->vcpu_fd, KVM_RUN, 0) ? errno : 0;
+}
+
+/* Until L2 has counted twice. */
+static int counts(const struct vm *vm)
+{
+	for (unsigned int i = 0, seen = 0; i < 100; i++) {
+		if (run(vm))
+			return 0;
+		seen += is_out(vm->run, PORT_L2_COUNT);
+		if (seen == 2)
+			return 1;
+	}
+	return 0;
+}
+
+static uint8_t *nested_state(size_t *ret_size)
+{
+	struct part *part = image_find(&image, "vcpu0/nested_state");
+
+	*ret_size = part->size;
+	return part->pristine;
+}
+
+/* ---- Tests -------------------------------------------------------------------------------------- */
+
+static int test_stuffed(void)
+{
+	struct kvm_sregs good, bad;
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_SREGS, &good));
+	bad = good;
+	bad.cs.l = bad.cs.db = 1;
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &bad));
+	CHECK(run(&vm) == EINVAL);
+	CHECK(run(&vm) == EINVAL);
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &good));
+	CHECK(counts(&vm));
+	vm_close(&vm);
+	return 0;
+}
+
+static int test_refused(void)
+{
+	struct vm vm;
+	uint8_t *state;
+	size_t size;
+
+	CHECK(!open_vm(&vm, "KVM_SET_NESTED_STATE"));
+	state = nested_state(&size);
+	memset(state + ASID, 0, 4);
+	CHECK(ioctl(vm.vcpu_fd, KVM_SET_NESTED_STATE, state) == -1 && errno == EINVAL);
+	state[ASID] = 1;
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_NESTED_STATE, state));
+	CHECK(counts(&vm));
+	vm_close(&vm);
+	return 0;
+}
+
+/* What a fault of KVM or of the guard gets: pages[0], or pages[1] from the second fault on it. */
+struct faults {
+	int fd;
+	uint8_t *area; /* two pages; the state starts so that its controls are in the first */
+	const uint8_t *good, *bad;
+	unsigned int first; /* faults of the first page so far */
+	int (*hook)(void);  /* while the first fault waits */
+	int hooked;
+};
+
+static void *serve(void *data)
+{
+	struct faults *faults = data;
+	struct uffd_msg message;
+
+	while (read(faults->fd, &message, sizeof(message)) == sizeof(message)) {
+		uint8_t *page = (uint8_t *)(message.arg.pagefault.address & ~(uint64_t)(PAGE - 1));
+		size_t offset = (size_t)(page - faults->area);
+		struct uffdio_copy copy = {.dst = (uintptr_t)page, .len = PAGE};
+
+		if (!offset && !faults->first && faults->hook)
+			faults->hooked = faults->hook();
+		if (!offset)
+			copy.src = (uintptr_t)(faults->first++ ? faults->bad : faults->good);
+		else
+			copy.src = (uintptr_t)(faults->good + offset);
+		/* The guard has read the controls and waits for the rest: KVM gets others. */
+		if (offset && faults->bad != faults->good)
+			madvise(faults->area, PAGE, MADV_DONTNEED);
+		ioctl(faults->fd, UFFDIO_COPY, &copy);
+	}
+	return NULL;
+}
+
+static int serve_faults(struct faults *faults)
+{
+	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+	struct uffdio_api api = {.api = UFFD_API};
+	pthread_t thread;
+
+	faults->area =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(faults->area != MAP_FAILED);
+	faults->fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	CHECK(faults->fd >= 0);
+	CHECK(!ioctl(faults->fd, UFFDIO_API, &api));
+	range.range.start = (uintptr_t)faults->area;
+	range.range.len = 2 * PAGE;
+	CHECK(!ioctl(faults->fd, UFFDIO_REGISTER, &range));
+	CHECK(!pthread_create(&thread, NULL, serve, faults));
+	return 0;
+}
+
+/* Two pages with the dump's nested state; the second form has an event that no processor takes. */
+static uint8_t *two_pages(int bad)
+{
+	uint8_t *pages = aligned_alloc(PAGE, 2 * PAGE), *state;
+	uint32_t event = BAD_EVENT_INJ;
+	size_t size;
+
+	state = nested_state(&size);
+	memset(pages, 0, 2 * PAGE);
+	memcpy(pages, state, size < 2 * PAGE ? size : 2 * PAGE);
+	if (bad) {
+		memcpy(pages + EVENT_INJ, &event, sizeof(event));
+		pages[0] |= 2; /* KVM_STATE_NESTED_RUN_PENDING: the event is still to come */
+	}
+	return pages;
+}
+
+static int test_changed(void)
+{
+	struct faults faults = {.good = two_pages(0), .bad = two_pages(1)};
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, "KVM_SET_NESTED_STATE"));
+	CHECK(!serve_faults(&faults));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_NESTED_STATE, faults.area));
+	CHECK(faults.first == 2);
+	CHECK(run(&vm) == EINVAL);
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_NESTED_STATE, faults.good));
+	CHECK(counts(&vm));
+	vm_close(&vm);
+	return 0;
+}
+
+static struct vm other_vm;
+
+static int set_bad_state(void)
+{
+	return ioctl(other_vm.vcpu_fd, KVM_SET_NESTED_STATE, two_pages(1)) ? errno : 0;
+}
+
+/* The check of one vCPU waits in its copy; that of another one, which KVM would take, is left out then. */
+static int test_missed(void)
+{
+	uint8_t *good = two_pages(0);
+	struct faults faults = {.good = good, .bad = good, .hook = set_bad_state};
+	struct vm vm;
+
+	CHECK(!open_vm(&other_vm, "KVM_SET_NESTED_STATE"));
+	CHECK(!open_vm(&vm, "KVM_SET_NESTED_STATE"));
+	CHECK(!serve_faults(&faults));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_NESTED_STATE, faults.area));
+	CHECK(counts(&vm));
+	/* Where the check is not left out it may deny. */
+	CHECK(faults.hooked == 0 || faults.hooked == EINVAL);
+	CHECK(run(&other_vm) == (faults.hooked ? 0 : EINVAL));
+	vm_close(&vm);
+	vm_close(&other_vm);
+	return 0;
+}
+
+static int test_events(void)
+{
+	struct kvm_vcpu_events good, bad;
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_VCPU_EVENTS, &good));
+	bad = good;
+	bad.exception.injected = 1;
+	bad.exception.nr = 31; /* reserved: AMD's processors refuse it */
+	CHECK(ioctl(vm.vcpu_fd, KVM_SET_VCPU_EVENTS, &bad) == -1 && errno == EINVAL);
+	CHECK(counts(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_VCPU_EVENTS, &good));
+	CHECK(counts(&vm));
+	vm_close(&vm);
+	return 0;
+}
+
+/* L and D in CS of a vCPU that has no nested state: KVM's own matter. */
+static int test_plain(void)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, "KVM_SET_NESTED_STATE"));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_SREGS, &sregs));
+	sregs.cs.l = sregs.cs.db = 1;
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &sregs));
+	CHECK(run(&vm) == 0);
+	CHECK(vm.run->exit_reason == KVM_EXIT_FAIL_ENTRY);
+	vm_close(&vm);
+	return 0;
+}
+
+static int test_load(unsigned int seconds)
+{
+	time_t end = time(NULL) + (time_t)seconds;
+	unsigned int turns = 0;
+
+	for (; time(NULL) < end; turns++) {
+		struct vm vm;
+
+		CHECK(!open_vm(&vm, NULL));
+		CHECK(counts(&vm));
+		vm_close(&vm);
+	}
+	printf("%u VMs\n", turns);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(void);
+	} tests[] = {
+		{"stuffed", test_stuffed}, {"refused", test_refused}, {"changed", test_changed},
+		{"missed", test_missed},   {"events", test_events},   {"plain", test_plain},
+	};
+	int failed = 2;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	kvm_fd = argc >= 3 ? kvm_open() : -1;
+	if (kvm_fd < 0 || image_read(argv[2], &image))
+		return 2;
+	memory = guest_memory_new(image.memory_fd);
+	if (!memory)
+		return 2;
+	if (!strcmp(argv[1], "load") && argc == 4)
+		failed = test_load((unsigned int)strtoul(argv[3], NULL, 10));
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		if (!strcmp(argv[1], tests[i].name))
+			failed = tests[i].run();
+	if (!failed)
+		printf("ok %s\n", argv[1]);
+	return failed;
+}

@@ -1,0 +1,214 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The guard on this machine's KVM. Environment: GUARDRUN, GUARDVMM, RAWDUMP, OUT, CYCLES (how often it is attached
+# and detached).
+set -u
+
+bpffs=/sys/fs/bpf/nestmig-guard
+failures=0
+mkdir -p /tmp/guard && cd /tmp/guard || exit 2
+mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+
+ok() {
+	echo "ok $*"
+}
+
+bad() {
+	echo "FAILED $*"
+	failures=$((failures + 1))
+}
+
+# expect WHAT COMMAND...: the command succeeds
+expect() {
+	local what=$1
+	shift
+	if "$@"; then ok "$what"; else bad "$what"; fi
+}
+
+# counter EVENTS NAME
+counter() {
+	awk -v name="$2" '$1 == "counter" && $2 == name { print $3 }' "$1"
+}
+
+# has EVENTS WORD...: an event with all of these words
+has() {
+	local lines word
+	lines=$(grep '^event ' "$1")
+	shift
+	for word; do
+		lines=$(grep -e " $word\( \|$\)" <<<"$lines")
+	done
+	[ -n "$lines" ]
+}
+
+# says FILE TEXT: the line is there as it stands
+says() {
+	grep -q -- "^$2" "$1"
+}
+
+# under MODE NAME COMMAND...: events to $OUT/NAME.events, output to $OUT/NAME.out
+under() {
+	local mode=$1 name=$2
+	shift 2
+	"$GUARDRUN" "--$mode" "$OUT/$name.events" "$@" >"$OUT/$name.out" 2>&1
+}
+
+programs_left() {
+	find "$bpffs" 2>/dev/null
+	bpftool prog list 2>/dev/null | grep nm_guard
+	bpftool map list 2>/dev/null | grep ' nm_'
+}
+
+# BPF frees what it holds after a grace period.
+nothing_is_left() {
+	local tries
+	for ((tries = 0; tries < 20; tries++)); do
+		[ -z "$(programs_left)" ] && return
+		sleep 0.5
+	done
+	programs_left
+	return 1
+}
+
+write_cases() {
+	cat >long.cases <<-'EOF'
+		case good
+		case asid-0
+		poke vcpu0/nested_state 216 00000000
+		case cs-l-and-d
+		poke vcpu0/sregs2 17 01
+	EOF
+	# The VMCB12 of L1, which it runs: see rawdump.h
+	cat >l1.cases <<-'EOF'
+		case good
+		case asid-0
+		poke mem/0 20568 00000000
+	EOF
+	cat >smm.cases <<-'EOF'
+		case good
+		case cr0-nw-without-cd
+		poke mem/0 261976 330001a0
+	EOF
+}
+
+save_bases() {
+	local variant
+	mkdir -p bases
+	"$RAWDUMP" variants >variants
+	while read -r variant; do
+		"$RAWDUMP" save "$variant" "bases/$variant" || bad "no $variant"
+	done <variants
+}
+
+run_genuine() {
+	local variant
+	while read -r variant; do
+		"$RAWDUMP" run "bases/$variant" | grep -qx "outcome resumes" || echo "$variant does not resume"
+	done <variants
+}
+
+test_genuine() {
+	export -f run_genuine
+	under enforce genuine bash -c run_genuine
+	expect "every genuine state resumes under the guard" [ ! -s "$OUT/genuine.out" ]
+	expect "none of them is denied" [ "$(counter "$OUT/genuine.events" denials)" = 0 ]
+	expect "all of them are judged" [ "$(counter "$OUT/genuine.events" judged)" -ge 30 ]
+	expect "nothing is told of them" [ "$(grep -c '^event' "$OUT/genuine.events")" = 0 ]
+}
+
+run_cases() {
+	"$RAWDUMP" batch bases/long-np long.cases 1
+	"$RAWDUMP" batch bases/l1-long-np l1.cases 1
+	"$RAWDUMP" batch bases/smm-l2-long-np smm.cases 1
+}
+
+test_cases() {
+	local events=$OUT/enforce.events out=$OUT/enforce.out
+	export -f run_cases
+	under audit audit bash -c run_cases
+	expect "audit: L2 with L and D gets VMEXIT_INVALID, as without the guard" \
+		says "$OUT/audit.out" "cs-l-and-d outcome svm-exit-err"
+	expect "audit: it is told" has "$OUT/audit.events" hook=kvm-run action=told rule=svm-l2-csld
+	expect "audit: nothing is denied" [ "$(counter "$OUT/audit.events" denials)" = 0 ]
+	under enforce enforce bash -c run_cases
+	expect "a good state resumes" says "$out" "good outcome resumes"
+	expect "ASID 0 is refused" says "$out" "asid-0 outcome ioctl-rejected KVM_SET_NESTED_STATE EINVAL"
+	expect "by the guard" has "$events" hook=set-nested-state action=denied rule=svm-ctl-asid-zero
+	expect "KVM_RUN of L2 with L and D fails" says "$out" "cs-l-and-d outcome run-error EINVAL"
+	expect "because of its rule" has "$events" hook=kvm-run action=denied rule=svm-l2-csld
+	expect "L1's own VMRUN with ASID 0 is told" \
+		has "$events" hook=entry-failed action=told rule=svm-ctl-asid-zero
+	expect "and fails as it does without the guard" says "$out" "asid-0 outcome svm-exit-err"
+	expect "a RSM of bad SMRAM is told" has "$events" hook=smm-left action=told rule=smm-cr0-nw-cd
+	expect "and that it fails with an entry pending" has "$events" hook=smm-left flags=0x61
+	expect "and is not denied" says "$out" "cr0-nw-without-cd outcome triple-fault-to-l1"
+	expect "the SHUTDOWN that L1 gets is told" has "$events" hook=nested-exit exit=0x7f
+}
+
+test_vmm() {
+	local test
+	for test in stuffed refused changed missed events plain; do
+		under enforce "vmm-$test" timeout 60 "$GUARDVMM" $test bases/long-np
+		expect "a VMM: $test" says "$OUT/vmm-$test.out" "ok $test"
+	done
+	expect "what changed is told as such" [ "$(counter "$OUT/vmm-changed.events" races)" = 1 ]
+	expect "a VM without nesting is not even judged" \
+		[ "$(counter "$OUT/vmm-plain.events" judged)" = 0 ]
+}
+
+test_cycles() {
+	local before after
+	before=$(awk '/^Slab/ { print $2 }' /proc/meminfo)
+	"$GUARDRUN" --enforce --cycles "$CYCLES" "$OUT/cycles.events" true
+	expect "attached and detached $CYCLES times" [ $? = 0 ]
+	expect "nothing is left of them" nothing_is_left
+	after=$(awk '/^Slab/ { print $2 }' /proc/meminfo)
+	echo "kernel memory (slab): $before kB before, $after kB after"
+}
+
+# Detached and attached while VMs come and go.
+test_load() {
+	local vmm turn
+	"$GUARDVMM" load bases/long-np 20 >"$OUT/load.out" 2>&1 &
+	vmm=$!
+	for turn in 1 2; do
+		"$GUARDRUN" --enforce "$OUT/load$turn.events" sleep 2 || bad "cannot be attached under load"
+	done
+	wait $vmm
+	expect "VMs run while it comes and goes" says "$OUT/load.out" "ok load"
+	expect "it denies none of them" [ "$(counter "$OUT/load2.events" denials)" = 0 ]
+	expect "nothing is left under load" nothing_is_left
+}
+
+# The program that pinned it is killed: the kernel's side goes on.
+test_pinned() {
+	"$GUARDRUN" --enforce --pin "$bpffs" "$OUT/pinned.events" sleep 1000 &
+	local guard=$! tries
+	for ((tries = 0; tries < 200; tries++)); do
+		says "$OUT/pinned.events" "guard enforce" 2>/dev/null && break
+		sleep 0.5
+	done
+	kill -9 $guard
+	wait $guard 2>/dev/null
+	"$RAWDUMP" batch bases/long-np long.cases 1 >"$OUT/pinned.out" 2>&1
+	expect "pinned, it denies when its program is gone" \
+		says "$OUT/pinned.out" "cs-l-and-d outcome run-error EINVAL"
+	"$GUARDRUN" --remove "$bpffs"
+	expect "it can be removed" [ ! -e "$bpffs" ]
+	"$RAWDUMP" batch bases/long-np long.cases 1 >"$OUT/removed.out" 2>&1
+	expect "and denies nothing any more" says "$OUT/removed.out" "cs-l-and-d outcome svm-exit-err"
+	expect "nothing is left of what was pinned" nothing_is_left
+}
+
+export GUARDRUN RAWDUMP
+save_bases
+write_cases
+test_genuine
+test_cases
+test_vmm
+test_pinned
+test_load
+test_cycles
+grep -h '^program' "$OUT/enforce.events"
+exit $((failures != 0))
