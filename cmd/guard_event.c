@@ -10,19 +10,13 @@
 
 #include "cli.h"
 #include "flat.h"
+#include "guard_exits.h"
 #include "guard_policy.h"
 #include "smram/smram.h"
 
-#define NS 1000000000
+#define NS             1000000000
 
-/* SVM's exit codes (APM volume 2, appendix C) and VMX's basic exit reasons (SDM volume 3, appendix C). */
-#define SVM_EXIT_SHUTDOWN     0x7f
-#define SVM_EXIT_INVALID      UINT32_C(0xffffffff)
-#define VMX_REASON(code)      ((code)&0xffff)
-#define VMX_EXIT_TRIPLE_FAULT 2
-#define VMX_ENTRY_FAILED      UINT32_C(0x80000000) /* of the exit reason */
-
-#define ADVISORY_FLAGS        (NM_GUARD_HIGH_HALF | NM_GUARD_GIF_SET | NM_GUARD_EXIT_INFO)
+#define ADVISORY_FLAGS (NM_GUARD_HIGH_HALF | NM_GUARD_GIF_SET | NM_GUARD_EXIT_INFO)
 
 static const char *const words[GUARD_WORDS] = {
 	[GUARD_DENIED] = "denied",
@@ -68,16 +62,17 @@ void guard_name(const char *name, char ret_name[GUARD_NAME_SIZE])
 
 static enum guard_word word_of_exit(const struct nm_guard_event *event, enum nestmig_vendor vendor)
 {
-	if (vendor == NESTMIG_VENDOR_AMD) {
-		if (event->exit_code == SVM_EXIT_SHUTDOWN)
-			return GUARD_TRIPLE_FAULT;
-		return (uint32_t)event->exit_code == SVM_EXIT_INVALID ? GUARD_VMEXIT_INVALID
-								      : GUARD_OTHER_EXIT;
-	}
-	if (event->exit_code & VMX_ENTRY_FAILED)
+	switch (guard_exit_kind(vendor, event->exit_code)) {
+	case GUARD_EXIT_TRIPLE_FAULT:
+		return GUARD_TRIPLE_FAULT;
+	case GUARD_EXIT_INVALID:
+		return GUARD_VMEXIT_INVALID;
+	case GUARD_EXIT_ENTRY_FAILED:
 		return GUARD_ENTRY_FAILED;
-	return VMX_REASON(event->exit_code) == VMX_EXIT_TRIPLE_FAULT ? GUARD_TRIPLE_FAULT
-								     : GUARD_OTHER_EXIT;
+	case GUARD_EXIT_OTHER:
+		break;
+	}
+	return GUARD_OTHER_EXIT;
 }
 
 /* Would mode enforce deny the ioctl? At KVM_RUN: as far as it goes by what any ioctl may have set. */

@@ -31,12 +31,12 @@ static size_t seen_by_l1(const struct guard_told *told, struct seen ret_seen[SEE
 		return 0;
 	ret_seen[count++] = (struct seen){amd ? "exit_code" : "exit_reason", event->exit_code,
 					  UINT64_MAX, event->flags & NM_GUARD_HIGH_HALF};
-	ret_seen[count++] = (struct seen){amd ? "exit_info_1" : "exit_qualification",
-					  event->exit_info[0], 0,
-					  event->flags & NM_GUARD_EXIT_INFO && event->exit_info[0]};
-	ret_seen[count++] = (struct seen){amd ? "exit_info_2" : "exit_interruption_info",
-					  event->exit_info[1], 0,
-					  event->flags & NM_GUARD_EXIT_INFO && event->exit_info[1]};
+	ret_seen[count++] =
+		(struct seen){amd ? "exit_info_1" : "exit_qualification", event->exit_info[0], 0,
+			      event->flags & NM_GUARD_EXIT_INFO && event->exit_info[0]};
+	ret_seen[count++] =
+		(struct seen){amd ? "exit_info_2" : "exit_interruption_info", event->exit_info[1],
+			      0, event->flags & NM_GUARD_EXIT_INFO && event->exit_info[1]};
 	/* GIF is looked at only where the VMRUN has failed. */
 	if (amd && (uint32_t)event->exit_code == UINT32_MAX)
 		ret_seen[count++] = (struct seen){"gif", !!(event->flags & NM_GUARD_GIF_SET), 0,
@@ -140,13 +140,13 @@ static json_t *l1_json(const struct guard_told *told)
 enum nestmig_error guard_told_json(const struct guard_told *told, char **ret_text)
 {
 	const struct nm_guard_event *event = &told->event;
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:s?, s:s}",
-				 "schema", "nestmig.guard-event/1", "time", told->time, "event",
-				 guard_word_name(told->word), "action", told->action, "pid",
-				 (json_int_t)event->pid, "tid", (json_int_t)event->tid, "vmm",
-				 told->vmm, "vm", (json_int_t)event->vm, "vm_pid",
-				 (json_int_t)event->vmm, "vcpu", (json_int_t)event->vcpu, "ioctl",
-				 told->ioctl, "mode", told->mode);
+	json_t *json =
+		json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:s?, s:s}", "schema",
+			  "nestmig.guard-event/1", "time", told->time, "event",
+			  guard_word_name(told->word), "action", told->action, "pid",
+			  (json_int_t)event->pid, "tid", (json_int_t)event->tid, "vmm", told->vmm,
+			  "vm", (json_int_t)event->vm, "vm_pid", (json_int_t)event->vmm, "vcpu",
+			  (json_int_t)event->vcpu, "ioctl", told->ioctl, "mode", told->mode);
 
 	if (json && (json_object_set_new(json, "rules", rules_json(told)) ||
 		     json_object_set_new(json, "values", values_json(told)) ||

@@ -94,8 +94,7 @@ static bool is_lsm(const struct bpf_program *program)
 	return bpf_program__type(program) == BPF_PROG_TYPE_LSM;
 }
 
-/* Programs of one vendor have it in their names. */
-static bool is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor)
+bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor)
 {
 	const char *other = vendor == NESTMIG_VENDOR_INTEL ? "nm_guard_svm_" : "nm_guard_vmx_";
 
@@ -132,7 +131,7 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 
 	bpf_object__for_each_program(program, guard->skeleton->obj)
 	{
-		bool wanted = !is_of_other_vendor(program, vendor) &&
+		bool wanted = !nm_guard_is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
 
 		if (wanted && !has_function(types, program)) {

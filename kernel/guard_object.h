@@ -6,6 +6,7 @@
 #include "guard_load.h"
 
 struct bpf_link;
+struct bpf_program;
 struct nm_guard_bpf;
 struct ring_buffer;
 
@@ -32,5 +33,8 @@ struct nm_guard {
 	int told;
 	struct nm_guard_record record;
 };
+
+/* Programs of one vendor have it in their names. */
+bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor);
 
 #endif

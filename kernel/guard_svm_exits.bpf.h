@@ -32,15 +32,22 @@ ALWAYS_INLINE bool gif_is_set(struct vcpu_svm *svm)
 	return BPF_CORE_READ(svm, vcpu.arch.hflags) & HF_GIF;
 }
 
+/* Of the exits that KVM makes up the vCPU's entry has the number and the last. */
+ALWAYS_INLINE void note_exit(struct nm_guard_vcpu *entry, uint64_t exit_code, uint64_t time)
+{
+	if (!entry)
+		return;
+	entry->last_exit = exit_code;
+	entry->last_time = time;
+	entry->made_up++;
+}
+
 /* An event without a context. */
 ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
 			     struct nm_guard_event *event)
 {
 	sign(event, vcpu, entry);
-	if (entry) {
-		entry->last_exit = event->exit_code;
-		entry->last_time = event->time;
-	}
+	note_exit(entry, event->exit_code, event->time);
 	send(vcpu, event, sizeof(*event));
 }
 
@@ -99,6 +106,7 @@ int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
 	room->record.judged.ctx.v->debugregs.dr7 = BPF_CORE_READ(svm, nested.save.dr7);
 	room->record.event.exit_code = EXIT_ERR;
 	room->record.event.flags = NM_GUARD_FAILED | (gif_is_set(svm) ? NM_GUARD_GIF_SET : 0);
+	note_exit(entry, EXIT_ERR, bpf_ktime_get_ns());
 	tell(room, entry);
 	return 0;
 }
