@@ -84,6 +84,11 @@ each() {
 	done
 }
 
+# unprivileged COMMAND...: without any capability, also as root. BPF programs are never loaded here.
+unprivileged() {
+	if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-all "$@"; else "$@"; fi
+}
+
 # container NAME...: unpacks what cases/containers has of this name.
 container() {
 	local name
@@ -92,7 +97,7 @@ container() {
 	done
 }
 export CONTAINERS=$here/../cases/containers
-export -f patch offset save_image more_ram each container
+export -f patch offset save_image more_ram each unprivileged container
 
 make_inputs() {
 	local name cases=$here/../cases
