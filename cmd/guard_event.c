@@ -84,6 +84,8 @@ static bool would_deny(const struct nm_guard_event *event, const struct nm_guard
 
 	if (!record)
 		return false;
+	if (event->flags & NM_GUARD_EMULATION)
+		return true;
 	nm_guard_policy(&record->judged.ctx.h[0], &config);
 	mask = event->hook == NM_GUARD_SET_NESTED_STATE  ? config.deny_nested
 	       : event->hook == NM_GUARD_SET_VCPU_EVENTS ? config.deny_events
@@ -202,6 +204,17 @@ static enum nestmig_error add_findings(struct guard_told *told,
 
 /* ---- The sentence -------------------------------------------------------------------------------- */
 
+/* VMfail has no exit, but a VM-instruction error. */
+static void put_entry_failed(struct nm_buf *buf, const struct nm_guard_event *event)
+{
+	if (event->exit_code)
+		nm_buf_printf(buf, "a VM entry of L1 fails with exit reason %u",
+			      (unsigned)(event->exit_code & 0xffff));
+	else
+		nm_buf_printf(buf, "a VM entry of L1 fails with VM-instruction error %u",
+			      event->result);
+}
+
 static void put_what(struct nm_buf *buf, const struct guard_told *told)
 {
 	const struct nm_guard_event *event = &told->event;
@@ -228,7 +241,7 @@ static void put_what(struct nm_buf *buf, const struct guard_told *told)
 		nm_buf_puts(buf, "VMRUN of L1 ends with VMEXIT_INVALID");
 		break;
 	case GUARD_ENTRY_FAILED:
-		nm_buf_puts(buf, "a VM entry of L1 fails");
+		put_entry_failed(buf, event);
 		break;
 	case GUARD_RSM_FAILED:
 		nm_buf_puts(buf, "RSM fails");
@@ -237,7 +250,7 @@ static void put_what(struct nm_buf *buf, const struct guard_told *told)
 		nm_buf_puts(buf, "RSM takes an image that breaks a rule");
 		break;
 	case GUARD_VMFUNC:
-		nm_buf_puts(buf, "VMFUNC of L2 switches to an EPTP that is not valid");
+		nm_buf_puts(buf, "VMFUNC of L2 fails, and L1 sees it");
 		break;
 	case GUARD_ADVISORY:
 		nm_buf_puts(buf, "this kernel gives L1 another exit than the architecture "
@@ -248,6 +261,8 @@ static void put_what(struct nm_buf *buf, const struct guard_told *told)
 		nm_buf_printf(buf, "KVM gives L1 an exit of its own making, 0x%" PRIx64,
 			      event->exit_code);
 	}
+	if (event->flags & NM_GUARD_EMULATION)
+		nm_buf_puts(buf, ", as KVM would have to emulate L2, whose state is not valid");
 	if (event->flags & NM_GUARD_PENDING)
 		nm_buf_puts(buf, ", with a VM entry pending");
 }

@@ -17,31 +17,54 @@ struct seen {
 
 #define SEEN 4
 
+/* VMFUNC brings the registers that say which function, and which entry of the EPTP list. */
+static size_t seen_of_vmx(const struct nm_guard_event *event, struct seen ret_seen[SEEN])
+{
+	bool vmfunc = event->hook == NM_GUARD_EPTP_SWITCHED;
+
+	if (event->hook == NM_GUARD_ENTRY_FAILED && !event->exit_code) {
+		ret_seen[0] = (struct seen){.name = "vm_instruction_error", .got = event->result};
+		return 1;
+	}
+	ret_seen[0] = (struct seen){.name = "exit_reason", .got = event->exit_code};
+	ret_seen[1] = (struct seen){.name = vmfunc ? "rax" : "exit_qualification",
+				    .got = event->exit_info[0]};
+	ret_seen[2] = (struct seen){.name = vmfunc ? "rcx" : "exit_interruption_info",
+				    .got = event->exit_info[1]};
+	return 3;
+}
+
 /*
  * Of VMEXIT_INVALID: the exit code is -1 in 64 bits, no exit information is stored, and GIF is clear after #VMEXIT
  * (APM volume 2, "Canonicalization and Consistency Checks" and "Global Interrupt Flag, STGI and CLGI").
  */
+static size_t seen_of_svm(const struct nm_guard_event *event, struct seen ret_seen[SEEN])
+{
+	bool info = event->flags & NM_GUARD_EXIT_INFO;
+
+	ret_seen[0] = (struct seen){"exit_code", event->exit_code, UINT64_MAX,
+				    event->flags & NM_GUARD_HIGH_HALF};
+	ret_seen[1] =
+		(struct seen){"exit_info_1", event->exit_info[0], 0, info && event->exit_info[0]};
+	ret_seen[2] =
+		(struct seen){"exit_info_2", event->exit_info[1], 0, info && event->exit_info[1]};
+	/* GIF is looked at only where the VMRUN has failed. */
+	if ((uint32_t)event->exit_code != UINT32_MAX)
+		return 3;
+	ret_seen[3] = (struct seen){"gif", !!(event->flags & NM_GUARD_GIF_SET), 0,
+				    event->flags & NM_GUARD_GIF_SET};
+	return SEEN;
+}
+
 static size_t seen_by_l1(const struct guard_told *told, struct seen ret_seen[SEEN])
 {
 	const struct nm_guard_event *event = &told->event;
-	bool amd = told->vendor == NESTMIG_VENDOR_AMD;
-	size_t count = 0;
 
-	if (event->hook != NM_GUARD_NESTED_EXIT && event->hook != NM_GUARD_ENTRY_FAILED)
+	if (event->hook != NM_GUARD_NESTED_EXIT && event->hook != NM_GUARD_ENTRY_FAILED &&
+	    event->hook != NM_GUARD_EPTP_SWITCHED)
 		return 0;
-	ret_seen[count++] = (struct seen){amd ? "exit_code" : "exit_reason", event->exit_code,
-					  UINT64_MAX, event->flags & NM_GUARD_HIGH_HALF};
-	ret_seen[count++] =
-		(struct seen){amd ? "exit_info_1" : "exit_qualification", event->exit_info[0], 0,
-			      event->flags & NM_GUARD_EXIT_INFO && event->exit_info[0]};
-	ret_seen[count++] =
-		(struct seen){amd ? "exit_info_2" : "exit_interruption_info", event->exit_info[1],
-			      0, event->flags & NM_GUARD_EXIT_INFO && event->exit_info[1]};
-	/* GIF is looked at only where the VMRUN has failed. */
-	if (amd && (uint32_t)event->exit_code == UINT32_MAX)
-		ret_seen[count++] = (struct seen){"gif", !!(event->flags & NM_GUARD_GIF_SET), 0,
-						  event->flags & NM_GUARD_GIF_SET};
-	return count;
+	return told->vendor == NESTMIG_VENDOR_AMD ? seen_of_svm(event, ret_seen)
+						  : seen_of_vmx(event, ret_seen);
 }
 
 /* ---- Text ----------------------------------------------------------------------------------------- */

@@ -188,7 +188,7 @@ static enum nestmig_error run(struct runner *runner, struct nestmig_detail *deta
 			       "a guard is installed, in mode %s: it has to be removed first",
 			       config.enforce ? "enforce" : "audit");
 	runner->reader = (struct guard_reader){
-		.vendor = (enum nestmig_vendor)config.vendor,
+		.vendor = config.host.vendor,
 		.epoch = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC),
 	};
 	error = guard_warn(runner->self, runner->guard, &config, detail);

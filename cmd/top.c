@@ -231,7 +231,7 @@ static enum nestmig_error open_guard(struct look *look, struct nestmig_detail *d
 	if (!error)
 		error = nm_guard_settings(look->guard, &config, detail);
 	if (!error)
-		look->vendor = (enum nestmig_vendor)config.vendor;
+		look->vendor = config.host.vendor;
 	return error;
 }
 

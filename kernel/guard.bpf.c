@@ -11,6 +11,7 @@
  * One program judges them all: the rules are verified once for each program that evaluates them.
  */
 #include "guard_svm_exits.bpf.h"
+#include "guard_vmx_exits.bpf.h"
 
 #define IOCTL_RUN           0xae80 /* KVM_x, uapi linux/kvm.h */
 #define IOCTL_SET_NESTED    0x4080aebf
@@ -48,11 +49,62 @@ static __attribute__((noinline)) struct kvm_vcpu *vcpu_of(struct file *file)
 struct header {
 	uint16_t flags, format;
 	uint32_t size;
-	uint64_t vmcb_pa, gpat;
-	uint8_t pad[104];
+	union {
+		struct {
+			uint64_t vmcb_pa, gpat;
+		} svm;
+		struct {
+			uint64_t vmxon_pa, vmcs12_pa;
+			uint16_t smm_flags, pad;
+			uint32_t flags;
+			uint64_t preemption_deadline;
+		} vmx;
+		uint8_t bytes[120];
+	};
 };
 
 _Static_assert(sizeof(struct header) == KVMNS_HEADER_SIZE, "struct kvm_nested_state has 128 bytes");
+
+static __attribute__((noinline)) int take_svm_blob(struct nestmig_ctx *ctx,
+						   const struct header *header, uint64_t data)
+{
+	struct nestmig_vcpu_view *v = ctx->v;
+
+	v->nested.vmcb_pa = header->svm.vmcb_pa;
+	v->nested.gpat = header->svm.gpat;
+	ctx->svm_l2 = !!(header->flags & KVMNS_GUEST_MODE);
+	if (header->size < KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE)
+		return 0;
+	if (bpf_copy_from_user(v->vmcb12, KVMNS_VMCB_SIZE, (void *)data))
+		return -1;
+	v->have |= NESTMIG_HAVE(VMCB12);
+	return 0;
+}
+
+static __attribute__((noinline)) int take_vmx_blob(struct nestmig_ctx *ctx,
+						   const struct header *header, uint64_t data)
+{
+	struct nestmig_vcpu_view *v = ctx->v;
+
+	v->nested.vmxon_pa = header->vmx.vmxon_pa;
+	v->nested.vmcs12_pa = header->vmx.vmcs12_pa;
+	v->nested.vmx_smm_flags = header->vmx.smm_flags;
+	v->nested.vmx_flags = header->vmx.flags;
+	v->nested.preemption_deadline = header->vmx.preemption_deadline;
+	ctx->vmx_l2 = !!(header->flags & KVMNS_GUEST_MODE);
+	if (header->size < KVMNS_HEADER_SIZE + KVMNS_VMCS_SIZE)
+		return 0;
+	if (bpf_copy_from_user(v->vmcs12, NESTMIG_VMCS12_READ, (void *)data))
+		return -1;
+	v->have |= NESTMIG_HAVE(VMCS12);
+	if (header->size < KVMNS_HEADER_SIZE + 2 * KVMNS_VMCS_SIZE)
+		return 0;
+	if (bpf_copy_from_user(v->shadow_vmcs12, NESTMIG_VMCS12_READ,
+			       (void *)(data + KVMNS_VMCS_SIZE)))
+		return -1;
+	v->have |= NESTMIG_HAVE(SHADOW_VMCS12);
+	return 0;
+}
 
 static __attribute__((noinline)) int take_blob(struct nestmig_ctx *ctx, uint64_t arg)
 {
@@ -66,16 +118,13 @@ static __attribute__((noinline)) int take_blob(struct nestmig_ctx *ctx, uint64_t
 		.stored_flags = header.flags,
 		.format = header.format,
 		.size = header.size,
-		.vmcb_pa = header.vmcb_pa,
-		.gpat = header.gpat,
 	};
 	v->have |= NESTMIG_HAVE(NESTED);
-	if (header.format != KVMNS_FORMAT_SVM || header.size < KVMNS_HEADER_SIZE + KVMNS_VMCB_SIZE)
-		return 0;
-	if (bpf_copy_from_user(v->vmcb12, KVMNS_VMCB_SIZE, (void *)(arg + KVMNS_HEADER_SIZE)))
-		return -1;
-	v->have |= NESTMIG_HAVE(VMCB12);
-	ctx->svm_l2 = !!(header.flags & KVMNS_GUEST_MODE);
+	ctx->svm_l2 = ctx->vmx_l2 = 0;
+	if (header.format == KVMNS_FORMAT_SVM)
+		return take_svm_blob(ctx, &header, arg + KVMNS_HEADER_SIZE);
+	if (header.format == KVMNS_FORMAT_VMX)
+		return take_vmx_blob(ctx, &header, arg + KVMNS_HEADER_SIZE);
 	return 0;
 }
 
@@ -129,6 +178,17 @@ ALWAYS_INLINE void let_run(struct nm_guard_vcpu *entry, uint32_t generation)
 	entry->is_checked = 0;
 }
 
+/*
+ * KVM for Intel's own word on L2's segments and RFLAGS, which are in its VMCS (vmx_guest_state_valid). It is from the
+ * time when they were set: by an ioctl, or by RSM, which is not denied.
+ */
+ALWAYS_INLINE bool needs_emulation(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
+
+	return nm_vendor == NESTMIG_VENDOR_INTEL && BPF_CORE_READ(vmx, emulation_required);
+}
+
 /* What KVM holds of a vCPU of which something has been stuffed. */
 static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 {
@@ -147,6 +207,8 @@ static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 		return NULL;
 	room->generation = entry->generation;
 	take_vcpu(room, true);
+	if (needs_emulation(vcpu) && (entry->stuffed >> NM_GUARD_STUFFED_SREGS & 1))
+		room->record.event.flags |= NM_GUARD_EMULATION;
 	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
 	if (entry->stuffed >> NM_GUARD_STUFFED_NESTED & 1)
 		return room;
@@ -305,6 +367,21 @@ int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 		return 0;
 	take_vcpu(room, true);
 	tell(room, entry);
+	return 0;
+}
+
+/* ---- RSM ----------------------------------------------------------------------------------------- */
+
+/* A RSM that fails: nobody else asks for this (em_rsm). */
+SEC("fentry/emulator_triple_fault")
+int BPF_PROG(nm_guard_rsm_failed, struct x86_emulate_ctxt *emulation)
+{
+	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = NM_GUARD_FAILED};
+	struct kvm_vcpu *vcpu = BPF_CORE_READ(emulation, vcpu);
+
+	if (is_run_pending(vcpu))
+		event.flags |= NM_GUARD_PENDING;
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
 	return 0;
 }
 

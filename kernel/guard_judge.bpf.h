@@ -4,8 +4,11 @@
 #define NESTMIG_GUARD_JUDGE_BPF_H
 
 #include "guard_svm.bpf.h"
+#include "guard_vmx.bpf.h"
 
-#define EINVAL 22
+#define EINVAL        22
+
+#define EXIT_SHUTDOWN 0x7f /* SVM; where VMX has exit reason 2 */
 
 /*
  * Where a context is put together and judged; first what goes to the ring buffer. It is the task's, because a
@@ -52,12 +55,28 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 	struct kvm_vcpu *vcpu = room->vcpu;
 
 	take_common(ctx->v, vcpu, ctx->h->kernel);
-	svm_take_registers(ctx->v, vcpu, room->page);
-	if (!nested)
-		return 0;
-	svm_take_nested(ctx->v, vcpu);
-	ctx->svm_l2 = 1;
+	if (nm_vendor == NESTMIG_VENDOR_INTEL) {
+		vmx_take_msrs(ctx->v, (struct vcpu_vmx *)vcpu);
+		if (nested)
+			vmx_take_nested(ctx->v, vcpu);
+		ctx->vmx_l2 = nested;
+	} else {
+		svm_take_registers(ctx->v, vcpu, room->page);
+		if (nested)
+			svm_take_nested(ctx->v, vcpu);
+		ctx->svm_l2 = nested;
+	}
 	return 0;
+}
+
+ALWAYS_INLINE bool is_run_pending(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
+
+	if (nm_vendor == NESTMIG_VENDOR_INTEL)
+		return BPF_CORE_READ(vmx, nested.nested_run_pending);
+	return BPF_CORE_READ(svm, nested.nested_run_pending);
 }
 
 /* The context is complete: nm_judge may have it. deny: the rules for which the ioctl is denied. */
@@ -68,6 +87,8 @@ static __attribute__((noinline)) int limit(struct room *room, const uint64_t *de
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 		room->deny[i] = deny[i];
 	nm_limits(judged->ctx.v, judged->ctx.h, &judged->ctx.lim);
+	if (nm_vendor == NESTMIG_VENDOR_INTEL)
+		nm_vmx_limits(judged->ctx.v, judged->ctx.h, false, &judged->ctx.vmx);
 	return 0;
 }
 
@@ -79,10 +100,12 @@ static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard
 	bool denied;
 
 	count(NM_GUARD_JUDGED);
-	if (!conf || !any_of(record->judged.broken, record->judged.wanted))
+	if (!conf || (!any_of(record->judged.broken, record->judged.wanted) &&
+		      !(record->event.flags & NM_GUARD_EMULATION)))
 		return 0;
 	count(NM_GUARD_BROKEN);
-	denied = conf->enforce && any_of(record->judged.broken, room->deny);
+	denied = conf->enforce && (any_of(record->judged.broken, room->deny) ||
+				   record->event.flags & NM_GUARD_EMULATION);
 	if (denied)
 		count(NM_GUARD_DENIALS);
 	record->event.action = denied ? NM_GUARD_DENIED : NM_GUARD_TOLD;
@@ -100,6 +123,52 @@ static __attribute__((noinline)) int tell(struct room *room, const struct nm_gua
 	room->record.event.flags |= NM_GUARD_UNJUDGED;
 	sign(&room->record.event, room->vcpu, entry);
 	send(room->vcpu, &room->record.event, sizeof(room->record));
+	return 0;
+}
+
+/* Of the exits that KVM makes up the vCPU's entry has the number and the last. */
+ALWAYS_INLINE void note_exit(struct nm_guard_vcpu *entry, uint64_t exit_code, uint64_t time)
+{
+	if (!entry)
+		return;
+	entry->last_exit = exit_code;
+	entry->last_time = time;
+	entry->made_up++;
+}
+
+/* An event without a context. */
+ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
+			     struct nm_guard_event *event)
+{
+	sign(event, vcpu, entry);
+	note_exit(entry, event->exit_code, event->time);
+	send(vcpu, event, sizeof(*event));
+}
+
+/* The SMRAM image that RSM loads, of a vCPU that was in L2, or in VMX operation, when the SMI came. */
+static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const char *smram, int ret)
+{
+	struct nm_guard_config *conf = config();
+	struct nestmig_vcpu_view *v;
+	struct room *room;
+
+	count(NM_GUARD_SMM_LEAVES);
+	if (!conf)
+		return 0;
+	room = open_room(conf, vcpu, NM_GUARD_SMM_LEFT, 0);
+	if (!room)
+		return 0;
+	v = room->record.judged.ctx.v;
+	if (bpf_probe_read_kernel(v->smram, NESTMIG_SMRAM_SIZE, smram))
+		return 0;
+	take_vcpu(room, false);
+	/* The flag is gone by now. */
+	v->events.smi_smm = 1;
+	v->have |= NESTMIG_HAVE(SMRAM);
+	room->record.event.result = ret;
+	if (ret)
+		room->record.event.flags |= NM_GUARD_FAILED;
+	tell(room, vcpu_find(vcpu));
 	return 0;
 }
 

@@ -154,7 +154,6 @@ static void configure(struct nm_guard_config *config, const struct nm_guard_opti
 	*config = (struct nm_guard_config){
 		.enforce = options->enforce,
 		.lsm = can_deny,
-		.vendor = (uint8_t)host->view.vendor,
 		.burst = options->burst ? options->burst : 32,
 		.per_second = options->per_second ? options->per_second : 8,
 		.host = host->view,
@@ -269,6 +268,7 @@ static enum nestmig_error load_best(struct nm_guard *guard, const struct nm_guar
 		guard->skeleton = nm_guard_bpf__open();
 		if (!guard->skeleton)
 			return nm_fail_errno(detail, "cannot open the guard's programs");
+		guard->skeleton->rodata->nm_vendor = vendor;
 		error = choose(guard, options, vendor, types, detail);
 		if (!error)
 			error = load(guard, detail);

@@ -51,6 +51,10 @@ struct {
 	__uint(max_entries, 4 << 20);
 } nm_events SEC(".maps");
 
+/* enum nestmig_vendor, set before loading: code for the other vendor, whose types this kernel may not have, is
+ * never looked at by the verifier. */
+const volatile uint32_t nm_vendor = NESTMIG_VENDOR_AMD;
+
 /* How many vCPUs there are in nm_vcpus: while there is none, KVM_RUN costs one load and one branch. */
 uint32_t nm_followed;
 uint32_t nm_vm_number;
@@ -95,7 +99,7 @@ static __attribute__((noinline)) struct nm_guard_vm *vm_entry(struct kvm *kvm)
 	if (vm)
 		return vm;
 	if (bpf_map_update_elem(&nm_vms, &key, &new_vm, BPF_NOEXIST))
-		return NULL;
+		return bpf_map_lookup_elem(&nm_vms, &key);
 	vm = bpf_map_lookup_elem(&nm_vms, &key);
 	if (vm)
 		vm->vm = __sync_fetch_and_add(&nm_vm_number, 1) + 1;
@@ -120,8 +124,11 @@ static __attribute__((noinline)) struct nm_guard_vcpu *vcpu_entry(struct kvm_vcp
 	if (entry)
 		return entry;
 	if (bpf_map_update_elem(&nm_vcpus, &key, &new_vcpu, BPF_NOEXIST)) {
-		count(NM_GUARD_NO_ENTRY);
-		return NULL;
+		/* Another thread has made it meanwhile, or the map is full. */
+		entry = vcpu_find(vcpu);
+		if (!entry)
+			count(NM_GUARD_NO_ENTRY);
+		return entry;
 	}
 	__sync_fetch_and_add(&nm_followed, 1);
 	entry = vcpu_find(vcpu);
@@ -134,6 +141,21 @@ static __attribute__((noinline)) struct nm_guard_vcpu *vcpu_entry(struct kvm_vcp
 	entry->vcpu = BPF_CORE_READ(vcpu, vcpu_id);
 	entry->vmm = BPF_CORE_READ(kvm, userspace_pid);
 	return entry;
+}
+
+ALWAYS_INLINE void enter_l2(struct nm_guard_vcpu *entry)
+{
+	entry->entries++;
+	entry->in_l2 = 1;
+	entry->l2_since = bpf_ktime_get_ns();
+}
+
+ALWAYS_INLINE void leave_l2(struct nm_guard_vcpu *entry)
+{
+	entry->exits++;
+	if (entry->in_l2)
+		entry->l2_time += bpf_ktime_get_ns() - entry->l2_since;
+	entry->in_l2 = 0;
 }
 
 /* ---- Events ----------------------------------------------------------------------------------- */

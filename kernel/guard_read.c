@@ -20,6 +20,8 @@ static const struct nm_guard_record *judge_record(struct nm_guard *guard, const 
 	memcpy(record, bytes, sizeof(*record));
 	unflatten(&record->judged.ctx, &plain);
 	nm_limits(plain.ctx.v, plain.ctx.h, &plain.ctx.lim);
+	if (plain.ctx.v->vendor == NESTMIG_VENDOR_INTEL)
+		nm_vmx_limits(plain.ctx.v, plain.ctx.h, false, &plain.ctx.vmx);
 	nm_evaluate_vcpu(&plain.ctx, record->judged.broken, record->judged.unknown);
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
 		record->judged.broken[i] &= record->judged.wanted[i];

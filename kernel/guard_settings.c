@@ -40,7 +40,7 @@ static bool is_needed(const struct bpf_program *program, const struct nm_guard_c
 {
 	if (bpf_program__type(program) == BPF_PROG_TYPE_LSM)
 		return config->lsm && !strcmp(bpf_program__name(program), "nm_guard_ioctl");
-	return !nm_guard_is_of_other_vendor(program, (enum nestmig_vendor)config->vendor);
+	return !nm_guard_is_of_other_vendor(program, config->host.vendor);
 }
 
 enum nestmig_error nm_guard_left_out(const struct nm_guard *guard,

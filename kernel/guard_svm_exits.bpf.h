@@ -10,11 +10,10 @@
 
 #include "guard_judge.bpf.h"
 
-#define EXIT_SHUTDOWN 0x7f
-#define EXIT_ERR      UINT32_C(0xffffffff)
+#define EXIT_ERR UINT32_C(0xffffffff)
 
-#define V_GIF         (1 << 9) /* int_ctl */
-#define HF_GIF        (1 << 0) /* of arch.hflags before 6.4 */
+#define V_GIF    (1 << 9) /* int_ctl */
+#define HF_GIF   (1 << 0) /* of arch.hflags before 6.4 */
 
 /* In the SMRAM image: L2 was active when the SMI came (svm_enter_smm). */
 #define SMRAM_SVM_GUEST (0xfed8 - NESTMIG_SMRAM_BASE)
@@ -32,25 +31,6 @@ ALWAYS_INLINE bool gif_is_set(struct vcpu_svm *svm)
 	return BPF_CORE_READ(svm, vcpu.arch.hflags) & HF_GIF;
 }
 
-/* Of the exits that KVM makes up the vCPU's entry has the number and the last. */
-ALWAYS_INLINE void note_exit(struct nm_guard_vcpu *entry, uint64_t exit_code, uint64_t time)
-{
-	if (!entry)
-		return;
-	entry->last_exit = exit_code;
-	entry->last_time = time;
-	entry->made_up++;
-}
-
-/* An event without a context. */
-ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
-			     struct nm_guard_event *event)
-{
-	sign(event, vcpu, entry);
-	note_exit(entry, event->exit_code, event->time);
-	send(vcpu, event, sizeof(*event));
-}
-
 /* ---- Entries ------------------------------------------------------------------------------------ */
 
 SEC("fexit/enter_svm_guest_mode")
@@ -63,11 +43,8 @@ int BPF_PROG(nm_guard_svm_entered, struct kvm_vcpu *vcpu, uint64_t vmcb12_gpa, s
 		return 0;
 	count(NM_GUARD_NESTED_ENTRIES);
 	entry = vcpu_entry(vcpu);
-	if (!entry)
-		return 0;
-	entry->entries++;
-	entry->in_l2 = 1;
-	entry->l2_since = bpf_ktime_get_ns();
+	if (entry)
+		enter_l2(entry);
 	return 0;
 }
 
@@ -135,16 +112,11 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)svm;
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 	struct vmcb *vmcb02 = BPF_CORE_READ(svm, nested.vmcb02.ptr);
-	uint64_t now = bpf_ktime_get_ns();
 	uint32_t high;
 
 	count(NM_GUARD_NESTED_EXITS);
-	if (entry) {
-		entry->exits++;
-		if (entry->in_l2)
-			entry->l2_time += now - entry->l2_since;
-		entry->in_l2 = 0;
-	}
+	if (entry)
+		leave_l2(entry);
 	if (BPF_CORE_READ(vmcb02, control.exit_code) != EXIT_ERR)
 		return 0;
 	count(NM_GUARD_MADE_UP_EXITS);
@@ -166,47 +138,14 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 
 /* ---- SMM ---------------------------------------------------------------------------------------- */
 
-/* The SMRAM image of a vCPU that was in L2 when the SMI came: as RSM loads it. */
 SEC("fexit/svm_leave_smm")
 int BPF_PROG(nm_guard_svm_smm_left, struct kvm_vcpu *vcpu, const char *smram, int ret)
 {
-	struct nm_guard_config *conf = config();
-	struct nestmig_vcpu_view *v;
-	struct room *room;
+	uint8_t was_in_l2 = 0;
 
-	if (!conf)
-		return 0;
-	room = open_room(conf, vcpu, NM_GUARD_SMM_LEFT, 0);
-	if (!room)
-		return 0;
-	v = room->record.judged.ctx.v;
-	if (bpf_probe_read_kernel(v->smram, NESTMIG_SMRAM_SIZE, smram) ||
-	    !v->smram[SMRAM_SVM_GUEST])
-		return 0;
-	count(NM_GUARD_SMM_LEAVES);
-	take_vcpu(room, false);
-	/* The flag is gone by now. */
-	v->events.smi_smm = 1;
-	v->have |= NESTMIG_HAVE(SMRAM);
-	room->record.event.result = ret;
-	if (ret)
-		room->record.event.flags |= NM_GUARD_FAILED;
-	tell(room, vcpu_find(vcpu));
-	return 0;
-}
-
-/* A RSM that fails, in or after svm_leave_smm: nobody else asks for this. */
-SEC("fentry/emulator_triple_fault")
-int BPF_PROG(nm_guard_svm_rsm_failed, struct x86_emulate_ctxt *emulation)
-{
-	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = NM_GUARD_FAILED};
-	struct kvm_vcpu *vcpu = BPF_CORE_READ(emulation, vcpu);
-	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
-
-	event.exit_code = EXIT_SHUTDOWN;
-	if (BPF_CORE_READ(svm, nested.nested_run_pending))
-		event.flags |= NM_GUARD_PENDING;
-	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	bpf_probe_read_kernel(&was_in_l2, sizeof(was_in_l2), smram + SMRAM_SVM_GUEST);
+	if (was_in_l2)
+		tell_smram(vcpu, smram, ret);
 	return 0;
 }
 

@@ -225,7 +225,7 @@ ALWAYS_INLINE void start_context(struct nestmig_ctx *ctx, const struct nm_guard_
 	ctx->events_before_sregs = ctx->mp_before_events = ctx->mp_before_nested = 0;
 	ctx->vmx_msrs_late = ctx->regs_after_events = 0;
 	ctx->v->have = 0;
-	ctx->v->vendor = conf->vendor;
+	ctx->v->vendor = nm_vendor;
 }
 
 /* What both vendors have; before the vendor's part, which needs the CPUID. */

@@ -162,6 +162,33 @@ struct vcpu_svm___guest_gif {
 	bool guest_gif;
 };
 
+struct nested_vmx_msrs {
+	uint32_t procbased_ctls_low, procbased_ctls_high;
+	uint32_t secondary_ctls_low, secondary_ctls_high;
+	uint32_t pinbased_ctls_low, pinbased_ctls_high;
+	uint32_t exit_ctls_low, exit_ctls_high;
+	uint32_t entry_ctls_low, entry_ctls_high;
+	uint32_t misc_low, misc_high, ept_caps, vpid_caps;
+	uint64_t basic, cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1, vmcs_enum, vmfunc_controls;
+};
+
+struct nested_vmx {
+	bool vmxon;
+	uint64_t vmxon_ptr, current_vmptr;
+	void *cached_vmcs12, *cached_shadow_vmcs12;
+	bool nested_run_pending, mtf_pending, enlightened_vmcs_enabled;
+	struct {
+		bool vmxon, guest_mode;
+	} smm;
+	struct nested_vmx_msrs msrs;
+};
+
+struct vcpu_vmx {
+	struct kvm_vcpu vcpu;
+	bool emulation_required;
+	struct nested_vmx nested;
+};
+
 struct x86_emulate_ctxt {
 	void *vcpu;
 };

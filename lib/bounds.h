@@ -15,6 +15,10 @@
 void nm_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
 	       struct nestmig_limits *ret_limits);
 
+/* What a VMCS12 may hold (vmx_limits.c). msrs_late: the guest's VMX capability MSRs are restored after it. */
+void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
+		   bool msrs_late, struct nestmig_vmx_limits *ret_limits);
+
 #pragma GCC visibility pop
 
 #endif

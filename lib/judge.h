@@ -21,9 +21,7 @@ struct nm_order {
  */
 void nm_order_parse(const char *restore_order, struct nm_order *ret_order);
 
-/* What a VMCS12 may hold and what of guest memory it points at (vmx.c). */
-void nm_vmx_limits(const struct nestmig_vcpu_view *vcpu, const struct nestmig_host_view *host,
-		   bool msrs_late, struct nestmig_vmx_limits *ret_limits);
+/* What of guest memory a VMCS12 points at (vmx.c). */
 void nm_vmx_backing(const struct nestmig_state *state, const struct nestmig_vcpu_view *vcpu,
 		    struct nestmig_vmx_backing *ret_backing);
 
