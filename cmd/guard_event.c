@@ -152,7 +152,6 @@ static const char *mode_of(const struct nm_guard_event *event, const struct nm_g
 
 /* ---- Rules and values ---------------------------------------------------------------------------- */
 
-/* Fields that the kernel did not show are left out: a person cannot look for them in a file here. */
 static void drop_unknown_fields(struct nm_finding *finding)
 {
 	size_t kept = 0;
@@ -161,6 +160,17 @@ static void drop_unknown_fields(struct nm_finding *finding)
 		if (finding->fields[i].known)
 			finding->fields[kept++] = finding->fields[i];
 	finding->field_count = kept;
+}
+
+/*
+ * What L1 or L2 causes is no restore, from which consequences count: they are left out then. So are fields that the
+ * kernel did not show: nobody can look for them in a file here.
+ */
+static void fit(struct nm_finding *finding, const struct guard_told *told)
+{
+	if (!told->ioctl)
+		finding->consequence = NM_CONSEQUENCE_NONE;
+	drop_unknown_fields(finding);
 }
 
 static enum nestmig_error find(struct guard_told *told, const struct nm_guard_record *record,
@@ -179,7 +189,7 @@ static enum nestmig_error find(struct guard_told *told, const struct nm_guard_re
 			continue;
 		if (nm_finding_make((enum nestmig_rule)i, ctx, vcpu, &order, finding))
 			return NESTMIG_ERR_NOMEM;
-		drop_unknown_fields(finding);
+		fit(finding, told);
 		told->finding_count++;
 	}
 	return NESTMIG_OK;

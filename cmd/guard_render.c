@@ -110,6 +110,12 @@ static json_t *hex_json(uint64_t value)
 	return json_string(text);
 }
 
+static bool add_consequence(json_t *json, enum nm_consequence consequence)
+{
+	return consequence == NM_CONSEQUENCE_NONE ||
+	       nm_json_consequence(json, &nm_consequences[consequence]);
+}
+
 static json_t *rules_json(const struct guard_told *told)
 {
 	json_t *array = json_array();
@@ -119,7 +125,7 @@ static json_t *rules_json(const struct guard_told *told)
 		json_t *json = json_pack("{s:s, s:s}", "id", finding->rule->id, "title",
 					 finding->rule->title);
 
-		if (!json || !nm_json_consequence(json, &nm_consequences[finding->consequence]) ||
+		if (!json || !add_consequence(json, finding->consequence) ||
 		    json_array_append_new(array, json)) {
 			json_decref(array);
 			return NULL;

@@ -81,8 +81,7 @@ static bool type_has(const struct btf *btf, const char *function)
 
 /* ---- Choosing, loading and attaching --------------------------------------------------------------- */
 
-/* What a program is attached to: its section is "fexit/FUNCTION". */
-static const char *function_of(const struct bpf_program *program)
+const char *nm_guard_function_of(const struct bpf_program *program)
 {
 	const char *slash = strchr(bpf_program__section_name(program), '/');
 
@@ -103,7 +102,7 @@ bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig
 
 static bool has_function(const struct types *types, const struct bpf_program *program)
 {
-	const char *function = function_of(program);
+	const char *function = nm_guard_function_of(program);
 	char hook[64];
 
 	if (is_lsm(program)) {
@@ -140,7 +139,7 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 					detail, NESTMIG_ERR_CAPABILITY,
 					"program %s: this kernel has no function %s to attach "
 					"it to (--best-effort goes without)",
-					bpf_program__name(program), function_of(program));
+					bpf_program__name(program), nm_guard_function_of(program));
 			wanted = false;
 		}
 		bpf_program__set_autoload(program, wanted);
@@ -232,9 +231,10 @@ static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *
 		at->link = bpf_program__attach(program);
 		if (!at->link)
 			return nm_fail_errno(detail, "program %s: cannot attach it to %s",
-					     bpf_program__name(program), function_of(program));
+					     bpf_program__name(program),
+					     nm_guard_function_of(program));
 		snprintf(at->name, sizeof(at->name), "%s", bpf_program__name(program));
-		snprintf(at->function, sizeof(at->function), "%s", function_of(program));
+		snprintf(at->function, sizeof(at->function), "%s", nm_guard_function_of(program));
 		guard->attached_count++;
 	}
 	return NESTMIG_OK;

@@ -64,3 +64,22 @@ enum nestmig_error nm_guard_left_out(const struct nm_guard *guard,
 	nm_guard_bpf__destroy(skeleton);
 	return NESTMIG_OK;
 }
+
+enum nestmig_error nm_guard_name_functions(struct nm_guard *guard, struct nestmig_detail *detail)
+{
+	struct nm_guard_bpf *skeleton = nm_guard_bpf__open();
+
+	if (!skeleton)
+		return nm_fail_errno(detail, "cannot open the guard's programs");
+	for (size_t i = 0; i < guard->attached_count; i++) {
+		struct nm_guard_attached *at = &guard->attached[i];
+		const struct bpf_program *program =
+			bpf_object__find_program_by_name(skeleton->obj, at->name);
+
+		if (program)
+			snprintf(at->function, sizeof(at->function), "%s",
+				 nm_guard_function_of(program));
+	}
+	nm_guard_bpf__destroy(skeleton);
+	return NESTMIG_OK;
+}

@@ -101,7 +101,8 @@ static void put_finding(struct text *t, const struct nm_finding *finding)
 		put_field(t, &finding->fields[i]);
 	if (*finding->detail)
 		nm_buf_printf(&t->buf, "      %s\n", finding->detail);
-	nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
+	if (finding->consequence != NM_CONSEQUENCE_NONE)
+		nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
 	nm_buf_printf(&t->buf, "      %sSee %s.%s\n", t->dim, rule->reference, t->plain);
 }
 

@@ -224,6 +224,26 @@ START_TEST(exits_have_words)
 }
 END_TEST
 
+/* Consequences are those of a restore. */
+START_TEST(what_l1_causes_has_no_outcome)
+{
+	json_t *json;
+	char *text;
+
+	record.event.action = NM_GUARD_TOLD;
+	record.event.hook = NM_GUARD_ENTRY_FAILED;
+	break_rule("svm-ctl-asid-zero");
+	json = json_of(&record, NULL, false);
+	text = text_of(&record, NULL, false);
+	ck_assert_str_eq(string(json_array_get(json_object_get(json, "rules"), 0), "outcome"),
+			 "(none)");
+	ck_assert_ptr_null(strstr(text, "restored"));
+	ck_assert_ptr_nonnull(strstr(text, "svm-ctl-asid-zero"));
+	json_decref(json);
+	free(text);
+}
+END_TEST
+
 /* 6.1 leaves the high half of VMEXIT_INVALID clear. */
 START_TEST(an_exit_that_is_not_as_prescribed)
 {
@@ -287,6 +307,7 @@ int main(void)
 	tcase_add_test(tcase, audit_tells_what_would_be_denied);
 	tcase_add_test(tcase, what_a_later_ioctl_may_mend_is_not_denied);
 	tcase_add_test(tcase, exits_have_words);
+	tcase_add_test(tcase, what_l1_causes_has_no_outcome);
 	tcase_add_test(tcase, an_exit_that_is_not_as_prescribed);
 	tcase_add_test(tcase, smm_is_a_mode);
 	tcase_add_test(tcase, every_rule_can_be_told);
