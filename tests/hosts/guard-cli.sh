@@ -12,6 +12,7 @@ EMULATE=1
 prepare_programs "$1"
 "$hosts/guard/build.sh" "$scratch/guardvmm" || fail "cannot build guardvmm"
 mkdir -p "$2"
-"$hosts/host.sh" run C "$hosts/roles/guard-cli.sh" "$(realpath "$2")" --timeout "$TIME_LIMIT" \
+"$hosts/host.sh" run C "$hosts/roles/guard-cli.sh" "$(realpath "$2")" --timeout "$TIME_LIMIT" --clock instructions \
 	--keep "$scratch" --keep "$(dirname "$NESTMIG")" --env "NESTMIG=$NESTMIG" \
-	--env "RAWDUMP=$RAWDUMP" --env "L1=$L1" --env "GUARDVMM=$scratch/guardvmm"
+	--env "RAWDUMP=$RAWDUMP" --env "L1=$L1" --env "GUARDVMM=$scratch/guardvmm" || exit
+"$hosts/../service.sh" "$1" "$2/calls"

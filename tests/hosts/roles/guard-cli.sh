@@ -5,7 +5,7 @@
 # shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-need bpftool jq
+need bpftool jq strace
 mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
 export PATH=$PATH:/usr/sbin
 mkdir -p /tmp/guard && cd /tmp/guard || exit 2
@@ -117,7 +117,7 @@ test_enforce() {
 		.values["vmcb12.control.asid"] == "0x0")'
 	expect "a hostile name steers no terminal" all enforce 'any(.[]; .vmm == "e?[31mvil")'
 	expect "L1's VMRUN that fails is told" all enforce 'any(.[]; .event == "vmexit-invalid" and
-		.action == "reported" and any(.rules[]; .id == "svm-ctl-asid-zero") and (.l1.exit_code | length > 3))'
+		.action == "reported" and [.rules[].id] == ["svm-ctl-asid-zero"] and (.l1.exit_code | length > 3))'
 	expect "the time is today's" [ "$(jq -r '.time[:10]' "$OUT/enforce" | sort -u)" = "$(date -u +%F)" ]
 	cp metrics "$OUT/metrics"
 	expect "metrics: two ioctls denied" grep -qx 'nestmig_guard_denied_total 2' metrics
@@ -167,7 +167,8 @@ test_installed() {
 	expect "status: 0" ends 0 "$NESTMIG" guard status --json --metrics /tmp/guard/status.metrics
 	cp said "$OUT/status.json"
 	expect "it counts" all status.json '.[0] | .loaded and .mode == "enforce" and .lsm and
-		.counters.denied == 1 and .counters.checks >= 2 and (.programs | length) > 5 and .not_attached == []'
+		.counters.denied == 1 and .counters.checks >= 2 and (.programs | length) > 5 and .not_attached == [] and
+		any(.programs[]; .name == "nm_guard_ioctl" and .function == "file_ioctl")'
 	expect "in metrics too" grep -qx 'nestmig_guard_denied_total 1' status.metrics
 	"$NESTMIG" guard status >"$OUT/status.text"
 	expect "run with another mode: 2" ends 2 "$NESTMIG" guard run --mode audit
@@ -185,9 +186,11 @@ test_installed() {
 	expect "nothing is refused by it any more" grep -q "^asid-0 outcome" outcome
 }
 
+# Of an installed guard, which has seen the guest from its first entry on.
 test_top() {
+	expect "install, for top" ends 0 "$NESTMIG" guard install
 	start_guest "$WORK/guest"
-	expect "a nested guest counts" wait_for_count "$WORK/guest" 2 120
+	expect "a nested guest counts under the guard" wait_for_count "$WORK/guest" 2 120
 	"$NESTMIG" top -d 3 -n 2 --json >"$OUT/top" 2>&1
 	expect "top has its vCPU" all top 'length == 2 and all(.[]; .schema == "nestmig.top/1" and
 		(.vcpus | length) == 1) and (.[1].vcpus[0] | .vmm[:12] == "qemu-system-" and .vcpu == 0 and
@@ -196,7 +199,26 @@ test_top() {
 	cat "$OUT/top.text"
 	expect "in 80 columns" awk 'length > 80 { exit 1 } END { exit NR != 3 }' "$OUT/top.text"
 	stop_guest
+	expect "remove, after top" ends 0 "$NESTMIG" guard remove
+	expect "top by itself" ends 0 "$NESTMIG" top -d 1 --json
+	expect "sees no vCPU" jq -e '.vcpus == []' said
 	expect "nothing is left of top" is_as_before
+}
+
+# What it asks of the kernel, for guard-cli.sh: the service allows no more.
+test_confined() {
+	strace -qq -f -o "$OUT/trace" setpriv --no-new-privs --bounding-set=-all,+bpf,+perfmon,+sys_admin \
+		"$NESTMIG" guard run --json --metrics /tmp/guard/metrics >said 2>errors &
+	local tracer=$! tries
+	for ((tries = 0; tries < 400; tries++)); do
+		grep -q '^nestmig guard: mode' errors && break
+		sleep 0.2
+	done
+	pkill -TERM -P $tracer -x nestmig || pkill -TERM -x nestmig
+	wait $tracer
+	expect "it runs with the service's capabilities" [ $? = 0 ]
+	awk '/execve\(.*nestmig/ { on = 1 } on' "$OUT/trace" | sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' | sort -u >"$OUT/calls"
+	rm "$OUT/trace"
 }
 
 kernel_objects >before
@@ -207,5 +229,6 @@ test_audit
 test_rate
 test_killed
 test_installed
+test_confined
 test_top
 exit $((failures != 0))
