@@ -30,7 +30,7 @@ members() {
 			echo "$name"
 		else
 			# shellcheck disable=SC2046 # one word a name
-			members $(systemd-analyze syscall-filter "$name" | sed -n 's/^    \([@a-z0-9_]*\)$/\1/p')
+			members $(systemd-analyze syscall-filter "$name" | sed -n 's/^    \([@a-z0-9_-]*\)$/\1/p')
 		fi
 	done
 }
