@@ -18,8 +18,8 @@
 
 int cli_help(const struct command *self)
 {
-	printf("Usage: nestmig %s %s\nnestmig-%s(1): %s.\n\n%s  -h, --help           this text\n",
-	       self->name, self->synopsis, self->name, self->summary, self->options);
+	printf("Usage: nestmig %s %s\nnestmig-%s(%d): %s.\n\n%s  -h, --help           this text\n",
+	       self->name, self->synopsis, self->name, self->section, self->summary, self->options);
 	return EXIT_CLEAN;
 }
 

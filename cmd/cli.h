@@ -18,6 +18,7 @@ struct command {
 	const char *options;  /* the option table of --help, a line each, ready to print */
 	/* argv[0] is the subcommand's name. Returns an exit code. */
 	int (*run)(const struct command *self, int argc, char **argv);
+	int section; /* of its manual page */
 };
 
 int cmd_snapshot(const struct command *self, int argc, char **argv);
@@ -28,6 +29,8 @@ int cmd_convert(const struct command *self, int argc, char **argv);
 int cmd_extract(const struct command *self, int argc, char **argv);
 int cmd_report(const struct command *self, int argc, char **argv);
 int cmd_restore(const struct command *self, int argc, char **argv);
+int cmd_guard(const struct command *self, int argc, char **argv);
+int cmd_top(const struct command *self, int argc, char **argv);
 int cmd_host(const struct command *self, int argc, char **argv);
 int cmd_rules(const struct command *self, int argc, char **argv);
 int cmd_explain(const struct command *self, int argc, char **argv);

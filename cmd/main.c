@@ -18,7 +18,7 @@ static const struct command commands[] = {
 	 "  -l, --level N        zstd level, 1 to 19 (default 1)\n"
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
-	 cmd_snapshot},
+	 cmd_snapshot, 1},
 	{"validate", "[--host PROFILE] [--order LIST] [--snapshot NAME] [--strict] [--jobs N] [--json] FILE...",
 	 "tell whether saved vCPUs will resume on a host, and if not why",
 	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this\n"
@@ -32,7 +32,7 @@ static const struct command commands[] = {
 	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
-	 cmd_validate},
+	 cmd_validate, 1},
 	{"inspect", "[--field NAME | --raw ITEM | --smram | --xml] [--vcpu N] [--snapshot NAME] [--jobs N] [--json] FILE...",
 	 "show the saved state of vCPUs in readable form",
 	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"
@@ -46,7 +46,7 @@ static const struct command commands[] = {
 	 "  -J, --jobs N         show N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
-	 cmd_inspect},
+	 cmd_inspect, 1},
 	{"diff", "[--host PROFILE] [--all] [--json] A B",
 	 "compare two saved states, and what rules say of them",
 	 "  -H, --host PROFILE   judge both for this host: a file, \"live\" or \"none\"; default: the\n"
@@ -55,7 +55,7 @@ static const struct command commands[] = {
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout\n",
-	 cmd_diff},
+	 cmd_diff, 1},
 	{"convert", "[--to nms|raw-dump] [--memory] [--snapshot NAME] [--force] [--json] IN OUT",
 	 "write a saved state as an .nms or as a raw KVM dump",
 	 "  -t, --to KIND        nms or raw-dump; default: by the name, .nms or a slash at its end\n"
@@ -64,7 +64,7 @@ static const struct command commands[] = {
 	 "  -f, --force          replace OUT if it is there\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -j, --json           one JSON document on stdout\n",
-	 cmd_convert},
+	 cmd_convert, 1},
 	{"extract", "(--blob | --item NAME | --page GPA | --stream) [--snapshot NAME] [-o OUT] [--json] FILE",
 	 "write a part of a saved state as bytes",
 	 "  -b, --blob           the struct kvm_nested_state of a vCPU\n"
@@ -77,7 +77,7 @@ static const struct command commands[] = {
 	 "  -f, --force          replace OUT if it is there; write to a terminal\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -j, --json           with --output: one JSON document on stdout\n",
-	 cmd_extract},
+	 cmd_extract, 1},
 	{"report", "[--host PROFILE] [--order LIST] [--strict] [--json] -o PAGE FILE [FILE2]",
 	 "make one HTML page of a saved state, its findings and a map of its fields, or of two",
 	 "  -o, --output PAGE    the file to write; \"-\" for standard output\n"
@@ -88,7 +88,7 @@ static const struct command commands[] = {
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout about the page that was written\n",
-	 cmd_report},
+	 cmd_report, 1},
 	{"restore", "[--host PROFILE] [--snapshot NAME] [--force] [--json] --qmp SOCKET FILE",
 	 "restore a snapshot into a QEMU started with -incoming defer",
 	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH or unix:PATH\n"
@@ -99,21 +99,38 @@ static const struct command commands[] = {
 	 "  -w, --watch S        seconds to watch the VM after it runs (default 1)\n"
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
-	 cmd_restore},
+	 cmd_restore, 1},
+	{"guard", "(run | install | status | remove) [--mode MODE] [--host PROFILE] [--json] ...",
+	 "hold the rules on this running host, inside its kernel",
+	 "  -m, --mode MODE      run, install: audit (tell, the default) or enforce (deny)\n"
+	 "  -H, --host PROFILE   run, install: a profile of this host; default: ask it\n"
+	 "  -b, --best-effort    run, install: go on without programs that this kernel does not take\n"
+	 "  -r, --rate N         run, install: events a second that each VM may cause (default 100;\n"
+	 "                       0: no limit)\n"
+	 "  -M, --metrics FILE   run, status: write the counters to FILE, in OpenMetrics text\n"
+	 "  -j, --json           run: one JSON document an event; status: one\n",
+	 cmd_guard, 8},
+	{"top", "[--delay S] [--count N] [--json]",
+	 "show the vCPUs of this host that use nesting, live",
+	 "  -d, --delay S        seconds between updates (default 2)\n"
+	 "  -n, --count N        updates before it ends; default: until q or Ctrl-C, 1 where\n"
+	 "                       standard output is no terminal\n"
+	 "  -j, --json           one JSON document an update\n",
+	 cmd_top, 1},
 	{"host", "[--root DIR] [--save FILE] [--json]",
 	 "show or save the profile of a host",
 	 "      --root DIR       a captured directory tree instead of this machine\n"
 	 "  -s, --save FILE      write the profile as JSON to FILE\n"
 	 "  -j, --json           one JSON document on stdout\n",
-	 cmd_host},
+	 cmd_host, 1},
 	{"rules", "[--json]",
 	 "list all rules",
 	 "  -j, --json           one JSON document a rule on stdout\n",
-	 cmd_rules},
+	 cmd_rules, 1},
 	{"explain", "[--json] RULE...",
 	 "explain a rule: what must hold, why, what happens if not, what to do",
 	 "  -j, --json           one JSON document a rule on stdout\n",
-	 cmd_explain},
+	 cmd_explain, 1},
 };
 /* clang-format on */
 

@@ -3,7 +3,7 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore guard top host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
@@ -16,6 +16,15 @@ _nestmig() {
 	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
 	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
+	guard)
+		options="--mode --host --best-effort --rate --metrics --json --help"
+		[[ $current = -* ]] || case $previous in
+		--mode | -m) options="audit enforce" ;;
+		--host | -H | --metrics | -M | --rate | -r) options= ;;
+		*) options="run install status remove" ;;
+		esac
+		;;
+	top) options="--delay --count --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;
 	explain)
@@ -34,7 +43,8 @@ _nestmig() {
 	fi
 	if [ "$previous" = --field ] || [ "$previous" = -f ]; then
 		options=$(nestmig inspect --fields 2>/dev/null)
-	elif [[ $current != -* ]] && [ "${COMP_WORDS[1]}" != explain ]; then
+	elif [[ $current != -* ]] && [ "${COMP_WORDS[1]}" != explain ] &&
+		{ [ "${COMP_WORDS[1]}" != guard ] || [ -z "$options" ]; }; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 	fi

@@ -119,6 +119,7 @@ struct nm_guard_vcpu {
 	uint8_t exit_is_told;           /* the exit that a failed VMRUN ends with */
 	uint64_t last_exit;             /* exit code of the last exit that KVM made up */
 	uint64_t last_time;             /* when, ns; 0: there was none */
+	uint64_t made_up;               /* how many of these there were */
 	uint64_t entries, exits;        /* nested */
 	uint64_t l2_since, l2_time;     /* ns */
 	uint64_t passed[NM_RULE_WORDS]; /* what was broken then */

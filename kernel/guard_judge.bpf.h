@@ -113,15 +113,22 @@ static __attribute__((noinline)) int tell(struct room *room, const struct nm_gua
 	return 0;
 }
 
+/* Of the exits that KVM makes up the vCPU's entry has the number and the last. */
+ALWAYS_INLINE void note_exit(struct nm_guard_vcpu *entry, uint64_t exit_code, uint64_t time)
+{
+	if (!entry)
+		return;
+	entry->last_exit = exit_code;
+	entry->last_time = time;
+	entry->made_up++;
+}
+
 /* An event without a context. */
 ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
 			     struct nm_guard_event *event)
 {
 	sign(event, vcpu, entry);
-	if (entry) {
-		entry->last_exit = event->exit_code;
-		entry->last_time = event->time;
-	}
+	note_exit(entry, event->exit_code, event->time);
 	send(vcpu, event, sizeof(*event));
 }
 

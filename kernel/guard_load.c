@@ -81,8 +81,7 @@ static bool type_has(const struct btf *btf, const char *function)
 
 /* ---- Choosing, loading and attaching --------------------------------------------------------------- */
 
-/* What a program is attached to: its section is "fexit/FUNCTION". */
-static const char *function_of(const struct bpf_program *program)
+const char *nm_guard_function_of(const struct bpf_program *program)
 {
 	const char *slash = strchr(bpf_program__section_name(program), '/');
 
@@ -94,8 +93,7 @@ static bool is_lsm(const struct bpf_program *program)
 	return bpf_program__type(program) == BPF_PROG_TYPE_LSM;
 }
 
-/* Programs of one vendor have it in their names. */
-static bool is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor)
+bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor)
 {
 	const char *other = vendor == NESTMIG_VENDOR_INTEL ? "nm_guard_svm_" : "nm_guard_vmx_";
 
@@ -104,7 +102,7 @@ static bool is_of_other_vendor(const struct bpf_program *program, enum nestmig_v
 
 static bool has_function(const struct types *types, const struct bpf_program *program)
 {
-	const char *function = function_of(program);
+	const char *function = nm_guard_function_of(program);
 	char hook[64];
 
 	if (is_lsm(program)) {
@@ -167,7 +165,7 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 
 	bpf_object__for_each_program(program, guard->skeleton->obj)
 	{
-		bool wanted = !is_of_other_vendor(program, vendor) &&
+		bool wanted = !nm_guard_is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
 		/* The newer form it is where there are both. */
 		bool other = has_other_form(guard, types, program);
@@ -180,7 +178,7 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 					detail, NESTMIG_ERR_CAPABILITY,
 					"program %s: this kernel has no function %s to attach "
 					"it to (--best-effort goes without)",
-					bpf_program__name(program), function_of(program));
+					bpf_program__name(program), nm_guard_function_of(program));
 			wanted = false;
 		}
 		bpf_program__set_autoload(program, wanted);
@@ -272,9 +270,10 @@ static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *
 		at->link = bpf_program__attach(program);
 		if (!at->link)
 			return nm_fail_errno(detail, "program %s: cannot attach it to %s",
-					     bpf_program__name(program), function_of(program));
+					     bpf_program__name(program),
+					     nm_guard_function_of(program));
 		snprintf(at->name, sizeof(at->name), "%s", bpf_program__name(program));
-		snprintf(at->function, sizeof(at->function), "%s", function_of(program));
+		snprintf(at->function, sizeof(at->function), "%s", nm_guard_function_of(program));
 		guard->attached_count++;
 	}
 	return NESTMIG_OK;

@@ -88,4 +88,18 @@ nm_guard_open_pinned(const char *dir, struct nm_guard **ret_guard, struct nestmi
 /* Detaches what is pinned there, and removes the directory. Errors: NOT_FOUND, IO. */
 NESTMIG_CHECKED enum nestmig_error nm_guard_remove(const char *dir, struct nestmig_detail *detail);
 
+/* What an attached guard, of this process or pinned, was told. Errors: IO; CAPABILITY (another version pinned it). */
+NESTMIG_CHECKED enum nestmig_error nm_guard_settings(const struct nm_guard *guard,
+						     struct nm_guard_config *ret_config,
+						     struct nestmig_detail *detail);
+
+/*
+ * Calls `each` with the name of every program that this kernel's vendor needs and that is not attached (best_effort).
+ * config is that of nm_guard_settings. Errors: NOMEM.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_guard_left_out(const struct nm_guard *guard,
+						     const struct nm_guard_config *config,
+						     void (*each)(const char *name, void *data),
+						     void *data, struct nestmig_detail *detail);
+
 #endif

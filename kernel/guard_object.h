@@ -6,6 +6,7 @@
 #include "guard_load.h"
 
 struct bpf_link;
+struct bpf_program;
 struct nm_guard_bpf;
 struct ring_buffer;
 
@@ -32,5 +33,15 @@ struct nm_guard {
 	int told;
 	struct nm_guard_record record;
 };
+
+/* What a program is attached to: its section is "fexit/FUNCTION". */
+const char *nm_guard_function_of(const struct bpf_program *program);
+
+/* The functions of a guard that is pinned: a link does not tell. Errors: NOMEM. */
+NESTMIG_CHECKED enum nestmig_error nm_guard_name_functions(struct nm_guard *guard,
+							   struct nestmig_detail *detail);
+
+/* Programs of one vendor have it in their names. */
+bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor);
 
 #endif

@@ -119,6 +119,8 @@ static enum nestmig_error open_pinned(struct nm_guard *guard, const char *dir,
 				       : nm_fail_errno(detail, "cannot open %s", dir);
 	error = open_links(guard, stream, dir, detail);
 	closedir(stream);
+	if (!error)
+		error = nm_guard_name_functions(guard, detail);
 	for (size_t i = 0; !error && i < MAPS; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, map_names[i]);
 		*map_of(guard, i) = bpf_obj_get(path);

@@ -81,8 +81,11 @@ int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
 	sregs->efer = BPF_CORE_READ(svm, nested.save.efer);
 	room->record.judged.ctx.v->debugregs.dr6 = BPF_CORE_READ(svm, nested.save.dr6);
 	room->record.judged.ctx.v->debugregs.dr7 = BPF_CORE_READ(svm, nested.save.dr7);
+	/* KVM has its address only in guest mode: VMRUN's operand is RAX. */
+	room->record.judged.ctx.v->nested.vmcb_pa = room->record.judged.ctx.v->regs.rax;
 	room->record.event.exit_code = EXIT_ERR;
 	room->record.event.flags = NM_GUARD_FAILED | (gif_is_set(svm) ? NM_GUARD_GIF_SET : 0);
+	note_exit(entry, EXIT_ERR, bpf_ktime_get_ns());
 	tell(room, entry);
 	return 0;
 }

@@ -266,12 +266,21 @@ static unsigned count_bits(const uint64_t *bitmap)
 	return count;
 }
 
-static enum nestmig_error describe(struct nm_finding *finding, const struct nestmig_ctx *ctx)
+enum nestmig_error nm_finding_make(enum nestmig_rule rule, const struct nestmig_ctx *ctx,
+				   const struct nm_vcpu *vcpu, const struct nm_order *order,
+				   struct nm_finding *ret_finding)
 {
+	struct nm_finding finding = {.rule = &nm_rules[rule]};
 	struct nm_buf buf = {0};
 
-	nm_vmx_detail((enum nestmig_rule)(finding->rule - nm_rules), ctx, &buf);
-	return nm_buf_take(&buf, &finding->detail);
+	finding.consequence = nm_rule_consequence(finding.rule, ctx, order);
+	finding.severity = nm_rule_severity(finding.rule, finding.consequence);
+	show_fields(&finding, vcpu);
+	nm_vmx_detail(rule, ctx, &buf);
+	if (nm_buf_take(&buf, &finding.detail))
+		return NESTMIG_ERR_NOMEM;
+	*ret_finding = finding;
+	return NESTMIG_OK;
 }
 
 static enum nestmig_error collect(struct nm_vcpu_report *report, const struct nestmig_ctx *ctx,
@@ -280,15 +289,12 @@ static enum nestmig_error collect(struct nm_vcpu_report *report, const struct ne
 {
 	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
 		const struct nm_rule *rule = &nm_rules[i];
-		enum nm_consequence consequence;
-		enum nm_severity severity;
 		bool is_error;
 
 		if (!nm_rule_bit(unknown, i) && !nm_rule_bit(broken, i))
 			continue;
-		consequence = nm_rule_consequence(rule, ctx, order);
-		severity = nm_rule_severity(rule, consequence);
-		is_error = severity == NM_SEVERITY_ERROR;
+		is_error = nm_rule_severity(rule, nm_rule_consequence(rule, ctx, order)) ==
+			   NM_SEVERITY_ERROR;
 		if (nm_rule_bit(unknown, i)) {
 			report->undecided[report->undecided_count++] = (struct nm_undecided){
 				.rule = rule, .missing = nm_rule_missing(rule, ctx)};
@@ -296,11 +302,9 @@ static enum nestmig_error collect(struct nm_vcpu_report *report, const struct ne
 				report->verdict = NESTMIG_VERDICT_UNKNOWN;
 		}
 		if (nm_rule_bit(broken, i)) {
-			struct nm_finding finding = {
-				.rule = rule, .severity = severity, .consequence = consequence};
+			struct nm_finding finding;
 
-			show_fields(&finding, vcpu);
-			if (describe(&finding, ctx))
+			if (nm_finding_make((enum nestmig_rule)i, ctx, vcpu, order, &finding))
 				return NESTMIG_ERR_NOMEM;
 			add_finding(report, &finding, order);
 			if (is_error)

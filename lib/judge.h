@@ -145,6 +145,14 @@ struct nm_finding {
 	char *detail; /* owned; sentences, or empty */
 };
 
+/*
+ * What a report says of a broken rule; the caller frees its detail. vcpu has what the context was made of.
+ * Errors: NOMEM. (judge.c)
+ */
+NESTMIG_CHECKED enum nestmig_error
+nm_finding_make(enum nestmig_rule rule, const struct nestmig_ctx *ctx, const struct nm_vcpu *vcpu,
+		const struct nm_order *order, struct nm_finding *ret_finding);
+
 struct nm_undecided {
 	const struct nm_rule *rule;
 	uint64_t missing; /* NESTMIG_HAVE bits */

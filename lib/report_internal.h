@@ -16,6 +16,9 @@ const char *nm_byte_word(const struct nestmig_report *report);
 /* " (KVM_SET_SREGS: EINVAL)", or nothing where no ioctl fails. */
 void nm_put_ioctl(struct nm_buf *buf, const struct nm_consequence_row *row);
 
+/* A finding as the lines of a report for people. */
+void nm_put_finding(struct nm_buf *buf, const struct nm_finding *finding, bool colour);
+
 /* Is no undecided rule before this one for want of the same inputs? */
 bool nm_is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at);
 

@@ -11,6 +11,25 @@ struct text {
 	const char *byte; /* what is counted: bytes of the file, or of the stream inside */
 };
 
+static struct text text_start(bool colour)
+{
+	if (colour)
+		return (struct text){.bold = "\033[1m",
+				     .dim = "\033[2m",
+				     .red = "\033[31m",
+				     .yellow = "\033[33m",
+				     .green = "\033[32m",
+				     .plain = "\033[0m",
+				     .byte = ""};
+	return (struct text){.bold = "",
+			     .dim = "",
+			     .red = "",
+			     .yellow = "",
+			     .green = "",
+			     .plain = "",
+			     .byte = ""};
+}
+
 static const char *verdict_colour(const struct text *t, enum nestmig_verdict verdict)
 {
 	switch (verdict) {
@@ -82,8 +101,18 @@ static void put_finding(struct text *t, const struct nm_finding *finding)
 		put_field(t, &finding->fields[i]);
 	if (*finding->detail)
 		nm_buf_printf(&t->buf, "      %s\n", finding->detail);
-	nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
+	if (finding->consequence != NM_CONSEQUENCE_NONE)
+		nm_buf_printf(&t->buf, "      %s\n", nm_consequences[finding->consequence].text);
 	nm_buf_printf(&t->buf, "      %sSee %s.%s\n", t->dim, rule->reference, t->plain);
+}
+
+void nm_put_finding(struct nm_buf *buf, const struct nm_finding *finding, bool colour)
+{
+	struct text t = text_start(colour);
+
+	t.buf = *buf;
+	put_finding(&t, finding);
+	*buf = t.buf;
 }
 
 static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
@@ -161,16 +190,9 @@ static void put_vcpu(struct text *t, const struct nm_vcpu_report *vcpu)
 enum nestmig_error nestmig_report_text(const struct nestmig_report *report, const char *file,
 				       bool colour, char **ret_text)
 {
-	struct text t = {.bold = "", .dim = "", .red = "", .yellow = "", .green = "", .plain = ""};
 	const char *vendor = nm_vendor_name(report->vendor);
+	struct text t = text_start(colour);
 
-	if (colour)
-		t = (struct text){.bold = "\033[1m",
-				  .dim = "\033[2m",
-				  .red = "\033[31m",
-				  .yellow = "\033[33m",
-				  .green = "\033[32m",
-				  .plain = "\033[0m"};
 	t.byte = nm_byte_word(report);
 	put_foreign(&t, file);
 	nm_buf_puts(&t.buf, ": ");

@@ -21,7 +21,8 @@ completion_of() {
 }
 
 check_command() {
-	local name=$1 page=man/nestmig-$1.1.scd help option
+	local name=$1 page help option
+	page=$(echo man/nestmig-"$1".[18].scd)
 	[ -e "$page" ] || { complain "no manual page $page"; return; }
 	help=$("$nestmig" "$name" --help) || complain "nestmig $name --help fails"
 	for option in $(sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' <<<"$help"); do

@@ -78,10 +78,15 @@ more_ram() {
 # each ARGUMENT...: every subcommand with these arguments, and how it ends.
 each() {
 	local name
-	for name in snapshot validate inspect diff convert extract report restore host rules explain; do
+	for name in snapshot validate inspect diff convert extract report restore guard top host rules explain; do
 		nestmig $name "$@"
 		echo "exit status of $name: $?"
 	done
+}
+
+# unprivileged COMMAND...: without any capability, also as root. BPF programs are never loaded here.
+unprivileged() {
+	if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-all "$@"; else "$@"; fi
 }
 
 # container NAME...: unpacks what cases/containers has of this name.
@@ -92,7 +97,7 @@ container() {
 	done
 }
 export CONTAINERS=$here/../cases/containers
-export -f patch offset save_image more_ram each container
+export -f patch offset save_image more_ram each unprivileged container
 
 make_inputs() {
 	local name cases=$here/../cases

@@ -1,0 +1,234 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# nestmig guard and nestmig top on this machine's KVM. Environment: as for common.sh, and GUARDVMM.
+# shellcheck source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+need bpftool jq strace
+mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+export PATH=$PATH:/usr/sbin
+mkdir -p /tmp/guard && cd /tmp/guard || exit 2
+failures=0 runner=''
+
+# expect WHAT COMMAND...: the command succeeds
+expect() {
+	local what=$1
+	shift
+	if "$@"; then
+		echo "ok $what"
+	else
+		echo "FAILED $what"
+		failures=$((failures + 1))
+	fi
+}
+
+# ends STATUS COMMAND...: the command ends with this status; its output to said and errors
+ends() {
+	local wanted=$1 status
+	shift
+	"$@" >said 2>errors
+	status=$?
+	[ $status = "$wanted" ] || { echo "status $status:" && cat said errors && return 1; }
+}
+
+# all NAME EXPRESSION: jq finds it true of the documents of a file, taken together
+all() {
+	jq -es "$2" "$OUT/$1" >/dev/null || { cat "$OUT/$1" && return 1; }
+}
+
+# Programs, maps and links by kind and name; numbers go up.
+kernel_objects() {
+	local kind
+	for kind in prog map link; do
+		bpftool -j $kind list | jq -r ".[] | \"$kind \(.type) \(.name // .prog_id // .target_name)\""
+	done | sort
+}
+
+# The kernel frees after a grace period.
+is_as_before() {
+	local tries
+	for ((tries = 0; tries < 40; tries++)); do
+		diff before <(kernel_objects) >difference && return
+		sleep 0.5
+	done
+	cat difference
+	return 1
+}
+
+# start NAME ARGUMENT...: nestmig guard run in the background, until it is attached; events to $OUT/NAME
+start() {
+	local name=$1 tries
+	shift
+	"$NESTMIG" guard run "$@" >"$OUT/$name" 2>"$OUT/$name.err" &
+	runner=$!
+	for ((tries = 0; tries < 400; tries++)); do
+		grep -q '^nestmig guard: mode' "$OUT/$name.err" && return
+		kill -0 $runner 2>/dev/null || break
+		sleep 0.2
+	done
+	cat "$OUT/$name.err"
+	return 1
+}
+
+# finish: SIGTERM; the status of run
+finish() {
+	kill -TERM $runner
+	wait $runner
+}
+
+write_cases() {
+	cat >asid.cases <<-'EOF'
+		case good
+		case asid-0
+		poke vcpu0/nested_state 216 00000000
+	EOF
+	cat >l1.cases <<-'EOF'
+		case asid-0
+		poke mem/0 20568 00000000
+	EOF
+	"$RAWDUMP" save long-np base && "$RAWDUMP" save l1-long-np l1base
+}
+
+asid_zero() {
+	"${1:-$RAWDUMP}" batch base asid.cases 1 >outcome 2>&1
+}
+
+test_not_installed() {
+	expect "status of nothing: 1" ends 1 "$NESTMIG" guard status --json
+	expect "which says so" jq -e '.loaded == false' said
+	expect "remove of nothing: 2" ends 2 "$NESTMIG" guard remove
+	expect "no privilege: 2" ends 2 setpriv --bounding-set=-all "$NESTMIG" guard run
+	expect "no privilege for top: 2" ends 2 setpriv --bounding-set=-all "$NESTMIG" top -n 1
+}
+
+test_enforce() {
+	expect "run in mode enforce" start enforce --mode enforce --json --metrics /tmp/guard/metrics
+	asid_zero
+	expect "ASID 0 is refused" grep -qx "asid-0 outcome ioctl-rejected KVM_SET_NESTED_STATE EINVAL" outcome
+	expect "a good state is not" grep -q "^good outcome resumes" outcome
+	cp "$RAWDUMP" $'/tmp/guard/e\033[31mvil'
+	asid_zero $'/tmp/guard/e\033[31mvil'
+	"$RAWDUMP" batch l1base l1.cases 1 >outcome 2>&1
+	expect "SIGTERM ends it with 0" finish
+	expect "the denied ioctl is told" all enforce 'any(.[]; .schema == "nestmig.guard-event/1" and
+		.event == "denied" and .action == "denied" and .ioctl == "KVM_SET_NESTED_STATE" and
+		.vmm == "rawdump" and .vcpu == 0 and any(.rules[]; .id == "svm-ctl-asid-zero" and (.title | length > 10)) and
+		.values["vmcb12.control.asid"] == "0x0")'
+	expect "a hostile name steers no terminal" all enforce 'any(.[]; .vmm == "e?[31mvil")'
+	expect "L1's VMRUN that fails is told" all enforce 'any(.[]; .event == "vmexit-invalid" and
+		.action == "reported" and [.rules[].id] == ["svm-ctl-asid-zero"] and (.l1.exit_code | length > 3))'
+	expect "the time is today's" [ "$(jq -r '.time[:10]' "$OUT/enforce" | sort -u)" = "$(date -u +%F)" ]
+	cp metrics "$OUT/metrics"
+	expect "metrics: two ioctls denied" grep -qx 'nestmig_guard_denied_total 2' metrics
+	expect "metrics: whole" [ "$(tail -n 1 metrics)" = "# EOF" ]
+	expect "nothing is left of it" is_as_before
+}
+
+test_audit() {
+	expect "run in mode audit" start audit
+	asid_zero
+	expect "ASID 0 is not refused by the guard" grep -q "^asid-0 outcome" outcome
+	expect "SIGTERM ends it" finish
+	expect "it is told that it would be" grep -q ' would-deny rawdump (PID .* KVM_SET_NESTED_STATE would fail' "$OUT/audit"
+	expect "with the rule" grep -q '^  error svm-ctl-asid-zero$' "$OUT/audit"
+	expect "and the value" grep -q '^      vmcb12.control.asid = 0x0' "$OUT/audit"
+}
+
+test_rate() {
+	expect "run with a rate" start rate --json --mode enforce --rate 1 --metrics /tmp/guard/metrics
+	"$GUARDVMM" stuffed base >outcome 2>&1
+	finish
+	cp metrics "$OUT/rate.metrics"
+	expect "a VM's second event is suppressed and counted" awk -v told="$(wc -l <"$OUT/rate")" '
+		/^nestmig_guard_events_total/ { events = $2 }
+		/^nestmig_guard_suppressed_total/ { suppressed = $2 }
+		END { print told, "told,", suppressed, "suppressed"; exit !(suppressed > 0 && events == told + suppressed) }' metrics
+}
+
+test_killed() {
+	expect "run again" start killed --mode enforce
+	kill -9 $runner
+	wait $runner 2>/dev/null
+	expect "killed, its programs go" is_as_before
+	asid_zero
+	expect "and nothing is refused by them" grep -q "^good outcome resumes" outcome
+}
+
+denied() {
+	"$NESTMIG" guard status --json | jq .counters.denied
+}
+
+test_installed() {
+	expect "install" ends 0 "$NESTMIG" guard install --mode enforce
+	expect "install once more: 2" ends 2 "$NESTMIG" guard install
+	asid_zero
+	expect "it refuses" grep -qx "asid-0 outcome ioctl-rejected KVM_SET_NESTED_STATE EINVAL" outcome
+	expect "status: 0" ends 0 "$NESTMIG" guard status --json --metrics /tmp/guard/status.metrics
+	cp said "$OUT/status.json"
+	expect "it counts" all status.json '.[0] | .loaded and .mode == "enforce" and .lsm and
+		.counters.denied == 1 and .counters.checks >= 2 and (.programs | length) > 5 and .not_attached == [] and
+		any(.programs[]; .name == "nm_guard_ioctl" and .function == "file_ioctl")'
+	expect "in metrics too" grep -qx 'nestmig_guard_denied_total 1' status.metrics
+	"$NESTMIG" guard status >"$OUT/status.text"
+	expect "run with another mode: 2" ends 2 "$NESTMIG" guard run --mode audit
+	expect "run reads its events" start installed --json
+	asid_zero
+	sleep 1
+	kill -9 $runner
+	wait $runner 2>/dev/null
+	expect "which were there" all installed 'length == 2 and all(.[]; .event == "denied")'
+	expect "it is installed still" [ "$(denied)" = 2 ]
+	expect "remove" ends 0 "$NESTMIG" guard remove
+	expect "nothing is left of it" is_as_before
+	expect "status: 1" ends 1 "$NESTMIG" guard status
+	asid_zero
+	expect "nothing is refused by it any more" grep -q "^asid-0 outcome" outcome
+}
+
+# Of an installed guard, which has seen the guest from its first entry on.
+test_top() {
+	expect "install, for top" ends 0 "$NESTMIG" guard install
+	start_guest "$WORK/guest"
+	expect "a nested guest counts under the guard" wait_for_count "$WORK/guest" 2 120
+	"$NESTMIG" top -d 3 -n 2 --json >"$OUT/top" 2>&1
+	expect "top has its vCPU" all top 'length == 2 and all(.[]; .schema == "nestmig.top/1" and
+		(.vcpus | length) == 1) and (.[1].vcpus[0] | .vmm[:12] == "qemu-system-" and .vcpu == 0 and
+		.entries_per_s > 0 and .exits_per_s > 0 and .l2_share > 0 and .l2_share <= 1)'
+	"$NESTMIG" top -d 2 >"$OUT/top.text" 2>&1
+	cat "$OUT/top.text"
+	expect "in 80 columns" awk 'length > 80 { exit 1 } END { exit NR != 3 }' "$OUT/top.text"
+	stop_guest
+	expect "remove, after top" ends 0 "$NESTMIG" guard remove
+	expect "top by itself" ends 0 "$NESTMIG" top -d 1 --json
+	expect "sees no vCPU" jq -e '.vcpus == []' said
+	expect "nothing is left of top" is_as_before
+}
+
+# What it asks of the kernel, for guard-cli.sh: the service allows no more.
+test_confined() {
+	strace -qq -f -o "$OUT/trace" setpriv --no-new-privs --bounding-set=-all,+bpf,+perfmon,+sys_admin \
+		"$NESTMIG" guard run --json --metrics /tmp/guard/metrics >said 2>errors &
+	local tracer=$! tries
+	for ((tries = 0; tries < 400; tries++)); do
+		grep -q '^nestmig guard: mode' errors && break
+		sleep 0.2
+	done
+	pkill -TERM -P $tracer -x nestmig || pkill -TERM -x nestmig
+	wait $tracer
+	expect "it runs with the service's capabilities" [ $? = 0 ]
+	awk '/execve\(.*nestmig/ { on = 1 } on' "$OUT/trace" | sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' | sort -u >"$OUT/calls"
+	rm "$OUT/trace"
+}
+
+kernel_objects >before
+write_cases >/dev/null
+test_not_installed
+test_enforce
+test_audit
+test_rate
+test_killed
+test_installed
+test_confined
+test_top
+exit $((failures != 0))
