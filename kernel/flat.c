@@ -12,17 +12,26 @@
 	X(vendor)                                                                                  \
 	X(nested)                                                                                  \
 	X(sregs)                                                                                   \
-	X(regs) X(events) X(debugregs) X(mp_state) X(smbase) X(hsave_pa) X(vm_caps) X(cpuid)       \
-		X(vmx) X(ept_root) X(vtpr) X(msrs_listed) X(link_header)
+	X(regs)                                                                                    \
+	X(events)                                                                                  \
+	X(debugregs)                                                                               \
+	X(mp_state)                                                                                \
+	X(smbase)                                                                                  \
+	X(hsave_pa) X(vm_caps) X(cpuid) X(vmx) X(ept_root) X(vtpr) X(msrs_listed) X(link_header)
 #define CTX_MEMBERS(X)                                                                             \
 	X(lim)                                                                                     \
 	X(mem)                                                                                     \
 	X(sregs_first)                                                                             \
 	X(events_first)                                                                            \
 	X(no_nested)                                                                               \
-	X(is_qemu) X(svm_l2) X(vmx_l2) X(vmx_bare) X(events_before_sregs) X(mp_before_events)      \
-		X(mp_before_nested) X(vmx) X(vmx_mem) X(vmx_msrs_late) X(regs_first) X(msrs_first) \
-			X(regs_after_events)
+	X(is_qemu)                                                                                 \
+	X(svm_l2)                                                                                  \
+	X(vmx_l2)                                                                                  \
+	X(vmx_bare)                                                                                \
+	X(events_before_sregs)                                                                     \
+	X(mp_before_events)                                                                        \
+	X(mp_before_nested)                                                                        \
+	X(vmx) X(vmx_mem) X(vmx_msrs_late) X(regs_first) X(msrs_first) X(regs_after_events)
 #define EPTP_MEMBERS(X) X(count) X(memtypes) X(walks) X(unbacked) X(any)
 
 static void copy(uint8_t *to, const uint8_t *from, size_t size)

@@ -25,14 +25,14 @@ enum nm_guard_action {
 };
 
 /* Flags of an event. */
-#define NM_GUARD_L2        0x01 /* the vCPU is in guest mode */
-#define NM_GUARD_RACED     0x02 /* what KVM copied is not what was judged at the ioctl */
-#define NM_GUARD_HIGH_HALF 0x04 /* advisory: the exit code's high half is not as the APM says */
-#define NM_GUARD_GIF_SET   0x08 /* advisory: L1 goes on with GIF set after #VMEXIT */
-#define NM_GUARD_EXIT_INFO 0x10 /* advisory: exit information that has to be 0 is not */
-#define NM_GUARD_PENDING   0x20 /* nested_run_pending was set */
-#define NM_GUARD_FAILED    0x40 /* what the hook is about has failed */
-#define NM_GUARD_UNJUDGED  0x80 /* the kernel has not judged the context: nm_guard_poll does */
+#define NM_GUARD_L2        0x01  /* the vCPU is in guest mode */
+#define NM_GUARD_RACED     0x02  /* what KVM copied is not what was judged at the ioctl */
+#define NM_GUARD_HIGH_HALF 0x04  /* advisory: the exit code's high half is not as the APM says */
+#define NM_GUARD_GIF_SET   0x08  /* advisory: L1 goes on with GIF set after #VMEXIT */
+#define NM_GUARD_EXIT_INFO 0x10  /* advisory: exit information that has to be 0 is not */
+#define NM_GUARD_PENDING   0x20  /* nested_run_pending was set */
+#define NM_GUARD_FAILED    0x40  /* what the hook is about has failed */
+#define NM_GUARD_UNJUDGED  0x80  /* the kernel has not judged the context: nm_guard_poll does */
 #define NM_GUARD_EMULATION 0x100 /* KVM for Intel would have to emulate L2: its state is invalid */
 
 #define NM_GUARD_COMM      16

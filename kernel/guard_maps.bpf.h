@@ -99,7 +99,7 @@ static __attribute__((noinline)) struct nm_guard_vm *vm_entry(struct kvm *kvm)
 	if (vm)
 		return vm;
 	if (bpf_map_update_elem(&nm_vms, &key, &new_vm, BPF_NOEXIST))
-		return NULL;
+		return bpf_map_lookup_elem(&nm_vms, &key);
 	vm = bpf_map_lookup_elem(&nm_vms, &key);
 	if (vm)
 		vm->vm = __sync_fetch_and_add(&nm_vm_number, 1) + 1;
@@ -124,8 +124,11 @@ static __attribute__((noinline)) struct nm_guard_vcpu *vcpu_entry(struct kvm_vcp
 	if (entry)
 		return entry;
 	if (bpf_map_update_elem(&nm_vcpus, &key, &new_vcpu, BPF_NOEXIST)) {
-		count(NM_GUARD_NO_ENTRY);
-		return NULL;
+		/* Another thread has made it meanwhile, or the map is full. */
+		entry = vcpu_find(vcpu);
+		if (!entry)
+			count(NM_GUARD_NO_ENTRY);
+		return entry;
 	}
 	__sync_fetch_and_add(&nm_followed, 1);
 	entry = vcpu_find(vcpu);

@@ -10,10 +10,10 @@
 
 #include "guard_judge.bpf.h"
 
-#define EXIT_ERR      UINT32_C(0xffffffff)
+#define EXIT_ERR UINT32_C(0xffffffff)
 
-#define V_GIF         (1 << 9) /* int_ctl */
-#define HF_GIF        (1 << 0) /* of arch.hflags before 6.4 */
+#define V_GIF    (1 << 9) /* int_ctl */
+#define HF_GIF   (1 << 0) /* of arch.hflags before 6.4 */
 
 /* In the SMRAM image: L2 was active when the SMI came (svm_enter_smm). */
 #define SMRAM_SVM_GUEST (0xfed8 - NESTMIG_SMRAM_BASE)

@@ -14,7 +14,8 @@
 	(BPF_CORE_READ(vmx, nested.msrs.low) | (uint64_t)BPF_CORE_READ(vmx, nested.msrs.high) << 32)
 
 /* As vmx_get_vmx_msr makes them. Of the controls the true ones, which KVM judges by. */
-static __attribute__((noinline)) int vmx_take_msrs(struct nestmig_vcpu_view *v, struct vcpu_vmx *vmx)
+static __attribute__((noinline)) int vmx_take_msrs(struct nestmig_vcpu_view *v,
+						   struct vcpu_vmx *vmx)
 {
 	uint64_t *value = v->vmx.value;
 

@@ -14,8 +14,8 @@
 
 /* VM-instruction errors of VMLAUNCH and VMRESUME that go by the VMCS: SDM volume 3, "VM Instruction Error Numbers".
  */
-#define ERROR_CONTROLS      7
-#define ERROR_HOST_STATE    8
+#define ERROR_CONTROLS   7
+#define ERROR_HOST_STATE 8
 
 SEC("fexit/nested_vmx_enter_non_root_mode")
 int BPF_PROG(nm_guard_vmx_entered, struct kvm_vcpu *vcpu, bool from_vmentry, int ret)
@@ -74,7 +74,8 @@ SEC("fentry/nested_vmx_vmexit")
 int BPF_PROG(nm_guard_vmx_exited, struct kvm_vcpu *vcpu, uint32_t reason, uint32_t intr_info,
 	     unsigned long qualification)
 {
-	struct nm_guard_event event = {.exit_code = reason, .exit_info = {qualification, intr_info}};
+	struct nm_guard_event event = {.exit_code = reason,
+				       .exit_info = {qualification, intr_info}};
 	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 

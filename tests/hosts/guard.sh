@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # guard.sh BUILD OUTDIR: the guard on real KVM, in an emulated AMD host, always: BPF programs are loaded nowhere
-# else. What is judged, denied and told; races; what is left when it goes; OUTDIR gets its events.
+# else. What is judged, denied and told; races; what is left when it goes; OUTDIR gets its events. CYCLES: how often
+# it is attached and detached; TESTS: only these parts of "genuine cases vmm pinned load cycles".
 set -uo pipefail
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
@@ -15,4 +16,5 @@ build_guest
 mkdir -p "$2"
 "$hosts/host.sh" run G "$hosts/roles/guard.sh" "$(realpath "$2")" --timeout "${TIME_LIMIT:-480}" \
 	--keep "$scratch" --keep "$(dirname "$GUARDRUN")" --env "GUARDRUN=$GUARDRUN" \
-	--env "GUARDVMM=$scratch/guardvmm" --env "RAWDUMP=$RAWDUMP" --env "CYCLES=${CYCLES:-3}"
+	--env "GUARDVMM=$scratch/guardvmm" --env "RAWDUMP=$RAWDUMP" --env "CYCLES=${CYCLES:-3}" \
+	--env "TESTS=${TESTS:-genuine cases vmm pinned load cycles}" --append "$FAST_WORDS"
