@@ -43,8 +43,15 @@ int cli_usage_error(const struct command *self, const char *format, ...)
 
 void cli_put_name(FILE *out, const char *name)
 {
-	for (; *name; name++)
-		putc((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name, out);
+	while (*name) {
+		size_t length = nm_printable_length(name);
+
+		if (length)
+			fwrite(name, 1, length, out);
+		else
+			putc('?', out);
+		name += length ? length : 1;
+	}
 }
 
 static void error_json(FILE *out, const char *file, enum nestmig_error error, const char *text,

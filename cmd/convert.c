@@ -12,6 +12,7 @@
 #include "error.h"
 #include "files.h"
 #include "jsontext.h"
+#include "live.h"
 
 enum target { TARGET_UNKNOWN, TARGET_NMS, TARGET_DUMP };
 
@@ -43,6 +44,13 @@ void convert_note(struct convert *c, const char *format, ...)
 			return;
 		}
 	c->notes[c->note_count++] = note;
+}
+
+enum nestmig_error convert_go_on(struct nestmig_detail *detail)
+{
+	if (live_interrupted())
+		return nm_fail(detail, NESTMIG_ERR_CANCELLED, "interrupted, nothing was written");
+	return NESTMIG_OK;
 }
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -91,16 +99,14 @@ static int take_output(struct options *o, const char *output)
 
 static int parse(struct options *o, int argc, char **argv)
 {
-	static const struct option options[] = {{"to", required_argument, NULL, 't'},
-						{"memory", no_argument, NULL, 'm'},
-						{"force", no_argument, NULL, 'f'},
-						{"skip-ram", no_argument, NULL, 'r'},
-						{"json", no_argument, NULL, 'j'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"to", required_argument, NULL, 't'},       {"memory", no_argument, NULL, 'm'},
+		{"snapshot", required_argument, NULL, 'n'}, {"force", no_argument, NULL, 'f'},
+		{"skip-ram", no_argument, NULL, 'r'},       {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},           {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "t:mfjh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "t:mn:fjh", options, NULL)) != -1) {
 		switch (c) {
 		case 't':
 			if (!target_named(optarg, &o->target))
@@ -110,6 +116,9 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 'm':
 			o->c.with_memory = true;
+			break;
+		case 'n':
+			o->files.snapshot = optarg;
 			break;
 		case 'f':
 			o->c.force = true;

@@ -21,6 +21,9 @@ struct convert {
 /* Adds a sentence, once. */
 __attribute__((format(printf, 2, 3))) void convert_note(struct convert *c, const char *format, ...);
 
+/* CANCELLED if a signal says so (live_catch_signals). */
+NESTMIG_CHECKED enum nestmig_error convert_go_on(struct nestmig_detail *detail);
+
 /* Each writes the state to c->output, whole or not at all. (convert_nms.c, convert_dump.c) */
 NESTMIG_CHECKED enum nestmig_error
 convert_to_nms(struct convert *c, const struct nestmig_state *state, struct nestmig_detail *detail);

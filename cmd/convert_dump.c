@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "convert.h"
 #include "error.h"
 #include "host.h"
+#include "live.h"
 #include "rawdump.h"
 
 #define MSR_ENTRY_SIZE 16
@@ -380,14 +382,17 @@ enum nestmig_error convert_to_dump(struct convert *c, const struct nestmig_state
 	error = check_output(c, &exists, detail);
 	if (error)
 		return error;
-	if (asprintf(&temporary, "%s.XXXXXX", c->output) < 0)
+	if (asprintf(&temporary, "%s.partial.XXXXXX", c->output) < 0)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	live_catch_signals(SA_RESETHAND);
 	if (!mkdtemp(temporary)) {
 		error = nm_fail_errno(detail, "creating a directory beside %s", c->output);
 		free(temporary);
 		return error;
 	}
 	error = fill(c, state, temporary, detail);
+	if (!error)
+		error = convert_go_on(detail);
 	if (!error)
 		error = place(c, temporary, exists, detail);
 	if (error)

@@ -136,6 +136,9 @@ static enum nestmig_error write_piece(struct convert *c, const struct nestmig_st
 		uint64_t left = piece->length - done;
 		size_t here = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
 
+		error = convert_go_on(detail);
+		if (error)
+			break;
 		error = nm_state_read_memory(state, piece->gpa + done, buffer, here);
 		if (error)
 			nm_fail(detail, error, "reading guest memory at 0x%" PRIx64,
@@ -203,7 +206,9 @@ static enum nestmig_error write_run(struct convert *c, const struct nestmig_stat
 		/* The file is zero where nothing is written. */
 		if (pages[i].kind == NM_PAGE_FILL && !pages[i].fill)
 			continue;
-		error = nm_page_bytes(state, &pages[i], buffer, detail);
+		error = convert_go_on(detail);
+		if (!error)
+			error = nm_page_bytes(state, &pages[i], buffer, detail);
 		if (!error)
 			error = write_at(fd, i * NM_PAGE_SIZE, buffer, sizeof(buffer), detail);
 	}
@@ -255,6 +260,8 @@ static enum nestmig_error write_from_stream(struct convert *c, const struct nest
 		for (size_t i = 0; i < here; i++)
 			pages[i] = (struct nm_page){.gpa = extent->gpa + (done + i) * NM_PAGE_SIZE};
 		error = state->find_pages(state, pages, here, detail);
+		if (!error)
+			error = convert_go_on(detail);
 		if (!error)
 			error = write_batch(c, state, directory, pages, here, ret_complete, detail);
 	}

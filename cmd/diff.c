@@ -16,10 +16,13 @@ struct diff_options {
 
 static int parse(struct diff_options *o, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"host", required_argument, NULL, 'H'}, {"all", no_argument, NULL, 'a'},
-		{"skip-ram", no_argument, NULL, 'r'},   {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},       {0}};
+	static const struct option options[] = {{"host", required_argument, NULL, 'H'},
+						{"all", no_argument, NULL, 'a'},
+						{"skip-ram", no_argument, NULL, 'r'},
+						{"quick", no_argument, NULL, 'q'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "H:ajh", options, NULL)) != -1) {
@@ -32,6 +35,9 @@ static int parse(struct diff_options *o, int argc, char **argv)
 			break;
 		case 'r':
 			o->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
+			break;
+		case 'q':
+			o->read_flags |= NESTMIG_READ_QUICK;
 			break;
 		case 'j':
 			o->json = true;

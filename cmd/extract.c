@@ -148,6 +148,7 @@ static int parse(struct extract *x, int argc, char **argv)
 						{"stream", no_argument, NULL, 's'},
 						{"vcpu", required_argument, NULL, 'c'},
 						{"output", required_argument, NULL, 'o'},
+						{"snapshot", required_argument, NULL, 'n'},
 						{"force", no_argument, NULL, 'f'},
 						{"skip-ram", no_argument, NULL, 'r'},
 						{"json", no_argument, NULL, 'j'},
@@ -155,7 +156,7 @@ static int parse(struct extract *x, int argc, char **argv)
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "bi:p:sc:o:fjh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "bi:p:sc:n:o:fjh", options, NULL)) != -1) {
 		switch (c) {
 		case 'b':
 			choose(x, WHAT_BLOB);
@@ -181,6 +182,9 @@ static int parse(struct extract *x, int argc, char **argv)
 			break;
 		case 'o':
 			x->output = optarg;
+			break;
+		case 'n':
+			x->files.snapshot = optarg;
 			break;
 		case 'f':
 			x->force = true;
@@ -263,7 +267,7 @@ static int print_json(const struct extract *x)
 
 int cmd_extract(const struct command *self, int argc, char **argv)
 {
-	struct extract x = {.self = self, .files = {.input = -1}};
+	struct extract x = {.self = self, .files = {.input = -1}, .read_flags = NESTMIG_READ_QUICK};
 	struct nestmig_detail detail = {0};
 	int status = parse(&x, argc, argv);
 	enum nestmig_error error;

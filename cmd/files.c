@@ -110,7 +110,7 @@ enum nestmig_error files_gather(struct files *files, int argc, char **argv, cons
 {
 	enum nestmig_error error = NESTMIG_OK;
 
-	*files = (struct files){.input = -1};
+	*files = (struct files){.input = -1, .snapshot = files->snapshot};
 	for (int i = 0; i < argc && !error; i++)
 		error = add(files, argv[i], detail);
 	if (!error && list)

@@ -8,10 +8,11 @@
 struct files {
 	char **names; /* owned; the texts are borrowed from argv or stand in list */
 	size_t count;
-	char *list;           /* owned: the content of --files-from, or NULL */
-	int input;            /* what "-" is read from, or -1 */
-	bool has_input;       /* "-" is among the names */
-	const char *snapshot; /* which one of a qcow2 image, or NULL; set by the caller */
+	char *list;     /* owned: the content of --files-from, or NULL */
+	int input;      /* what "-" is read from, or -1 */
+	bool has_input; /* "-" is among the names */
+	const char *
+		snapshot; /* which one of a qcow2 image, or NULL; set by the caller, also before files_gather */
 };
 
 /*

@@ -14,9 +14,9 @@
 
 struct inspect {
 	const struct command *self;
-	const char *field, *raw, *list, *snapshot; /* NULL: not given */
+	const char *field, *raw, *list; /* NULL: not given */
 	struct files files;
-	int vcpu, threads;
+	int vcpu, processes;
 	unsigned read_flags;
 	bool json, smram, xml, has_vcpu, lists_fields, colour;
 };
@@ -183,7 +183,7 @@ static int parse(struct inspect *i, int argc, char **argv)
 			i->smram = true;
 			break;
 		case 'J':
-			if (!option_number(optarg, 0, JOBS_MAX, &i->threads))
+			if (!option_number(optarg, 0, JOBS_MAX, &i->processes))
 				return cli_usage_error(i->self, "--jobs takes a number, not \"%s\"",
 						       optarg);
 			break;
@@ -203,7 +203,7 @@ static int parse(struct inspect *i, int argc, char **argv)
 			i->has_vcpu = true;
 			break;
 		case 'n':
-			i->snapshot = optarg;
+			i->files.snapshot = optarg;
 			break;
 		case 'r':
 			i->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
@@ -220,10 +220,22 @@ static int parse(struct inspect *i, int argc, char **argv)
 	return check(i, argc - optind);
 }
 
+/* Of struct jobs. */
+static int prepare(void *ctx, FILE *out, FILE *err)
+{
+	const struct inspect *i = ctx;
+	struct nestmig_detail detail = {0};
+	enum nestmig_error error = files_enter_sandbox(&i->files, NULL, NULL, &detail);
+
+	return error ? cli_error_to(out, err, i->self, i->json, NULL, error, &detail) : EXIT_CLEAN;
+}
+
 int cmd_inspect(const struct command *self, int argc, char **argv)
 {
-	struct inspect i = {.self = self, .threads = 1, .colour = cli_colour()};
-	struct jobs jobs = {.what = argv[0], .work = inspect_file, .ctx = &i};
+	struct inspect i = {.self = self,
+			    .processes = 1,
+			    .colour = cli_colour(),
+			    .read_flags = NESTMIG_READ_QUICK};
 	struct nestmig_detail detail = {0};
 	int status = parse(&i, argc, argv);
 	enum nestmig_error error;
@@ -233,18 +245,22 @@ int cmd_inspect(const struct command *self, int argc, char **argv)
 	error = files_gather(&i.files, argc - optind, argv + optind, i.list, &detail);
 	if (!error && i.raw && i.files.count != 1)
 		error = nm_fail(&detail, NESTMIG_ERR_INVALID, "--raw takes one file");
-	i.files.snapshot = i.snapshot;
 	if (!error)
 		error = files_open_input(&i.files, &detail);
-	if (!error)
-		error = files_enter_sandbox(&i.files, NULL, NULL, &detail);
 	if (error) {
 		status = cli_error(self, i.json, NULL, error, &detail);
 	} else {
-		jobs.count = i.files.count;
-		jobs.threads = i.threads;
-		jobs.separate = !i.json && !i.field;
-		status = jobs_run(&jobs);
+		status = jobs_run(&(struct jobs){.self = self,
+						 .what = argv[0],
+						 .names = (const char *const *)i.files.names,
+						 .count = i.files.count,
+						 .processes = i.processes,
+						 .input = i.files.input,
+						 .separate = !i.json && !i.field,
+						 .json = i.json,
+						 .prepare = prepare,
+						 .work = inspect_file,
+						 .ctx = &i});
 	}
 	files_free(&i.files);
 	return status;

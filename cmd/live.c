@@ -212,9 +212,9 @@ static void on_signal(int number)
 	interrupted = 1;
 }
 
-void live_catch_signals(void)
+void live_catch_signals(int flags)
 {
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

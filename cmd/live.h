@@ -59,10 +59,11 @@ NESTMIG_CHECKED enum nestmig_error live_query_cpus(struct live *live, json_t **r
 const json_t *live_cpu(const json_t *cpus, uint32_t index);
 
 /*
- * From here on SIGINT, SIGTERM and SIGHUP do not end the program, but make live_interrupted true: the VM
- * must not be left in the middle of something.
+ * From here on SIGINT, SIGTERM and SIGHUP do not end the program, but make live_interrupted true: neither a VM
+ * nor a directory must be left in the middle of something. flags: of sigaction; with SA_RESETHAND the same
+ * signal ends the program the second time.
  */
-void live_catch_signals(void);
+void live_catch_signals(int flags);
 bool live_interrupted(void);
 
 /* Monotonic time, ms. */

@@ -28,7 +28,7 @@ static const struct command commands[] = {
 	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
-	 "      --whole          of a QEMU stream: check what stands between the pages of RAM, too\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
@@ -53,17 +53,19 @@ static const struct command commands[] = {
 	 "                       host that B describes, else that of A\n"
 	 "  -a, --all            also clocks and counters, which never matter\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_diff},
-	{"convert", "[--to nms|raw-dump] [--memory] [--force] [--json] IN OUT",
+	{"convert", "[--to nms|raw-dump] [--memory] [--snapshot NAME] [--force] [--json] IN OUT",
 	 "write a saved state as an .nms or as a raw KVM dump",
 	 "  -t, --to KIND        nms or raw-dump; default: by the name, .nms or a slash at its end\n"
 	 "  -m, --memory         raw-dump: all guest memory at hand, not only what rules need\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "  -f, --force          replace OUT if it is there\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_convert},
-	{"extract", "(--blob | --item NAME | --page GPA | --stream) [-o OUT] [--json] FILE",
+	{"extract", "(--blob | --item NAME | --page GPA | --stream) [--snapshot NAME] [-o OUT] [--json] FILE",
 	 "write a part of a saved state as bytes",
 	 "  -b, --blob           the struct kvm_nested_state of a vCPU\n"
 	 "  -i, --item NAME      the undecoded bytes of an item of a vCPU (vmcb12, sregs, ...)\n"
@@ -71,6 +73,7 @@ static const struct command commands[] = {
 	 "  -s, --stream         the QEMU stream inside, uncompressed\n"
 	 "  -c, --vcpu N         with --blob and --item: the vCPU, by position (default 0)\n"
 	 "  -o, --output OUT     into this file, whole or not at all; default: standard output\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "  -f, --force          replace OUT if it is there; write to a terminal\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
 	 "  -j, --json           with --output: one JSON document on stdout\n",
@@ -83,12 +86,14 @@ static const struct command commands[] = {
 	 "      --order LIST     the ioctls of the restore in their order, as `nestmig validate` takes it\n"
 	 "      --strict         count what could not be judged as a finding\n"
 	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout about the page that was written\n",
 	 cmd_report},
-	{"restore", "[--host PROFILE] [--force] [--json] --qmp SOCKET FILE",
+	{"restore", "[--host PROFILE] [--snapshot NAME] [--force] [--json] --qmp SOCKET FILE",
 	 "restore a snapshot into a QEMU started with -incoming defer",
 	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH or unix:PATH\n"
 	 "  -H, --host PROFILE   the host to judge for; default \"live\", this machine\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "  -f, --force          restore although the state would not resume\n"
 	 "      --strict         refuse also what could not be judged\n"
 	 "  -w, --watch S        seconds to watch the VM after it runs (default 1)\n"

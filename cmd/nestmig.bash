@@ -9,13 +9,13 @@ _nestmig() {
 	fi
 	case ${COMP_WORDS[1]} in
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
-	validate) options="--host --order --snapshot --strict --skip-ram --whole --jobs --files-from --json --help" ;;
+	validate) options="--host --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
 	inspect) options="--field --raw --smram --xml --fields --vcpu --snapshot --skip-ram --jobs --files-from --json --help" ;;
-	diff) options="--host --all --skip-ram --json --help" ;;
-	convert) options="--to --memory --force --skip-ram --json --help" ;;
-	extract) options="--blob --item --page --stream --vcpu --output --force --skip-ram --json --help" ;;
-	report) options="--output --host --order --strict --skip-ram --json --help" ;;
-	restore) options="--qmp --host --force --strict --watch --timeout --json --help" ;;
+	diff) options="--host --all --skip-ram --quick --json --help" ;;
+	convert) options="--to --memory --snapshot --force --skip-ram --json --help" ;;
+	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
+	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
+	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;
 	explain)

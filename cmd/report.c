@@ -258,11 +258,15 @@ static int check_arguments(struct report *r, int argc, char **argv)
 
 static int parse(struct report *r, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"output", required_argument, NULL, 'o'}, {"host", required_argument, NULL, 'H'},
-		{"order", required_argument, NULL, 'O'},  {"strict", no_argument, NULL, 's'},
-		{"skip-ram", no_argument, NULL, 'r'},     {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},         {0}};
+	static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+						{"host", required_argument, NULL, 'H'},
+						{"order", required_argument, NULL, 'O'},
+						{"strict", no_argument, NULL, 's'},
+						{"skip-ram", no_argument, NULL, 'r'},
+						{"quick", no_argument, NULL, 'q'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "o:H:jh", options, NULL)) != -1) {
@@ -281,6 +285,9 @@ static int parse(struct report *r, int argc, char **argv)
 			break;
 		case 'r':
 			r->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
+			break;
+		case 'q':
+			r->read_flags |= NESTMIG_READ_QUICK;
 			break;
 		case 'j':
 			r->json = true;

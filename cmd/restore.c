@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* nestmig restore: a snapshot or stream into a QEMU that waits with -incoming defer. */
+/*
+ * nestmig restore: a snapshot or stream into a QEMU that waits with -incoming defer. This process talks to
+ * QEMU; one that does not parses, judges and sends (restore_file.c).
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,62 +16,54 @@
 #include "hostarg.h"
 #include "jsontext.h"
 #include "live.h"
-#include "nms.h"
 #include "options.h"
-#include "qemu_features.h"
-#include "source.h"
+#include "restore.h"
 
 #define FD_NAME    "nestmig-in"
 #define PIECE_SIZE (1U << 20)
 
+/* More than the longest report there is: of 4096 vCPUs. */
+#define REPORT_MAX (UINT64_C(64) << 20)
+
 struct restore {
 	const struct command *self;
-	const char *socket, *file, *host_argument;
+	struct restore_request request;
+	const char *socket, *host_argument;
 	const char *about; /* the file that an error is about */
-	bool force, strict, json;
 	int timeout_s, watch_s;
 	struct live live;
-	struct nestmig_state *state;
 	struct nestmig_host *host;
-	struct nestmig_report *report;
-	int pipe;  /* the end that is written to, or -1 */
-	bool sent; /* QEMU has begun to load */
-	bool gone; /* QEMU has closed the connection since */
-	uint64_t done, total;
+	char machine[64];
+	json_t *cpus;
+	struct apart apart;
+	struct restore_answer answer;
+	char *report;
+	int pipe[2];    /* the stream: QEMU's end, and that of the process apart; or -1 */
+	bool gone;      /* QEMU has closed the connection */
 	json_t *events; /* names of events since the VM was loaded */
 };
 
 /* ---- Judging -------------------------------------------------------------------------------- */
 
-/* The guest's CPUID is that of the QEMU which will run it. */
-static enum nestmig_error take_cpus(struct restore *r, struct nestmig_detail *detail)
+/* "pc-q35-7.2-machine" of the machine object. Without it QEMU will compare the names itself. */
+static void ask_machine(struct restore *r)
 {
-	struct nm_origin origin = {.layout = NM_LAYOUT_NONE};
-	json_t *cpus = NULL;
-	enum nestmig_error error = live_query_cpus(&r->live, &cpus, detail);
+	static const char end[] = "-machine";
+	json_t *type = NULL;
+	const char *name;
+	size_t length;
 
-	for (size_t i = 0; !error && i < r->state->vcpu_count; i++) {
-		struct nm_vcpu *vcpu = &r->state->vcpus[i];
-		const json_t *cpu = live_cpu(cpus, vcpu->id);
-
-		if (!cpu)
-			error = nm_fail(detail, NESTMIG_ERR_CAPABILITY,
-					"the state has vCPU %u, but this QEMU has only %zu: start "
-					"it with the same -smp",
-					vcpu->id, json_object_size(cpus));
-		else if (json_is_object(cpu))
-			error = nm_qemu_features(vcpu, cpu, origin, detail);
-		else /* That of the source would be a guess. */
-			vcpu->view.have &= ~NESTMIG_HAVE(CPUID);
+	if (qmp_execute_pack(r->live.qmp, LIVE_REPLY_MS, &type, "qom-get", "{s:s, s:s}", "path",
+			     "/machine", "property", "type"))
+		return;
+	name = json_string_value(type);
+	length = name ? strlen(name) : 0;
+	if (length > strlen(end) && length < sizeof(r->machine) + strlen(end) &&
+	    strcmp(name + length - strlen(end), end) == 0) {
+		snprintf(r->machine, sizeof(r->machine), "%.*s", (int)(length - strlen(end)), name);
+		r->request.machine = r->machine;
 	}
-	if (!error && json_object_size(cpus) > r->state->vcpu_count)
-		error = nm_fail(
-			detail, NESTMIG_ERR_CAPABILITY,
-			"this QEMU has %zu vCPUs, but the state only %zu: start it with the "
-			"same -smp",
-			json_object_size(cpus), r->state->vcpu_count);
-	json_decref(cpus);
-	return error;
+	json_decref(type);
 }
 
 static enum nestmig_error check_target(struct restore *r, struct nestmig_detail *detail)
@@ -83,152 +77,79 @@ static enum nestmig_error check_target(struct restore *r, struct nestmig_detail 
 			detail, NESTMIG_ERR_CAPABILITY,
 			"this QEMU is \"%s\": start one with -incoming defer to restore into",
 			r->live.status);
-	if (!r->state->stream || strcmp(r->state->format, "qemu-device-state") == 0 ||
-	    !r->state->machine)
-		return nm_fail(detail, NESTMIG_ERR_UNSUPPORTED,
-			       "the file holds device state without guest memory, which no VM can "
-			       "be restored from");
 	error = live_check_capabilities(&r->live, detail);
-	return error ? error : take_cpus(r, detail);
-}
-
-static enum nestmig_error judge(struct restore *r, struct nestmig_detail *detail)
-{
-	enum nestmig_error error = nestmig_state_read(r->file, 0, &r->state, detail);
-
-	/* Whatever wrote the file: it is QEMU that restores it. */
 	if (!error)
-		error = nestmig_state_set_restore_order(r->state, "qemu", detail);
+		error = live_query_cpus(&r->live, &r->cpus, detail);
 	if (error)
 		return error;
-	error = host_argument(r->host_argument, r->state, &r->host, detail);
+	r->request.cpus = r->cpus;
+	ask_machine(r);
+	return NESTMIG_OK;
+}
+
+/* All that is needed of this machine and of QEMU, before a byte of the file is looked at. */
+static enum nestmig_error prepare(struct restore *r, struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+
+	error = host_argument(r->host_argument, NULL, &r->host, detail);
 	if (error) {
 		r->about = host_argument_is_live(r->host_argument) ? NULL : r->host_argument;
 		return error;
 	}
+	r->request.host = r->host;
 	error = live_open(&r->live, r->socket, detail);
 	if (!error)
 		error = check_target(r, detail);
-	return error ? error : nestmig_judge(r->state, r->host, &r->report);
+	if (error)
+		return error;
+	if (pipe2(r->pipe, O_CLOEXEC) < 0)
+		return nm_fail_errno(detail, "pipe");
+	(void)fcntl(r->pipe[1], F_SETPIPE_SZ, PIECE_SIZE);
+	fcntl(r->pipe[1], F_SETFL, O_NONBLOCK);
+	r->request.pipe = r->pipe[1];
+	error = apart_start(&r->apart, restore_file, &r->request, r->pipe[1], detail);
+	close(r->pipe[1]);
+	r->pipe[1] = -1;
+	return error;
 }
 
-static bool is_refused(const struct restore *r)
+/* The file as it was judged. */
+static enum nestmig_error take_answer(struct restore *r, struct nestmig_detail *detail)
 {
-	enum nestmig_verdict verdict = nestmig_report_verdict(r->report);
+	enum nestmig_error error = apart_get_error(&r->apart, detail);
+	struct restore_answer *answer = &r->answer;
 
-	if (r->force)
-		return false;
-	return verdict == NESTMIG_VERDICT_FAIL || (verdict == NESTMIG_VERDICT_UNKNOWN && r->strict);
-}
-
-/* ---- Sending -------------------------------------------------------------------------------- */
-
-static enum nestmig_error lost(struct restore *r, struct nestmig_detail *detail)
-{
-	r->gone = true;
-	return nm_fail(detail, NESTMIG_ERR_QMP,
-		       "QEMU stopped reading after %" PRIu64 " of %" PRIu64
-		       " bytes: its own error output says why it refused the state",
-		       r->done, r->total);
-}
-
-/* A sink for pieces of the stream: QEMU may take its time, but must go on taking. */
-static enum nestmig_error send_piece(void *ctx, uint64_t offset, const uint8_t *bytes,
-				     size_t length, struct nestmig_detail *detail)
-{
-	struct restore *r = ctx;
-
-	(void)offset;
-	while (length > 0) {
-		struct pollfd wait = {.fd = r->pipe, .events = POLLOUT};
-		int ready = poll(&wait, 1, r->timeout_s * 1000);
-		ssize_t n;
-
-		if (live_interrupted())
-			return nm_fail(detail, NESTMIG_ERR_CANCELLED, "interrupted");
-		if (ready == 0)
-			return nm_fail(detail, NESTMIG_ERR_TIMEOUT,
-				       "QEMU took nothing for %d s after %" PRIu64 " bytes",
-				       r->timeout_s, r->done);
-		n = ready < 0 ? -1 : write(r->pipe, bytes, length);
-		if (n < 0 && errno == EPIPE)
-			return lost(r, detail);
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return nm_fail_errno(detail, "writing to QEMU");
-		if (n < 0)
-			continue;
-		r->done += (uint64_t)n;
-		bytes += n;
-		length -= (size_t)n;
-		live_progress("restore", r->done, r->total);
-	}
+	if (error)
+		return error;
+	if (!apart_get(&r->apart, r->apart.channel, answer, sizeof(*answer)) ||
+	    answer->report_size > REPORT_MAX)
+		return apart_failed(&r->apart, detail);
+	r->report = malloc((size_t)answer->report_size + 1);
+	if (!r->report)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	if (!apart_get(&r->apart, r->apart.channel, r->report, (size_t)answer->report_size))
+		return apart_failed(&r->apart, detail);
+	r->report[answer->report_size] = '\0';
 	return NESTMIG_OK;
 }
 
-/* A plain stream has no chunks and no checksums. */
-static enum nestmig_error send_plain(struct restore *r, struct nestmig_detail *detail)
-{
-	uint8_t *piece = malloc(PIECE_SIZE);
-	enum nestmig_error error = NESTMIG_OK;
-	uint64_t offset = 0;
-
-	if (!piece)
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
-	while (!error && offset < r->total) {
-		size_t here =
-			r->total - offset < PIECE_SIZE ? (size_t)(r->total - offset) : PIECE_SIZE;
-
-		error = nm_source_read(r->state->stream, offset, piece, here, detail);
-		if (!error)
-			error = send_piece(r, offset, piece, here, detail);
-		offset += here;
-	}
-	free(piece);
-	return error;
-}
-
-/* The file that was judged is the one that is sent: it has stayed open. */
-static enum nestmig_error send_stream(struct restore *r, struct nestmig_detail *detail)
-{
-	struct nm_nms *nms = NULL;
-	enum nestmig_error error;
-
-	r->total = nm_source_size(r->state->stream);
-	if (strcmp(r->state->format, "nms") != 0)
-		return send_plain(r, detail);
-	error = nm_nms_open(r->state->sources[0], NESTMIG_READ_SKIP_RAM_CHECKSUM, &nms, detail);
-	if (!error)
-		error = nm_nms_stream_each(nms, send_piece, r, detail);
-	nm_nms_free(nms);
-	return error;
-}
+/* ---- Sending -------------------------------------------------------------------------------- */
 
 static enum nestmig_error start_incoming(struct restore *r, struct nestmig_detail *detail)
 {
 	json_t *name = json_pack("{s:s}", "fdname", FD_NAME);
 	enum nestmig_error error = NESTMIG_OK;
-	int ends[2];
 
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		json_decref(name);
-		return nm_fail_errno(detail, "pipe");
-	}
-	(void)fcntl(ends[1], F_SETPIPE_SZ, PIECE_SIZE);
-	if (qmp_execute_fd(r->live.qmp, "getfd", name, ends[0], LIVE_REPLY_MS, NULL))
+	if (qmp_execute_fd(r->live.qmp, "getfd", name, r->pipe[0], LIVE_REPLY_MS, NULL))
 		error = live_failed(&r->live, "getfd", detail);
 	json_decref(name);
-	close(ends[0]);
+	close(r->pipe[0]);
+	r->pipe[0] = -1;
 	if (!error && qmp_execute_pack(r->live.qmp, LIVE_REPLY_MS, NULL, "migrate-incoming",
 				       "{s:s}", "uri", "fd:" FD_NAME))
 		error = live_failed(&r->live, "migrate-incoming", detail);
-	if (error) {
-		close(ends[1]);
-		return error;
-	}
-	fcntl(ends[1], F_SETFL, O_NONBLOCK);
-	r->pipe = ends[1];
-	r->sent = true;
-	return NESTMIG_OK;
+	return error;
 }
 
 /* ---- Watching ------------------------------------------------------------------------------- */
@@ -292,7 +213,7 @@ static enum nestmig_error watch(struct restore *r, struct nestmig_detail *detail
 			       "QEMU took all %" PRIu64
 			       " bytes and ended without running the VM: its "
 			       "own error output says why it refused the state",
-			       r->total);
+			       r->answer.total);
 	end = live_now() + r->watch_s * 1000;
 	while (!error && !r->gone && live_now() < end && !live_interrupted()) {
 		usleep(50000);
@@ -323,27 +244,14 @@ static enum nestmig_error restore(struct restore *r, struct nestmig_detail *deta
 
 	if (error)
 		return error;
-	live_catch_signals();
+	live_catch_signals(0);
 	qmp_flush_events(r->live.qmp);
-	error = send_stream(r, detail);
-	live_progress_end();
-	/* End of stream for QEMU; after a failure, a short stream that it refuses. */
-	close(r->pipe);
-	r->pipe = -1;
-	return error ? error : watch(r, detail);
-}
-
-static enum nestmig_error print_report(const struct restore *r, char **ret_json)
-{
-	enum nestmig_error error;
-	char *text = NULL;
-
-	if (r->json)
-		return nestmig_report_json(r->report, r->file, ret_json);
-	error = nestmig_report_text(r->report, r->file, cli_colour(), &text);
+	if (!apart_put(r->apart.channel, "", 1))
+		error = apart_failed(&r->apart, detail);
 	if (!error)
-		cli_print(text);
-	return error;
+		error = apart_get_error(&r->apart, detail);
+	apart_end(&r->apart);
+	return error ? error : watch(r, detail);
 }
 
 /* Run state and events of the restored VM. */
@@ -353,7 +261,7 @@ static void print_restored(const struct restore *r)
 	const json_t *event;
 	size_t i;
 
-	cli_put_name(stdout, r->file);
+	cli_put_name(stdout, r->request.file);
 	printf(": restored, the VM is ");
 	cli_put_name(stdout, r->live.status);
 	putchar('\n');
@@ -369,28 +277,26 @@ static void print_restored(const struct restore *r)
 }
 
 /* The judgement and, unless it was refused, the result. */
-static enum nestmig_error print_result(const struct restore *r, bool refused)
+static enum nestmig_error print_result(struct restore *r)
 {
-	char *report = NULL;
-	enum nestmig_error error = print_report(r, &report);
+	bool refused = r->answer.is_refused;
 	json_t *json;
 
-	if (error)
-		return error;
-	if (!r->json) {
+	if (!r->request.json) {
+		cli_print(r->report);
+		r->report = NULL;
 		if (!refused) {
 			print_restored(r);
 			return NESTMIG_OK;
 		}
-		cli_put_name(stdout, r->file);
+		cli_put_name(stdout, r->request.file);
 		puts(": refused, nothing was sent; --force restores it all the same");
 		return NESTMIG_OK;
 	}
 	json = json_pack("{s:s, s:o, s:b, s:s?, s:O, s:o?}", "schema", "nestmig.restore/1", "file",
-			 nm_json_text(r->file), "restored", refused ? 0 : 1, "status",
+			 nm_json_text(r->request.file), "restored", refused ? 0 : 1, "status",
 			 refused ? NULL : r->live.status, "events", r->events, "report",
-			 json_loads(report, 0, NULL));
-	free(report);
+			 json_loads(r->report, 0, NULL));
 	if (!json)
 		return NESTMIG_ERR_NOMEM;
 	json_dumpf(json, stdout, JSON_COMPACT);
@@ -401,18 +307,15 @@ static enum nestmig_error print_result(const struct restore *r, bool refused)
 
 static int parse(struct restore *r, int argc, char **argv)
 {
-	static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
-						{"host", required_argument, NULL, 'H'},
-						{"force", no_argument, NULL, 'f'},
-						{"strict", no_argument, NULL, 's'},
-						{"watch", required_argument, NULL, 'w'},
-						{"timeout", required_argument, NULL, 't'},
-						{"json", no_argument, NULL, 'j'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"qmp", required_argument, NULL, 'q'},      {"host", required_argument, NULL, 'H'},
+		{"snapshot", required_argument, NULL, 'n'}, {"force", no_argument, NULL, 'f'},
+		{"strict", no_argument, NULL, 's'},         {"watch", required_argument, NULL, 'w'},
+		{"timeout", required_argument, NULL, 't'},  {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},           {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "q:H:fw:t:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "q:H:n:fw:t:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'q':
 			r->socket = optarg;
@@ -420,11 +323,14 @@ static int parse(struct restore *r, int argc, char **argv)
 		case 'H':
 			r->host_argument = optarg;
 			break;
+		case 'n':
+			r->request.snapshot = optarg;
+			break;
 		case 'f':
-			r->force = true;
+			r->request.force = true;
 			break;
 		case 's':
-			r->strict = true;
+			r->request.strict = true;
 			break;
 		case 'w':
 			if (!option_number(optarg, 0, 3600, &r->watch_s))
@@ -435,7 +341,7 @@ static int parse(struct restore *r, int argc, char **argv)
 				return cli_usage_error(r->self, "--timeout takes 1 to 86400 s");
 			break;
 		case 'j':
-			r->json = true;
+			r->request.json = true;
 			break;
 		case 'h':
 			return cli_help(r->self);
@@ -445,8 +351,9 @@ static int parse(struct restore *r, int argc, char **argv)
 	}
 	if (!r->socket || optind + 1 != argc)
 		return cli_usage_error(r->self, "give --qmp SOCKET and one file");
-	r->file = argv[optind];
-	r->about = r->file;
+	r->request.file = argv[optind];
+	r->request.timeout_s = r->timeout_s;
+	r->about = r->request.file;
 	return -1;
 }
 
@@ -454,29 +361,34 @@ int cmd_restore(const struct command *self, int argc, char **argv)
 {
 	struct restore r = {.self = self,
 			    .host_argument = "live",
+			    .request = {.colour = cli_colour()},
 			    .timeout_s = 30,
 			    .watch_s = 1,
-			    .pipe = -1,
+			    .apart = {.channel = -1},
+			    .pipe = {-1, -1},
 			    .events = json_array()};
 	struct nestmig_detail detail = {0};
 	int status = parse(&r, argc, argv);
 	enum nestmig_error error = NESTMIG_OK;
-	bool refused = false;
 
 	if (status < 0) {
-		error = judge(&r, &detail);
-		refused = !error && is_refused(&r);
-		if (!error && !refused)
+		error = prepare(&r, &detail);
+		if (!error)
+			error = take_answer(&r, &detail);
+		if (!error && !r.answer.is_refused)
 			error = restore(&r, &detail);
 		if (!error)
-			error = print_result(&r, refused);
-		status = refused || !is_well(&r) ? EXIT_FINDINGS : EXIT_CLEAN;
+			error = print_result(&r);
+		status = r.answer.is_refused || !is_well(&r) ? EXIT_FINDINGS : EXIT_CLEAN;
 		if (error)
-			status = cli_error(self, r.json, r.about, error, &detail);
+			status = cli_error(self, r.request.json, r.about, error, &detail);
 	}
-	nestmig_report_free(r.report);
+	apart_end(&r.apart);
+	if (r.pipe[0] >= 0)
+		close(r.pipe[0]);
+	free(r.report);
+	json_decref(r.cpus);
 	nestmig_host_free(r.host);
-	nestmig_state_free(r.state);
 	json_decref(r.events);
 	live_close(&r.live);
 	return status;

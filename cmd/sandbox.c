@@ -12,7 +12,6 @@
 #include <libgen.h>
 #include <linux/fs.h>
 #include <linux/landlock.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -47,7 +46,7 @@ static char *directory_of(const char *path)
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
-/* Memory that can be written; what reading takes is some megabytes, and threads have stacks. */
+/* Memory that can be written; what reading takes is some megabytes. */
 #define DATA_LIMIT (UINT64_C(4) << 30)
 /* Processor time: this much, and a second more for each file and each MiB of them. */
 #define BASE_SECONDS 60
@@ -99,7 +98,7 @@ static uint64_t time_limit(const struct sandbox *sandbox)
 static enum nestmig_error set_limits(const struct sandbox *sandbox, struct nestmig_detail *detail)
 {
 	struct sigaction action = {.sa_handler = on_time_limit};
-	uint64_t seconds = time_limit(sandbox);
+	uint64_t seconds = sandbox->is_paced ? 0 : time_limit(sandbox);
 
 	/* A core file would hold the guest's memory. */
 	if (lower_limit(RLIMIT_CORE, 0, 0) < 0 || lower_limit(RLIMIT_DATA, DATA_LIMIT, 0) < 0)
@@ -282,10 +281,10 @@ static const int allowed[] = {
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall),
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigaltstack),
-	/* Threads. */
-	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(exit),
-	SCMP_SYS(exit_group), SCMP_SYS(sysinfo), /* of qsort, for which any answer will do */
+	/* Of libc and the end. */
+	SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(sysinfo), /* of qsort, for which any answer will do */
 };
 
 /* Where files are written: in the directory that Landlock leaves. */
@@ -311,7 +310,6 @@ static const struct {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0}},
 	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
 	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD}},
 	{SCMP_SYS(openat),
 	 {2, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, O_RDONLY}},
 };
@@ -329,9 +327,6 @@ static int add_rules(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		for (size_t i = 0; !ret && i < sizeof(allowed_output) / sizeof(allowed_output[0]);
 		     i++)
 			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_output[i], 0);
-	/* Its flags cannot be seen by a filter; glibc then uses clone. */
-	if (!ret)
-		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return ret;
 }
 

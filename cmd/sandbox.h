@@ -3,12 +3,12 @@
  * Giving up what is not needed before a file is parsed that a guest may have written.
  *
  * Every command that parses files calls sandbox_enter once: after its options are known and after what
- * needs more (--host live), before the first byte of a file is read, and before it starts a thread. It
- * names all that it will open: files, and directories with what is below them; and, if it writes files,
- * what will be created or replaced. From there on it opens files by the same names, starts threads if it
- * likes, and uses memory and the descriptors that are open, "-" (standard input) among them. Everything
- * else fails with EPERM, EACCES or ENOSYS: other files, programs, sockets, other processes, executable
- * memory, a change of limits.
+ * needs more (--host live), before the first byte of a file is read. Where a part of it needs more for longer,
+ * what parses is a process of its own (apart.h). It names all that it will open: files, and directories with
+ * what is below them; and, if it writes files, what will be created or replaced. From there on it opens files
+ * by the same names, and uses memory and the descriptors that are open, "-" (standard input) among them.
+ * Everything else fails with EPERM or EACCES: other files, programs, sockets, threads and other processes,
+ * executable memory, a change of limits.
  */
 #ifndef NESTMIG_SANDBOX_H
 #define NESTMIG_SANDBOX_H
@@ -23,6 +23,7 @@ struct sandbox {
 	/* To be created or replaced, a file or a directory, or NULL: the directory that it stands in
 	 * becomes writable, for new files, renaming and removal. */
 	const char *output;
+	bool is_paced; /* by another program, which takes what is read: no limit of processor time */
 };
 
 /*

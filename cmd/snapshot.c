@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* nestmig snapshot: a VM behind a QMP socket becomes an .nms file. */
+/*
+ * nestmig snapshot: a VM behind a QMP socket becomes an .nms file. What the guest has shaped passes through
+ * unread; a process that talks to nobody parses it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -18,9 +21,8 @@
 #include "live.h"
 #include "nms.h"
 #include "options.h"
-#include "qemu.h"
 #include "qemu_features.h"
-#include "tail.h"
+#include "snapshot.h"
 
 #define FD_NAME    "nestmig-out"
 #define PIECE_SIZE (1U << 20)
@@ -85,30 +87,6 @@ static enum nestmig_error add_host_record(struct snapshot *s, struct nestmig_det
 	return error;
 }
 
-static enum nestmig_error add_vcpu_records(struct snapshot *s, const struct nm_vcpu *vcpu,
-					   struct nestmig_detail *detail)
-{
-	/* In the order of the record types. */
-	static const enum nm_kvm_struct kinds[] = {
-		NM_KVM_NESTED_STATE, NM_KVM_SREGS2,   NM_KVM_REGS, NM_KVM_VCPU_EVENTS,
-		NM_KVM_DEBUGREGS,    NM_KVM_MP_STATE, NM_KVM_MSRS};
-	uint8_t *buffer = malloc(NM_KVM_STRUCT_MAX);
-	enum nestmig_error error = NESTMIG_OK;
-
-	if (!buffer)
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
-	for (size_t i = 0; !error && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		size_t size;
-
-		nm_encode_kvm(vcpu, kinds[i], buffer, &size);
-		if (size)
-			error = nm_nms_writer_add_vcpu(s->writer, vcpu->id, kinds[i], buffer, size,
-						       detail);
-	}
-	free(buffer);
-	return error;
-}
-
 /* What QEMU tells of the CPU object, which the stream does not carry. */
 static enum nestmig_error add_cpu_record(struct snapshot *s, uint32_t id,
 					 struct nestmig_detail *detail)
@@ -128,26 +106,16 @@ static enum nestmig_error add_cpu_record(struct snapshot *s, uint32_t id,
 	return error;
 }
 
-/* Finds the vCPUs in the stream that has passed, and adds their records. */
+/* The vCPUs, then what QEMU has told of their CPUs. */
 static enum nestmig_error add_state_records(struct snapshot *s, struct nestmig_detail *detail)
 {
-	struct nestmig_state *state = NULL;
-	struct nm_source *source = NULL;
-	enum nestmig_error error = nm_state_new(s->file, NULL, &state, detail);
+	uint32_t *ids = NULL;
+	enum nestmig_error error =
+		snapshot_vcpus(s->tail, s->file, s->writer, &ids, &s->vcpus, detail);
 
-	if (error)
-		return error;
-	error = tail_source(s->tail, &source, detail);
-	if (!error)
-		error = nm_state_add_source(state, source, detail);
-	if (!error)
-		error = nm_qemu_read(state, source, detail);
-	for (size_t i = 0; !error && i < state->vcpu_count; i++)
-		error = add_vcpu_records(s, &state->vcpus[i], detail);
-	for (size_t i = 0; !error && i < state->vcpu_count; i++)
-		error = add_cpu_record(s, state->vcpus[i].id, detail);
-	s->vcpus = state->vcpu_count;
-	nestmig_state_free(state);
+	for (size_t i = 0; !error && i < s->vcpus; i++)
+		error = add_cpu_record(s, ids[i], detail);
+	free(ids);
 	return error;
 }
 
@@ -448,7 +416,7 @@ static enum nestmig_error snapshot(struct snapshot *s, struct nestmig_detail *de
 		error = nm_nms_writer_new(s->file, s->level, &s->writer, detail);
 	if (error)
 		return error;
-	live_catch_signals();
+	live_catch_signals(0);
 	error = take(s, detail);
 	after = give_back(s, error != NESTMIG_OK, detail);
 	if (after && error)

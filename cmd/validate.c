@@ -10,12 +10,12 @@
 
 struct validate {
 	const struct command *self;
-	const char *host_argument, *order, *snapshot; /* NULL: not given */
-	const char *list;                             /* of --files-from, or NULL */
+	const char *host_argument, *order; /* NULL: not given */
+	const char *list;                  /* of --files-from, or NULL */
 	struct files files;
 	struct nestmig_host *host; /* of --host; NULL if that is "none" or not given */
 	unsigned read_flags;
-	int threads;
+	int processes;
 	bool json, strict, colour;
 };
 
@@ -74,7 +74,7 @@ static int parse(struct validate *v, int argc, char **argv)
 	static const struct option options[] = {{"host", required_argument, NULL, 'H'},
 						{"strict", no_argument, NULL, 's'},
 						{"skip-ram", no_argument, NULL, 'r'},
-						{"whole", no_argument, NULL, 'w'},
+						{"quick", no_argument, NULL, 'q'},
 						{"order", required_argument, NULL, 'o'},
 						{"snapshot", required_argument, NULL, 'n'},
 						{"jobs", required_argument, NULL, 'J'},
@@ -96,16 +96,16 @@ static int parse(struct validate *v, int argc, char **argv)
 			v->order = optarg;
 			break;
 		case 'n':
-			v->snapshot = optarg;
+			v->files.snapshot = optarg;
 			break;
 		case 'r':
 			v->read_flags |= NESTMIG_READ_SKIP_RAM_CHECKSUM;
 			break;
-		case 'w':
-			v->read_flags |= NESTMIG_READ_WHOLE;
+		case 'q':
+			v->read_flags |= NESTMIG_READ_QUICK;
 			break;
 		case 'J':
-			if (!option_number(optarg, 0, JOBS_MAX, &v->threads))
+			if (!option_number(optarg, 0, JOBS_MAX, &v->processes))
 				return cli_usage_error(v->self, "--jobs takes a number, not \"%s\"",
 						       optarg);
 			break;
@@ -127,47 +127,51 @@ static int parse(struct validate *v, int argc, char **argv)
 }
 
 /* The profile is the same for all files. That of this machine cannot be taken in the sandbox, any
- * other is read inside. *ret_file: the one that an error is about, if any. */
-static enum nestmig_error prepare(struct validate *v, const char **ret_file,
-				  struct nestmig_detail *detail)
+ * other is read inside. Of struct jobs. */
+static int prepare(void *ctx, FILE *out, FILE *err)
 {
+	struct validate *v = ctx;
 	bool live = host_argument_is_live(v->host_argument);
-	enum nestmig_error error = files_open_input(&v->files, detail);
+	struct nestmig_detail detail = {0};
+	const char *file = NULL;
+	enum nestmig_error error =
+		files_enter_sandbox(&v->files, live ? NULL : v->host_argument, NULL, &detail);
 
-	*ret_file = NULL;
-	if (!error && live)
-		error = host_argument(v->host_argument, NULL, &v->host, detail);
-	if (!error)
-		error = files_enter_sandbox(&v->files, live ? NULL : v->host_argument, NULL,
-					    detail);
-	if (error || live || !v->host_argument)
-		return error;
-	*ret_file = v->host_argument;
-	return host_argument(v->host_argument, NULL, &v->host, detail);
+	if (!error && !live && v->host_argument) {
+		file = v->host_argument;
+		error = host_argument(v->host_argument, NULL, &v->host, &detail);
+	}
+	return error ? cli_error_to(out, err, v->self, v->json, file, error, &detail) : EXIT_CLEAN;
 }
 
 int cmd_validate(const struct command *self, int argc, char **argv)
 {
-	struct validate v = {.self = self, .threads = 1, .colour = cli_colour()};
-	struct jobs jobs = {.what = argv[0], .work = validate_file, .ctx = &v};
+	struct validate v = {.self = self, .processes = 1, .colour = cli_colour()};
 	struct nestmig_detail detail = {0};
 	int status = parse(&v, argc, argv);
 	enum nestmig_error error;
-	const char *file = NULL;
 
 	if (status >= 0)
 		return status;
 	error = files_gather(&v.files, argc - optind, argv + optind, v.list, &detail);
-	v.files.snapshot = v.snapshot;
 	if (!error)
-		error = prepare(&v, &file, &detail);
+		error = files_open_input(&v.files, &detail);
+	if (!error && host_argument_is_live(v.host_argument))
+		error = host_argument(v.host_argument, NULL, &v.host, &detail);
 	if (error) {
-		status = cli_error(self, v.json, file, error, &detail);
+		status = cli_error(self, v.json, NULL, error, &detail);
 	} else {
-		jobs.count = v.files.count;
-		jobs.threads = v.threads;
-		jobs.separate = !v.json;
-		status = jobs_run(&jobs);
+		status = jobs_run(&(struct jobs){.self = self,
+						 .what = argv[0],
+						 .names = (const char *const *)v.files.names,
+						 .count = v.files.count,
+						 .processes = v.processes,
+						 .input = v.files.input,
+						 .separate = !v.json,
+						 .json = v.json,
+						 .prepare = prepare,
+						 .work = validate_file,
+						 .ctx = &v});
 	}
 	nestmig_host_free(v.host);
 	files_free(&v.files);

@@ -17,6 +17,7 @@
 #include "buf.h"
 #include "cloud_hypervisor_internal.h"
 #include "error.h"
+#include "part.h"
 #include "source.h"
 
 /* A vCPU takes some 60 kB of state.json and 16,000 values, in a text of its own. */
@@ -70,28 +71,8 @@ bool nm_chv_recognise(const char *path)
 static enum nestmig_error open_part(struct chv *chv, const char *name,
 				    struct nm_source **ret_source)
 {
-	struct nm_source *source = NULL;
-	struct nestmig_detail local = {0};
-	enum nestmig_error error;
-	char *path;
-
-	if (!chv->path)
-		return NESTMIG_OK;
-	if (asprintf(&path, "%s/%s", chv->path, name) < 0)
-		return chv_no_memory(chv);
-	error = nm_source_open(path, &source, &local);
-	free(path);
-	if (error && local.sys_errno == ENOENT)
-		return NESTMIG_OK;
-	if (error) {
-		if (chv->detail)
-			*chv->detail = local;
-		return error;
-	}
-	error = nm_state_add_source(chv->state, source, chv->detail);
-	if (!error)
-		*ret_source = source;
-	return error;
+	return chv->path ? nm_part_open(chv->state, chv->path, name, ret_source, chv->detail)
+			 : NESTMIG_OK;
 }
 
 /* The document in a file; *ret_json stays NULL if there is no such file. */
@@ -149,6 +130,11 @@ static enum nestmig_error read_vcpu(struct chv *chv, uint32_t id, const json_t *
 	if (!error)
 		error = nm_state_add_vcpu(chv->state, id, &vcpu, chv->detail);
 	kvm = json_object_get(json, "Kvm");
+	if (!error && json_object_get(json, "Mshv"))
+		error = nm_fail(
+			chv->detail, NESTMIG_ERR_UNSUPPORTED,
+			"the VM ran on Microsoft's hypervisor (\"Mshv\"), not on KVM: nothing "
+			"of its state goes into KVM");
 	if (!error && !json_is_object(kvm))
 		error = nm_fail(chv->detail, NESTMIG_ERR_UNSUPPORTED,
 				"there is no \"Kvm\": another hypervisor's state, or one that an "
@@ -268,7 +254,8 @@ static enum nestmig_error add_ranges(struct chv *chv, const json_t *memory)
 /* Devices that map memory of their own into the guest, which state.json does not list as RAM. */
 static enum nestmig_error look_at_config(struct chv *chv)
 {
-	static const char *const mapping[] = {"pmem", "devices", "user_devices", "fs", "ivshmem"};
+	static const char *const mapping[] = {"pmem", "devices", "user_devices",
+					      "fs",   "ivshmem", "generic_vhost_user"};
 	json_t *config = NULL;
 	enum nestmig_error error = read_json(chv, "config.json", MAX_CONFIG, &config);
 
@@ -305,21 +292,33 @@ static enum nestmig_error read_memory(struct chv *chv, const json_t *components)
 
 static enum nestmig_error remark(struct chv *chv)
 {
+	const struct {
+		bool is_said;
+		const char *text;
+	} parts[] = {
+		{chv->is_old, "The snapshot was made by an old version: " CHV_OLD "."},
+		{chv->lacks_nested,
+		 "A vCPU is in SMM, and no nested state of it was saved: what of that was there is "
+		 "lost."},
+		{chv->loses_vmxon,
+		 "A vCPU is in no inner guest, but has CR4.VMXE on, and cloud-hypervisor saves "
+		 "nested state only where a VMCS is current: if the vCPU is in VMX operation, as "
+		 "with CR4.VMXE it mostly is, that is lost, and its next VMX instruction gets "
+		 "#UD."},
+		{chv->loses_gif,
+		 "A vCPU has SVM on and is in no inner guest; cloud-hypervisor then does not save "
+		 "GIF, and it is judged as set."},
+		{chv->drops_msrs,
+		 "A vCPU in VMX operation gets no VMX capability MSRs back: cloud-hypervisor sets "
+		 "them too late, and the host's are judged."},
+		{true, "cloud-hypervisor does not save debug registers: breakpoints are lost, and "
+		       "those of a reset are judged."},
+	};
 	struct nm_buf buf = {0};
 
-	if (chv->lacks_nested && !chv->has_field)
-		nm_buf_puts(&buf, "The snapshot was made by an old version: " CHV_OLD ". ");
-	else if (chv->lacks_nested)
-		nm_buf_puts(&buf,
-			    "A vCPU uses nesting, but KVM gave no nested state for it: what of "
-			    "that was there is lost. ");
-	if (chv->drops_msrs)
-		nm_buf_puts(&buf,
-			    "A vCPU in VMX operation gets no VMX capability MSRs back: "
-			    "cloud-hypervisor sets them too late, and the host's are judged. ");
-	nm_buf_puts(&buf,
-		    "cloud-hypervisor does not save debug registers: breakpoints are lost, and "
-		    "those of a reset are judged.");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].is_said)
+			nm_buf_printf(&buf, "%s%s", buf.used ? " " : "", parts[i].text);
 	return nm_buf_take(&buf, &chv->state->remark) ? chv_no_memory(chv) : NESTMIG_OK;
 }
 

@@ -16,9 +16,12 @@ struct chv {
 	struct nestmig_state *state;
 	const char *path; /* NULL: there are no files beside the text */
 	struct nestmig_detail *detail;
-	bool lacks_nested; /* a vCPU uses nesting, and the file has no nested state of it */
-	bool drops_msrs;   /* of a vCPU the VMX capability MSRs will not be restored */
-	bool has_field;    /* the file has the field: version 49 or later */
+	/* Of a vCPU: */
+	bool is_old;       /* it uses nesting, and before version 49 no nested state was saved */
+	bool lacks_nested; /* it is in SMM, and nothing was saved of what it used before */
+	bool loses_gif;    /* it is an L1 with SVM on, and a clear GIF was not saved */
+	bool loses_vmxon;  /* it is an L1 with CR4.VMXE, and VMX operation was not saved */
+	bool drops_msrs;   /* its VMX capability MSRs will not be restored */
 };
 
 enum nestmig_error chv_no_memory(struct chv *chv);

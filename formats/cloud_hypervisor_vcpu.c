@@ -112,28 +112,51 @@ static enum nestmig_error take_list(struct chv *chv, struct nm_vcpu *vcpu, const
 			     chv->detail);
 }
 
-/* KVM keeps SVME and VMXE on in an L2, so a vCPU with both off is in none. In SMM both are off. */
-static bool uses_no_nesting(const struct nestmig_vcpu_view *view)
+/*
+ * KVM_GET_NESTED_STATE gave but the header: then kvm-ioctls (VcpuFd::nested_state) drops it, and nothing is
+ * set on restoring. So the vCPU is in no L2: with a VMCB12 or a VMCS12 there would be more. On AMD what is
+ * lost is that L1 had GIF clear; a new vCPU has it set (init_vmcb). On Intel VMXON is lost, if CR4.VMXE was
+ * on for it. In SMM L2 may be in the save area.
+ */
+static void take_no_nested(struct chv *chv, struct nm_vcpu *vcpu)
 {
-	return !view->events.smi_smm && !(view->sregs.efer & EFER_SVME) &&
-	       !(view->sregs.cr4 & CR4_VMXE);
+	const struct nestmig_vcpu_view *view = &vcpu->view;
+
+	if (view->events.smi_smm)
+		chv->lacks_nested = true;
+	else if (view->sregs.cr4 & CR4_VMXE)
+		chv->loses_vmxon = true;
+	else
+		chv->loses_gif |= view->sregs.efer & EFER_SVME;
+	vcpu->is_not_nested = !view->events.smi_smm && !(view->sregs.cr4 & CR4_VMXE);
+}
+
+/* The field is absent before version 49. KVM keeps SVME and VMXE on in an L2, so a vCPU with both off is in
+ * none. In SMM both are off. */
+static void take_old(struct chv *chv, struct nm_vcpu *vcpu)
+{
+	const struct nestmig_vcpu_view *view = &vcpu->view;
+
+	vcpu->is_not_nested = !view->events.smi_smm && !(view->sregs.efer & EFER_SVME) &&
+			      !(view->sregs.cr4 & CR4_VMXE);
+	chv->is_old |= !vcpu->is_not_nested;
 }
 
 /*
- * The field is absent before version 49, and null where KVM had nothing to give. The array is as long as
- * the longest state that VMX has, whatever the vendor; the size in its header counts.
+ * The array is as long as the longest state that VMX has, whatever the vendor (KvmNestedStateBuffer of
+ * kvm-bindings); the size in its header counts.
  */
 static enum nestmig_error take_nested(struct chv *chv, struct nm_vcpu *vcpu, const json_t *kvm)
 {
 	const json_t *value = json_object_get(kvm, "nested_state");
 	uint8_t *bytes;
 
-	chv->has_field |= value != NULL;
-	if (!value || json_is_null(value)) {
-		vcpu->is_not_nested = uses_no_nesting(&vcpu->view);
-		chv->lacks_nested |= !vcpu->is_not_nested;
+	if (!value)
+		take_old(chv, vcpu);
+	else if (json_is_null(value))
+		take_no_nested(chv, vcpu);
+	if (!value || json_is_null(value))
 		return NESTMIG_OK;
-	}
 	if (json_array_size(value) < KVMNS_HEADER_SIZE ||
 	    json_array_size(value) > NM_KVM_STRUCT_MAX)
 		return nm_fail(chv->detail, NESTMIG_ERR_FORMAT,

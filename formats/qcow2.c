@@ -40,8 +40,8 @@ static enum nestmig_error check_features(uint64_t features, struct nestmig_detai
 				  "be trusted: repair it first (qemu-img check -r)");
 	if (features & FEATURE_DATA_FILE)
 		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 72,
-				  "the clusters of this image, its VM state among them, are in an "
-				  "external data file, which this version does not read");
+				  "the clusters of this image are in an external data file; QEMU "
+				  "takes no snapshots of such an image, so it holds no VM state");
 	features &= ~(uint64_t)(FEATURE_DIRTY | FEATURE_COMPRESSION | FEATURE_EXTENDED_L2);
 	if (features)
 		return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, 72,
@@ -106,6 +106,7 @@ static enum nestmig_error read_header(struct nm_source *image, struct qcow2_head
 	if (error)
 		return error;
 	header.version = nm_be32(p + 4);
+	header.has_backing = nm_be64(p + 8) != 0;
 	header.disk_size = nm_be64(p + 24);
 	header.snapshot_count = nm_be32(p + 60);
 	header.snapshots_offset = nm_be64(p + 64);
@@ -169,7 +170,10 @@ static bool has_mapped_ram(const uint8_t *bytes, size_t size)
 	return false;
 }
 
-/* How long the stream is: the recorded size, or up to where the clusters end. */
+/*
+ * How long the stream is: the recorded size, or up to where the clusters end. QEMU writes each cluster of a
+ * stream of the recorded size to a place of its own, so it is no longer than the image.
+ */
 static enum nestmig_error stream_size(struct nm_source *image, const struct qcow2_header *header,
 				      const struct qcow2_snapshot *snapshot, uint64_t *ret_size,
 				      struct nestmig_detail *detail)
@@ -187,7 +191,12 @@ static enum nestmig_error stream_size(struct nm_source *image, const struct qcow
 	nm_source_free(all);
 	*ret_size = snapshot->vm_state_size;
 	if (!error && has_mapped_ram(head, length))
-		error = qcow2_map_end(image, header, snapshot, ret_size, detail);
+		return qcow2_map_end(image, header, snapshot, ret_size, detail);
+	if (!error && snapshot->vm_state_size > nm_source_size(image))
+		return nm_fail(detail, NESTMIG_ERR_TRUNCATED,
+			       "the snapshot is said to have %" PRIu64
+			       " bytes of VM state, but the whole image has %" PRIu64,
+			       snapshot->vm_state_size, nm_source_size(image));
 	return error;
 }
 

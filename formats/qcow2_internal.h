@@ -15,7 +15,7 @@
 struct qcow2_header {
 	uint32_t version; /* 2 or 3 */
 	unsigned cluster_bits;
-	bool has_extended_l2;
+	bool has_extended_l2, has_backing;
 	uint64_t disk_size, snapshots_offset;
 	uint32_t snapshot_count;
 };
@@ -48,7 +48,8 @@ NESTMIG_CHECKED enum nestmig_error qcow2_map_new(struct nm_source *image,
 
 /*
  * Where the last cluster of the VM state that is there ends, in bytes from its start; 0 if there is none.
- * For a map of the same snapshot. Errors: those of reading the tables.
+ * For a map of the same snapshot. Errors: those of reading the tables; LIMIT (more empty tables at the end
+ * than QEMU leaves there).
  */
 NESTMIG_CHECKED enum nestmig_error qcow2_map_end(struct nm_source *image,
 						 const struct qcow2_header *header,

@@ -23,6 +23,8 @@
 #define SLICES     16
 /* QCOW_MAX_L1_SIZE: 32 MiB of entries. */
 #define L1_MAX (UINT32_C(32) << 20 >> 3)
+/* QEMU makes an L2 table where it writes a cluster, so the last one has data. */
+#define EMPTY_TABLES_MAX 16
 
 struct slice {
 	uint64_t offset; /* in the image; 0: empty */
@@ -33,7 +35,7 @@ struct map {
 	struct nm_source *image;
 	uint32_t version;
 	unsigned cluster_bits, l2_bits; /* log2 of a cluster's bytes, of an L2 table's entries */
-	bool is_extended;
+	bool is_extended, has_backing;
 	uint64_t l1_offset;
 	uint32_t l1_entries;
 	uint64_t start; /* guest offset of the VM state, a whole number of L2 tables */
@@ -146,6 +148,21 @@ static enum nestmig_error check_l2(const struct map *map, const struct l2_entry 
 	return NESTMIG_OK;
 }
 
+/*
+ * length bytes that are not in the image. They read as zero, but those of a backing file if that is longer
+ * than the disk; QEMU leaves none out where it writes VM state.
+ */
+static enum nestmig_error place_absent(const struct map *map, uint64_t length,
+				       struct place *ret_place, struct nestmig_detail *detail)
+{
+	if (map->has_backing)
+		return nm_fail(detail, NESTMIG_ERR_UNSUPPORTED,
+			       "a cluster of the VM state is not in the image, but perhaps in its "
+			       "backing file, which is not read");
+	*ret_place = (struct place){.is_zero = true, .length = length};
+	return NESTMIG_OK;
+}
+
 /* The piece of a cluster from skip on: of an extended entry a subcluster. */
 static enum nestmig_error place_in(const struct map *map, const struct l2_entry *entry,
 				   uint64_t skip, struct place *ret_place,
@@ -153,11 +170,10 @@ static enum nestmig_error place_in(const struct map *map, const struct l2_entry 
 {
 	uint64_t offset = entry->word & OFFSET_MASK;
 	uint64_t size = UINT64_C(1) << map->cluster_bits;
-	bool has_data = offset != 0 && !(entry->word & L2_ZERO);
+	bool reads_zero = entry->word & L2_ZERO, has_data = offset != 0 && !reads_zero;
 
 	if (map->is_extended) {
 		unsigned n;
-		bool reads_zero;
 
 		size /= SUBCLUSTERS;
 		n = (unsigned)(skip / size);
@@ -168,12 +184,13 @@ static enum nestmig_error place_in(const struct map *map, const struct l2_entry 
 					  "a subcluster of the VM state has data and %s",
 					  reads_zero ? "is zero" : "no place");
 	}
+	if (!has_data && !reads_zero)
+		return place_absent(map, size - skip % size, ret_place, detail);
 	*ret_place = (struct place){
 		.is_zero = !has_data, .offset = offset + skip, .length = size - skip % size};
 	return NESTMIG_OK;
 }
 
-/* What is not there reads as zero: behind the end of the disk there is no backing file. */
 static enum nestmig_error find_place(struct map *map, uint64_t guest, struct place *ret_place,
 				     struct nestmig_detail *detail)
 {
@@ -191,10 +208,8 @@ static enum nestmig_error find_place(struct map *map, uint64_t guest, struct pla
 	map->has_table = true;
 	map->index = cluster >> map->l2_bits;
 	map->table = table;
-	if (table == 0) {
-		*ret_place = (struct place){.is_zero = true, .length = size - skip};
-		return NESTMIG_OK;
-	}
+	if (table == 0)
+		return place_absent(map, size - skip, ret_place, detail);
 	error = read_l2(map, table, cluster & ((UINT64_C(1) << map->l2_bits) - 1), &entry, detail);
 	if (!error)
 		error = check_l2(map, &entry, detail);
@@ -280,6 +295,7 @@ static enum nestmig_error map_init(struct map *map, struct nm_source *image,
 		.version = header->version,
 		.cluster_bits = header->cluster_bits,
 		.is_extended = header->has_extended_l2,
+		.has_backing = header->has_backing,
 		.l1_offset = snapshot->l1_offset,
 		.l1_entries = snapshot->l1_entries,
 	};
@@ -362,7 +378,7 @@ enum nestmig_error qcow2_map_end(struct nm_source *image, const struct qcow2_hea
 	struct map *map = malloc(sizeof(*map));
 	enum nestmig_error error;
 	uint64_t size = 0, end = 0, first, index;
-	unsigned cover;
+	unsigned cover, empty = 0;
 
 	if (!map)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
@@ -377,6 +393,11 @@ enum nestmig_error qcow2_map_end(struct nm_source *image, const struct qcow2_hea
 			error = table_end(map, table, &end, detail);
 		if (end)
 			end += (index - first) << cover;
+		else if (!error && table && ++empty > EMPTY_TABLES_MAX)
+			error = nm_fail(detail, NESTMIG_ERR_LIMIT,
+					"behind the VM state there are more than %d L2 tables "
+					"without data",
+					EMPTY_TABLES_MAX);
 	}
 	free(map);
 	if (!error)

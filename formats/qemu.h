@@ -16,4 +16,13 @@
 NESTMIG_CHECKED enum nestmig_error
 nm_qemu_read(struct nestmig_state *state, struct nm_source *source, struct nestmig_detail *detail);
 
+/*
+ * Passes over a stream's elements from its header to the first device behind RAM, in order, so that it can be
+ * done while the stream is being unpacked; what the source says of its size does not count. *ret_devices becomes where that device starts.
+ * Errors: those of reading, FORMAT, UNSUPPORTED where only a look from the end tells (no device behind RAM, sections
+ * whose length is not known); then nothing is known of RAM.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_qemu_pass_ram(struct nm_source *source, uint64_t *ret_devices,
+						    struct nestmig_detail *detail);
+
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The list of RAM blocks with which section "ram" starts (ram_save_setup and ram_load_precopy of QEMU 7.2 to
- * 11.0 migration/ram.c), and what of guest memory it gives a place.
+ * 11.0 migration/ram.c), and what follows from it for looking up pages.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -15,10 +16,6 @@
 #define MAPPED_VERSION 1
 #define MAPPED_HEADER  28 /* be32 version, be64 page size, be64 bitmap, be64 pages */
 #define HOST_PAGE_SIZE 4096
-
-#define VGA_WINDOW     0xa0000
-#define VGA_END        0xc0000
-#define END_OF_PAM     0x100000
 
 /* ---- The list ---------------------------------------------------------------------------------- */
 
@@ -50,7 +47,7 @@ static enum nestmig_error skip_page_size(struct qemu_walk *walk)
 
 /* The header of a block with mapped-ram, and the pages behind it. A block that is shared, so not in the
  * file, has zeros here from QEMU 11.0 on, and the next block follows at once. */
-static enum nestmig_error mapped(struct qemu_walk *walk, struct qemu_block *block)
+static enum nestmig_error mapped(struct qemu_walk *walk, struct nm_ram_block *block)
 {
 	struct qemu_cursor *c = &walk->cursor;
 	uint64_t header = c->at, words = (block->size / NM_PAGE_SIZE + 63) / 64, bitmap, pages;
@@ -84,14 +81,13 @@ static enum nestmig_error mapped(struct qemu_walk *walk, struct qemu_block *bloc
 
 /* One block behind its name. */
 static enum nestmig_error one_block(struct qemu_walk *walk, const char *name, uint64_t left,
-				    struct qemu_block *block)
+				    struct nm_ram_block *block)
 {
 	const uint8_t *p = qemu_take(&walk->cursor, 8);
 	enum nestmig_error error;
 
 	if (!p)
 		return qemu_short(walk, "the list of RAM blocks");
-	block->found = true;
 	block->size = nm_be64(p);
 	if (block->size > left)
 		return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, walk->cursor.at - 8,
@@ -104,15 +100,30 @@ static enum nestmig_error one_block(struct qemu_walk *walk, const char *name, ui
 	return walk->mapped_ram ? mapped(walk, block) : NESTMIG_OK;
 }
 
+static enum nestmig_error note(struct qemu_walk *walk, const struct nm_ram_block *block,
+			       uint64_t start)
+{
+	size_t room = walk->block_count < QEMU_RAM_BLOCKS ? walk->block_count : QEMU_RAM_BLOCKS;
+
+	for (size_t i = 0; i < room; i++)
+		if (strcmp(walk->blocks[i].name, block->name) == 0)
+			return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, start,
+					  "two RAM blocks are called %s", block->name);
+	if (room < QEMU_RAM_BLOCKS)
+		walk->blocks[room] = *block;
+	walk->block_count++;
+	return NESTMIG_OK;
+}
+
 enum nestmig_error qemu_walk_blocks(struct qemu_walk *walk, uint64_t total)
 {
 	uint64_t sum = 0, start = walk->cursor.at;
 
 	total &= ~(NM_PAGE_SIZE - 1);
 	for (unsigned count = 0; sum < total; count++) {
-		struct qemu_block block = {0};
+		struct nm_ram_block block = {0};
 		enum nestmig_error error;
-		char name[256];
+		char *name = block.name;
 
 		if (count == MAX_BLOCKS)
 			return nm_fail_at(walk->detail, NESTMIG_ERR_LIMIT, start,
@@ -128,51 +139,16 @@ enum nestmig_error qemu_walk_blocks(struct qemu_walk *walk, uint64_t total)
 		if (error)
 			return error;
 		sum += block.size;
-		if (strcmp(name, "pc.ram") != 0)
+		if (!qemu_may_be_ram(name))
 			continue;
-		if (walk->ram.found)
-			return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, start,
-					  "two RAM blocks are called %s", name);
-		walk->ram = block;
+		error = note(walk, &block, start);
+		if (error)
+			return error;
 	}
 	return NESTMIG_OK;
 }
 
-/* ---- Which addresses are RAM ------------------------------------------------------------------- */
-
-/*
- * Below 4 GiB a guest of these machine types has RAM from 0 to lowmem or to the end of its RAM
- * (pc_q35_init, pc_init1). max-ram-below-4g can only make lowmem smaller than what is assumed here
- * when it is used by hand with more RAM than that, hence the smallest default.
- */
-static uint64_t surely_low(const char *machine, uint64_t size)
-{
-	uint64_t lowmem =
-		machine && !strstr(machine, "q35") ? UINT64_C(0xc0000000) : UINT64_C(0x80000000);
-
-	return size < lowmem ? size : lowmem;
-}
-
-/*
- * The first low bytes, but for the VGA window and what PAM registers may turn into ROM. A vCPU in SMM
- * sees RAM where the VGA window is (compatible SMRAM), which is where SeaBIOS puts its SMBASE.
- */
-static enum nestmig_error add_low(struct nestmig_state *state, uint64_t low,
-				  struct nestmig_detail *detail)
-{
-	uint64_t window = low < VGA_WINDOW ? low : VGA_WINDOW;
-	uint64_t smram = low < VGA_END ? low : VGA_END;
-	const struct nm_extent extents[] = {
-		{.size = window},
-		{.gpa = END_OF_PAM, .size = low < END_OF_PAM ? 0 : low - END_OF_PAM},
-		{.gpa = window, .size = smram - window, .smm_only = true},
-	};
-	enum nestmig_error error = NESTMIG_OK;
-
-	for (size_t i = 0; i < sizeof(extents) / sizeof(extents[0]) && !error; i++)
-		error = nm_state_add_extent(state, extents[i], detail);
-	return error;
-}
+/* ---- Looking up pages -------------------------------------------------------------------------- */
 
 static void take_ids(const struct qemu_walk *walk, struct nm_stream_ram *ret)
 {
@@ -186,30 +162,31 @@ static void take_ids(const struct qemu_walk *walk, struct nm_stream_ram *ret)
 	}
 }
 
-/*
- * Only guest RAM proper is taken, and only what is surely at its guest-physical address: the stream does
- * not carry addresses. Only the pc machines call a block so; without a configuration section it is one.
- */
 enum nestmig_error qemu_walk_take_ram(const struct qemu_walk *walk, struct nestmig_state *state,
-				      uint64_t devices)
+				      uint64_t devices, const struct qemu_sections *sections)
 {
-	const struct qemu_block *ram = &walk->ram;
+	struct nm_stream_ram *ram = &state->ram;
+	enum nestmig_error error = qemu_layout(walk, state, sections);
+	bool mapped = false, in_file = false;
 
-	if (!ram->found || (state->machine && strncmp(state->machine, "pc-", 3) != 0))
-		return NESTMIG_OK;
-	state->ram.offset = walk->parts ? walk->parts : walk->cursor.at;
-	state->ram.devices = devices;
-	state->ram.no_footers = walk->footers == QEMU_NO_FOOTERS;
-	take_ids(walk, &state->ram);
-	if (!ram->mapped) {
-		state->find_pages = qemu_find_pages;
-	} else if (ram->pages) {
-		state->find_page = qemu_find_page;
-		state->ram.bitmap = ram->bitmap;
-		state->ram.pages = ram->pages;
-		state->ram.size = ram->size;
-		/* Also the pages of a shared block that an older QEMU has not left out are clear. */
-		state->ram.clear_is_absent = walk->ignore_shared;
+	if (error || !ram->piece_count)
+		return error;
+	ram->offset = walk->parts ? walk->parts : walk->cursor.at;
+	ram->devices = devices;
+	ram->no_footers = walk->footers == QEMU_NO_FOOTERS;
+	take_ids(walk, ram);
+	for (size_t i = 0; i < ram->block_count; i++) {
+		mapped |= ram->blocks[i].mapped;
+		in_file |= ram->blocks[i].pages != 0;
 	}
-	return add_low(state, surely_low(state->machine, ram->size), walk->detail);
+	/* Also the pages of a shared block that an older QEMU has not left out are clear. */
+	ram->clear_is_absent = walk->ignore_shared;
+	if (mapped) {
+		state->find_page = in_file ? qemu_find_page : NULL;
+		return NESTMIG_OK;
+	}
+	state->find_pages = qemu_find_pages;
+	ram->patched = calloc(1, sizeof(*ram->patched));
+	return ram->patched ? NESTMIG_OK
+			    : nm_fail(walk->detail, NESTMIG_ERR_NOMEM, "out of memory");
 }

@@ -6,10 +6,12 @@
  * it shows in ids that come twice (qemu_sections.c).
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
 #include "error.h"
+#include "qemu.h"
 #include "qemu_internal.h"
 #include "qemu_walk.h"
 #include "source.h"
@@ -24,6 +26,7 @@ struct forward {
 	struct qemu_walk *walk;
 	struct nestmig_state *scratch; /* for parsing vCPUs to find where they end */
 	struct qemu_sections *sections;
+	bool ram_only; /* ends where the devices behind RAM start */
 	struct nestmig_detail *detail;
 };
 
@@ -184,6 +187,14 @@ static enum nestmig_error check_end(const struct forward *f, struct qemu_span re
 					: "the vmdesc at the end of the stream is no JSON object");
 }
 
+static enum nestmig_error end_of_devices(const struct forward *f, struct qemu_span span,
+					 struct qemu_span rest)
+{
+	enum nestmig_error error = check_end(f, rest);
+
+	return error ? error : qemu_sections_check_hidden(f->sections, span, f->detail);
+}
+
 /* Commands inside of a package are passed; they carry no state. */
 static enum nestmig_error skip_command(const struct forward *f, struct qemu_span rest,
 				       size_t *ret_size)
@@ -208,7 +219,7 @@ static enum nestmig_error devices(const struct forward *f, struct qemu_span span
 		size_t size = 0;
 
 		if (where == AMONG_DEVICES && rest.bytes[0] == QEMU_VM_EOF)
-			return check_end(f, rest);
+			return end_of_devices(f, span, rest);
 		error = where == IN_PACKAGE && rest.bytes[0] == QEMU_VM_COMMAND
 				? skip_command(f, rest, &size)
 				: one_device(f, rest, where, &size);
@@ -217,7 +228,7 @@ static enum nestmig_error devices(const struct forward *f, struct qemu_span span
 		at += size;
 	}
 	if (where == IN_PACKAGE)
-		return NESTMIG_OK;
+		return qemu_sections_check_hidden(f->sections, span, f->detail);
 	return nm_fail_at(f->detail, NESTMIG_ERR_TRUNCATED, span.offset + span.size,
 			  "the stream should end here with one zero byte");
 }
@@ -263,7 +274,8 @@ static enum nestmig_error early_device(const struct forward *f, uint64_t at)
 	if (!error)
 		error = one_device(f, span, BEFORE_RAM, &size);
 	f->walk->cursor.at = at + size;
-	return error;
+	span.size = size;
+	return error ? error : qemu_sections_check_hidden(f->sections, span, f->detail);
 }
 
 static enum nestmig_error package(const struct forward *f, uint32_t length)
@@ -297,6 +309,8 @@ static enum nestmig_error elements(const struct forward *f, uint64_t *ret_device
 					  "stream has no vmdesc that would give it",
 					  element.name);
 		ended |= element.type == QEMU_VM_SECTION_END;
+		if (f->ram_only && (element.length || element.type == QEMU_VM_EOF))
+			return NESTMIG_ERR_UNSUPPORTED;
 		if (element.type == QEMU_VM_COMMAND && element.command == QEMU_CMD_PACKAGED) {
 			packaged = true;
 			error = package(f, element.length);
@@ -306,7 +320,7 @@ static enum nestmig_error elements(const struct forward *f, uint64_t *ret_device
 						  "a device behind the package with all devices");
 			if (ended) {
 				*ret_devices = element.offset;
-				return last_devices(f, element.offset);
+				return f->ram_only ? NESTMIG_OK : last_devices(f, element.offset);
 			}
 			error = early_device(f, element.offset);
 		} else if (element.type == QEMU_VM_EOF) {
@@ -321,25 +335,52 @@ static enum nestmig_error elements(const struct forward *f, uint64_t *ret_device
 }
 
 /* ret_devices: NULL for devices alone. */
-static enum nestmig_error run(struct qemu_walk *walk, struct qemu_sections *sections,
-			      uint64_t *ret_devices)
+static enum nestmig_error run(struct forward f, uint64_t *ret_devices)
 {
-	struct forward f = {.walk = walk, .sections = sections, .detail = walk->detail};
 	enum nestmig_error error = nm_state_new("", "", &f.scratch, f.detail);
 
 	if (!error)
-		error = ret_devices ? elements(&f, ret_devices) : last_devices(&f, walk->cursor.at);
+		error = ret_devices ? elements(&f, ret_devices)
+				    : last_devices(&f, f.walk->cursor.at);
 	nestmig_state_free(f.scratch);
 	return error;
 }
 
 enum nestmig_error qemu_forward_devices(struct qemu_walk *walk, struct qemu_sections *sections)
 {
-	return run(walk, sections, NULL);
+	return run((struct forward){.walk = walk, .sections = sections, .detail = walk->detail},
+		   NULL);
 }
 
 enum nestmig_error qemu_forward_stream(struct qemu_walk *walk, struct qemu_sections *sections,
 				       uint64_t *ret_devices)
 {
-	return run(walk, sections, ret_devices);
+	return run((struct forward){.walk = walk, .sections = sections, .detail = walk->detail},
+		   ret_devices);
+}
+
+enum nestmig_error nm_qemu_pass_ram(struct nm_source *source, uint64_t *ret_devices,
+				    struct nestmig_detail *detail)
+{
+	struct qemu_walk *walk = calloc(1, sizeof(*walk));
+	struct qemu_sections sections = {0};
+	struct nestmig_state *scratch = NULL; /* for the machine that the configuration names */
+	enum nestmig_error error = nm_state_new("", "", &scratch, detail);
+
+	if (!error && !walk)
+		error = nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	if (!error) {
+		qemu_walk_init(walk, source, QEMU_FILE_HEADER, detail);
+		error = qemu_walk_configuration(walk, scratch);
+	}
+	if (!error)
+		error = run((struct forward){.walk = walk,
+					     .sections = &sections,
+					     .ram_only = true,
+					     .detail = detail},
+			    ret_devices);
+	free(sections.list);
+	nestmig_state_free(scratch);
+	free(walk);
+	return error;
 }

@@ -93,8 +93,8 @@ NESTMIG_CHECKED enum nestmig_error qemu_walk_configuration(struct qemu_walk *wal
 							   struct nestmig_state *state);
 
 /*
- * Goes through the RAM of the stream for pages of guest memory: state->find_pages (state.h). Below
- * 4 GiB an address in guest RAM is its place in the RAM block, whatever the guest sees there.
+ * Goes through the RAM of the stream for pages of guest memory: state->find_pages (state.h). An address is that
+ * of the RAM there, whatever else the guest sees in its place.
  */
 NESTMIG_CHECKED enum nestmig_error qemu_find_pages(const struct nestmig_state *state,
 						   struct nm_page *pages, size_t count,
@@ -123,6 +123,15 @@ struct qemu_sections {
 NESTMIG_CHECKED enum nestmig_error qemu_sections_push(struct qemu_sections *sections,
 						      const struct qemu_section *section,
 						      struct nestmig_detail *detail);
+
+/*
+ * QEMU knows how long a device is and reads on behind it; the vmdesc, and a footer that a guest has written
+ * into a device, may say otherwise. So no section of a vCPU may start in these bytes but those that were taken:
+ * all sections must be in the list. Errors: FORMAT.
+ */
+NESTMIG_CHECKED enum nestmig_error qemu_sections_check_hidden(const struct qemu_sections *sections,
+							      struct qemu_span span,
+							      struct nestmig_detail *detail);
 
 /* Makes a vCPU of every section "cpu", in order of cpu_index; sorts the sections. vmdesc may be NULL.
  * Errors: FORMAT (a section twice, a vCPU without one of its sections), UNSUPPORTED (no vCPU),

@@ -35,20 +35,31 @@ static int by_gpa(const void *a, const void *b)
 	return x->gpa < y->gpa ? -1 : x->gpa > y->gpa;
 }
 
-/* What is wanted of this address in the block, or NULL. Below 4 GiB it is the guest-physical one, and
- * nothing else is asked for. */
+/* What is wanted of this address in the block, or NULL. */
 static struct nm_page *wanted(const struct qemu_walk *walk, uint64_t address)
 {
-	struct nm_page key = {.gpa = address};
+	const struct nm_stream_ram *ram = walk->ram;
+	struct nm_page key = {0};
 
-	if (!walk->in_block || !walk->page_count || address < walk->pages[0].gpa ||
-	    address > walk->pages[walk->page_count - 1].gpa)
+	if (!walk->page_count || walk->block >= ram->block_count)
 		return NULL;
-	return bsearch(&key, walk->pages, walk->page_count, sizeof(key), by_gpa);
+	for (size_t i = 0; i < ram->piece_count; i++) {
+		const struct nm_ram_piece *piece = &ram->pieces[i];
+
+		if (piece->block != walk->block || address < piece->offset ||
+		    address - piece->offset >= piece->size)
+			continue;
+		key.gpa = piece->gpa + (address - piece->offset);
+		if (key.gpa < walk->pages[0].gpa || key.gpa > walk->pages[walk->page_count - 1].gpa)
+			return NULL;
+		return bsearch(&key, walk->pages, walk->page_count, sizeof(key), by_gpa);
+	}
+	return NULL;
 }
 
 static bool take_block(struct qemu_walk *walk, uint64_t flags)
 {
+	const struct nm_stream_ram *ram = walk->ram;
 	char name[256];
 
 	if (flags & FLAG_CONTINUE)
@@ -56,7 +67,9 @@ static bool take_block(struct qemu_walk *walk, uint64_t flags)
 	if (!qemu_take_name(&walk->cursor, name))
 		return false;
 	walk->has_block = true;
-	walk->in_block = strcmp(name, "pc.ram") == 0;
+	for (walk->block = 0; ram && walk->block < ram->block_count; walk->block++)
+		if (strcmp(name, ram->blocks[walk->block].name) == 0)
+			break;
 	return true;
 }
 
@@ -65,7 +78,7 @@ static bool take_content(struct qemu_walk *walk, uint64_t address, uint64_t flag
 {
 	struct nm_page *page = wanted(walk, address);
 	struct qemu_cursor *c = &walk->cursor;
-	struct nm_page now = {.gpa = address, .kind = NM_PAGE_ABSENT};
+	struct nm_page now = {.gpa = page ? page->gpa : 0, .kind = NM_PAGE_ABSENT};
 	const uint8_t *p;
 	bool good;
 
@@ -83,21 +96,33 @@ static bool take_content(struct qemu_walk *walk, uint64_t address, uint64_t flag
 		break;
 	case FLAG_XBZRLE: /* u8 1, be16 length */
 		p = qemu_take(c, 3);
-		good = p && p[0] == 1 && nm_be16(p + 1) <= NM_PAGE_SIZE &&
-		       qemu_skip(c, nm_be16(p + 1));
+		now.kind = NM_PAGE_PATCHED;
+		now.length = p ? nm_be16(p + 1) : 0;
+		good = p && p[0] == 1 && now.length <= NM_PAGE_SIZE;
+		p = good ? qemu_take(c, now.length) : NULL;
+		good = p != NULL;
 		break;
 	case FLAG_COMPRESS: /* be32 length, never much more than the page's */
 		p = qemu_take(c, 4);
-		good = p && nm_be32(p) <= 2 * NM_PAGE_SIZE && qemu_skip(c, nm_be32(p));
+		good = p && nm_be32(p) <= 2 * NM_PAGE_SIZE;
+		now.kind = NM_PAGE_ZLIB;
+		now.length = good ? (uint16_t)nm_be32(p) : 0;
+		now.offset = c->at;
+		good = good && qemu_skip(c, now.length);
 		break;
 	default:
 		return false;
 	}
 	if (!good || !page)
 		return good;
-	*page = now;
-	if (now.kind == NM_PAGE_STORED)
-		c->error = nm_source_keep(c->source, now.offset, NM_PAGE_SIZE, walk->detail);
+	if (now.kind == NM_PAGE_PATCHED)
+		c->error = qemu_page_patch(walk, page, p, now.length);
+	else
+		*page = now;
+	if (now.kind == NM_PAGE_STORED || now.kind == NM_PAGE_ZLIB)
+		c->error = nm_source_keep(c->source, now.offset,
+					  now.kind == NM_PAGE_ZLIB ? now.length : NM_PAGE_SIZE,
+					  walk->detail);
 	return !c->error;
 }
 
@@ -183,6 +208,7 @@ enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	walk->pages = pages;
 	walk->page_count = count;
+	walk->ram = &state->ram;
 	walk->footers = state->ram.no_footers ? QEMU_NO_FOOTERS : QEMU_FOOTERS;
 	walk->iterables[walk->iterable_count++].id = state->ram.id;
 	if (state->ram.has_bitmaps) {
@@ -198,29 +224,46 @@ enum nestmig_error qemu_find_pages(const struct nestmig_state *state, struct nm_
 	for (size_t i = 0; i < count; i++)
 		if (error || (walk->has_flush && pages[i].kind == NM_PAGE_FILL))
 			pages[i].kind = NM_PAGE_ABSENT;
-	if (count && (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED))
+	if (error == NESTMIG_ERR_UNSUPPORTED || error == NESTMIG_ERR_TRUNCATED)
 		error = NESTMIG_OK;
 	free(walk);
 	return error;
+}
+
+/* The block that a guest has at an address, and where in it; NULL if it is not known. */
+static const struct nm_ram_block *block_at(const struct nm_stream_ram *ram, uint64_t gpa,
+					   uint64_t *ret_offset)
+{
+	for (size_t i = 0; i < ram->piece_count; i++) {
+		const struct nm_ram_piece *piece = &ram->pieces[i];
+
+		if (gpa < piece->gpa || gpa - piece->gpa >= piece->size)
+			continue;
+		*ret_offset = piece->offset + (gpa - piece->gpa);
+		return &ram->blocks[piece->block];
+	}
+	return NULL;
 }
 
 enum nestmig_error qemu_find_page(const struct nestmig_state *state, uint64_t gpa,
 				  struct nm_page *ret_page, struct nestmig_detail *detail)
 {
 	struct nm_page page = {.gpa = gpa - gpa % NM_PAGE_SIZE};
-	uint64_t number = gpa / NM_PAGE_SIZE;
+	uint64_t offset = 0;
+	const struct nm_ram_block *block = block_at(&state->ram, page.gpa, &offset);
+	uint64_t number = offset / NM_PAGE_SIZE;
 	enum nestmig_error error;
 	uint8_t bits = 0;
 
-	if (gpa >= state->ram.size)
+	if (!block || !block->pages)
 		return NESTMIG_ERR_NOT_FOUND;
 	/* Words of the host's, little-endian: bit n is bit n % 8 of byte n / 8. */
-	error = nm_source_read(state->stream, state->ram.bitmap + number / 8, &bits, 1, detail);
+	error = nm_source_read(state->stream, block->bitmap + number / 8, &bits, 1, detail);
 	if (error)
 		return error;
 	if (bits >> number % 8 & 1) {
 		page.kind = NM_PAGE_STORED;
-		page.offset = state->ram.pages + page.gpa;
+		page.offset = block->pages + offset;
 	} else if (state->ram.clear_is_absent) {
 		return NESTMIG_ERR_NOT_FOUND;
 	} else {

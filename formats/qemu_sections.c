@@ -56,6 +56,59 @@ bool qemu_section_header(struct qemu_span span, uint8_t type, struct qemu_sectio
 	return true;
 }
 
+/* ---- Hidden ones ------------------------------------------------------------------------------- */
+
+#define HEADER_ID 5 /* u8 FULL, be32 id; then u8 length, name */
+
+static bool is_taken(const struct qemu_sections *sections, const char *name, uint64_t header)
+{
+	for (size_t i = 0; i < sections->count; i++) {
+		const struct qemu_section *section = &sections->list[i];
+
+		if (section->payload.offset - 14 - strlen(section->name) == header &&
+		    strcmp(section->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* name: with its length before it. */
+static enum nestmig_error check_name(const struct qemu_sections *sections, struct qemu_span span,
+				     const char *name, struct nestmig_detail *detail)
+{
+	const uint8_t *p = span.bytes, *end = span.bytes + span.size;
+
+	while ((p = memmem(p, (size_t)(end - p), name, strlen(name)))) {
+		size_t at = (size_t)(p++ - span.bytes);
+		uint64_t header = span.offset + at - HEADER_ID;
+
+		if (at >= HEADER_ID && span.bytes[at - HEADER_ID] == QEMU_VM_SECTION_FULL &&
+		    !is_taken(sections, name + 1, header))
+			return nm_fail_at(
+				detail, NESTMIG_ERR_FORMAT, header,
+				"a section \"%s\" seems to start here, inside of what was "
+				"taken for another: QEMU may load it instead",
+				name + 1);
+	}
+	return NESTMIG_OK;
+}
+
+enum nestmig_error qemu_sections_check_hidden(const struct qemu_sections *sections,
+					      struct qemu_span span, struct nestmig_detail *detail)
+{
+	static const char *const names[] = {"\x03"
+					    "cpu",
+					    "\x0a"
+					    "cpu_common",
+					    "\x04"
+					    "apic"};
+	enum nestmig_error error = NESTMIG_OK;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !error; i++)
+		error = check_name(sections, span, names[i], detail);
+	return error;
+}
+
 /* ---- Which belong together --------------------------------------------------------------------- */
 
 static int by_instance(const void *a, const void *b)

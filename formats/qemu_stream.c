@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * QEMU migration streams as files. A full stream is read from its end: the vmdesc there gives the
- * size of every device section, so that sections are found backwards and RAM is never read. A stream
- * without one is read forwards (qemu_forward.c).
+ * size of every device section, so that sections are found backwards. That QEMU, which reads forwards and
+ * does not look at the vmdesc, comes to the same devices, shows a pass over the headers of RAM. A stream
+ * without a vmdesc is read forwards (qemu_forward.c).
  */
 #include "qemu.h"
 
@@ -21,6 +22,7 @@
 #define PADDING_STEP 4096
 #define EOS_SIZE     8
 #define READS_MAX    1024 /* of at most 4 KiB each */
+#define EARLY_MARGIN 32   /* the footer, and what of a header could start in a payload */
 
 /* A stream with a vmdesc while it is read. */
 struct full {
@@ -141,6 +143,16 @@ static enum nestmig_error early_device(struct full *f, const struct qemu_element
 	return qemu_walk_footer(f->walk, element->id);
 }
 
+/* Keeps what was not understood, for the report. */
+static enum nestmig_error say_why(const struct full *f, struct nestmig_state *state)
+{
+	const char *why = f->detail ? f->detail->text : "something is not understood";
+
+	state->ram.unread_why = nm_state_keep(state, why);
+	return state->ram.unread_why ? NESTMIG_OK
+				     : nm_fail(f->detail, NESTMIG_ERR_NOMEM, "out of memory");
+}
+
 /* From the configuration to the first part of RAM. What a newer QEMU may have put there is no error: then
  * RAM stays unknown. */
 static enum nestmig_error read_setup(struct full *f, struct nestmig_state *state)
@@ -156,12 +168,19 @@ static enum nestmig_error read_setup(struct full *f, struct nestmig_state *state
 		error = qemu_walk_next(f->walk, &element);
 		if (!error && element.type == QEMU_VM_SECTION_FULL)
 			error = early_device(f, &element);
-		if (element.opaque || element.length)
-			error = NESTMIG_ERR_UNSUPPORTED;
+		if (!error && element.opaque)
+			error = nm_fail_at(f->detail, NESTMIG_ERR_UNSUPPORTED, element.offset,
+					   "the length of section \"%s\" is not known",
+					   element.name);
+		if (!error && element.length)
+			error = nm_fail_at(f->detail, NESTMIG_ERR_UNSUPPORTED, element.offset,
+					   "a command has packaged something before RAM");
 	}
 	error = error ? error : c->error;
 	f->whole = !error;
-	return error == NESTMIG_ERR_UNSUPPORTED ? NESTMIG_OK : error;
+	if (error == NESTMIG_ERR_UNSUPPORTED)
+		return say_why(f, state);
+	return error;
 }
 
 /* ---- Backwards from the vmdesc ------------------------------------------------------------------ */
@@ -246,17 +265,20 @@ static enum nestmig_error does_not_join(const struct full *f, uint64_t devices)
 }
 
 /*
- * From the setup to the devices, as far as a bounded number of reads goes: all of it with mapped-ram and for
- * a VM with little RAM that is not zero. What is not understood is no error, as in read_setup.
+ * From the setup to the devices: they are where QEMU comes to. If the caller is in a hurry, as far as a bounded
+ * number of reads goes: all of it with mapped-ram and for a VM with little RAM that is not zero. What is not
+ * understood is no error, as in read_setup.
  */
-static enum nestmig_error check_parts(struct full *f, uint64_t devices)
+static enum nestmig_error check_parts(struct full *f, struct nestmig_state *state, uint64_t devices)
 {
 	struct qemu_cursor *c = &f->walk->cursor;
-	uint64_t at = c->at, end = c->end;
+	uint64_t at = c->at, end = c->end, checked = at;
 	enum nestmig_error error = NESTMIG_OK;
 
+	if (state->ram.passed == devices)
+		return NESTMIG_OK;
 	c->end = devices;
-	c->reads_left = READS_MAX;
+	c->reads_left = state->is_quick ? READS_MAX : 0;
 	while (c->at < devices && !error) {
 		struct qemu_element element = {0};
 
@@ -267,18 +289,24 @@ static enum nestmig_error check_parts(struct full *f, uint64_t devices)
 			error = does_not_join(f, element.offset);
 		if (error == NESTMIG_ERR_TRUNCATED)
 			error = does_not_join(f, devices);
+		if (!error)
+			checked = c->at;
+	}
+	if (error == NESTMIG_ERR_LIMIT || error == NESTMIG_ERR_UNSUPPORTED) {
+		state->ram.unread = devices - checked;
+		error = error == NESTMIG_ERR_LIMIT && c->reads_left == 1 ? NESTMIG_OK
+									 : say_why(f, state);
 	}
 	qemu_walk_init(f->walk, f->source, at, f->detail);
 	c->end = end;
-	return error == NESTMIG_ERR_LIMIT || error == NESTMIG_ERR_UNSUPPORTED ? NESTMIG_OK : error;
+	return error;
 }
 
 /*
  * What stands before the devices ends a section that comes in parts: with a footer of its id; if it is one of
- * RAM, with the last record. To go through all of RAM would cost a pass; whoever looks for pages there
- * compares where it ends (qemu_ram.c).
+ * RAM, with the last record.
  */
-static enum nestmig_error check_join(struct full *f, uint64_t devices)
+static enum nestmig_error check_join(struct full *f, struct nestmig_state *state, uint64_t devices)
 {
 	const struct qemu_walk *walk = f->walk;
 	size_t footer = walk->footers == QEMU_NO_FOOTERS ? 0 : QEMU_FOOTER_SIZE;
@@ -297,6 +325,7 @@ static enum nestmig_error check_join(struct full *f, uint64_t devices)
 	id = footer ? nm_be32(bytes + EOS_SIZE + 1) : walk->iterables[0].id;
 	if (footer && bytes[EOS_SIZE] != QEMU_VM_SECTION_FOOTER)
 		return does_not_join(f, devices);
+	state->ram.unread = f->whole ? 0 : devices - walk->cursor.at + 1;
 	if (!f->whole)
 		return NESTMIG_OK;
 	for (size_t i = 0; i < walk->iterable_count; i++) {
@@ -305,12 +334,88 @@ static enum nestmig_error check_join(struct full *f, uint64_t devices)
 		/* Without footers it could be the end of another. */
 		if (walk->iterables[i].kind != QEMU_ITERABLE_RAM || nm_be64(bytes) == 0x10 ||
 		    (!footer && walk->iterable_count > 1))
-			return check_parts(f, devices);
+			return check_parts(f, state, devices);
 	}
 	return does_not_join(f, devices);
 }
 
 /* ---- All of it -------------------------------------------------------------------------------- */
+
+static enum nestmig_error check_range(const struct full *f, uint64_t start, uint64_t end)
+{
+	struct qemu_span span = {.offset = start, .size = (size_t)(end - start)};
+	enum nestmig_error error = NESTMIG_OK;
+
+	if (start >= f->tail.offset)
+		span.bytes = f->tail.bytes + (start - f->tail.offset);
+	else
+		error = nm_source_window(f->source, start, span.size, &span.bytes, f->detail);
+	return error ? error : qemu_sections_check_hidden(&f->sections, span, f->detail);
+}
+
+#define VIRTIO_MEM       "virtio-mem-device-early"
+#define VIRTIO_MEM_FIXED 36 /* be64 address, region, block; be32 node; be64 size */
+
+/*
+ * Is the section as long as QEMU takes it to be? virtio-mem, the only device that QEMU 8.0 to 11.0 sets up early,
+ * has a bit a block in words of 64 behind its fixed fields (hw/virtio/virtio-mem.c).
+ */
+static bool is_length_known(const struct qemu_section *section)
+{
+	const struct qemu_span *payload = &section->payload;
+	const char *name = strrchr(section->name, '/');
+	uint64_t region, block;
+
+	if (strcmp(name ? name + 1 : section->name, VIRTIO_MEM) != 0 ||
+	    payload->size < VIRTIO_MEM_FIXED)
+		return false;
+	region = nm_be64(payload->bytes + 8);
+	block = nm_be64(payload->bytes + 16);
+	return block && region / block <= 8 * QEMU_DEVICE_MAX &&
+	       payload->size == VIRTIO_MEM_FIXED + (region / block + 63) / 64 * 8;
+}
+
+/* A device before RAM that is longer for QEMU than was taken would make it read pages as elements. */
+static enum nestmig_error check_early(const struct full *f, struct nestmig_state *state,
+				      uint64_t first_part)
+{
+	for (size_t i = 0; i < f->sections.count; i++) {
+		const struct qemu_section *section = &f->sections.list[i];
+
+		if (section->payload.offset >= first_part || is_length_known(section))
+			continue;
+		state->ram.unread = nm_source_size(f->source) - section->payload.offset;
+		(void)nm_fail_at(f->detail, NESTMIG_ERR_UNSUPPORTED, section->payload.offset,
+				 "how long section \"%s\" is before RAM, is not known",
+				 section->name);
+		return say_why(f, state);
+	}
+	return NESTMIG_OK;
+}
+
+/*
+ * The early devices, which stand first in the list, and what is between RAM and the vmdesc. What looks like a
+ * section may be what the guest has made a device hold, so it is no error.
+ */
+static enum nestmig_error check_hidden(const struct full *f, struct nestmig_state *state,
+				       uint64_t devices)
+{
+	uint64_t vmdesc = f->tail.offset + f->at;
+	enum nestmig_error error = check_range(f, devices, vmdesc);
+
+	for (size_t i = 0; i < f->early && !error; i++) {
+		const struct qemu_span *payload = &f->sections.list[i].payload;
+		uint64_t left = vmdesc - payload->offset - payload->size;
+
+		error = check_range(f, payload->offset,
+				    payload->offset + payload->size +
+					    (left < EARLY_MARGIN ? left : EARLY_MARGIN));
+	}
+	if (error != NESTMIG_ERR_FORMAT)
+		return error;
+	state->ram.unread = vmdesc - devices;
+	return say_why(f, state);
+}
 
 static enum nestmig_error read_full(struct full *f, struct nestmig_state *state)
 {
@@ -329,10 +434,16 @@ static enum nestmig_error read_full(struct full *f, struct nestmig_state *state)
 	if (!error)
 		error = walk_back(f, &devices);
 	if (!error)
-		error = check_join(f, devices);
+		error = check_join(f, state, devices);
+	if (!error)
+		error = check_hidden(f, state, devices);
+	if (!error)
+		error = check_early(f, state, f->walk->cursor.at);
+	if (!error)
+		error = qemu_sections_take(state, &f->sections, &f->vmdesc, f->detail);
 	if (!error && f->whole)
-		error = qemu_walk_take_ram(f->walk, state, devices);
-	return error ? error : qemu_sections_take(state, &f->sections, &f->vmdesc, f->detail);
+		error = qemu_walk_take_ram(f->walk, state, devices, &f->sections);
+	return error;
 }
 
 static enum nestmig_error read_forward(struct full *f, struct nestmig_state *state,
@@ -348,8 +459,23 @@ static enum nestmig_error read_forward(struct full *f, struct nestmig_state *sta
 	if (!error && !devices_only)
 		error = qemu_forward_stream(f->walk, &f->sections, &devices);
 	if (!error && !devices_only)
-		error = qemu_walk_take_ram(f->walk, state, devices);
-	return error ? error : qemu_sections_take(state, &f->sections, NULL, f->detail);
+		error = check_early(f, state, f->walk->parts);
+	if (!error)
+		error = qemu_sections_take(state, &f->sections, NULL, f->detail);
+	if (!error && !devices_only)
+		error = qemu_walk_take_ram(f->walk, state, devices, &f->sections);
+	return error;
+}
+
+/* Those that QEMU compares with its own, and postcopy's advice, which it refuses without (QEMU 7.2 to 11,
+ * loadvm_postcopy_handle_advise). */
+static const char *capability_of(const struct qemu_walk *walk)
+{
+	if (walk->mapped_ram)
+		return "mapped-ram";
+	if (walk->ignore_shared)
+		return "x-ignore-shared";
+	return walk->page_sizes ? "postcopy-ram" : NULL;
 }
 
 enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *source,
@@ -382,6 +508,7 @@ enum nestmig_error nm_qemu_read(struct nestmig_state *state, struct nm_source *s
 	if (!error)
 		error = f.tail.bytes ? read_full(&f, state)
 				     : read_forward(&f, state, first_is_device);
+	state->capability = capability_of(f.walk);
 	free(f.sections.list);
 	qemu_vmdesc_free(&f.vmdesc);
 	free(f.walk);

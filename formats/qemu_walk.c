@@ -12,7 +12,7 @@
 
 /* How far to read ahead: little where the next header is a page away, more where headers follow each
  * other closely. */
-#define AHEAD_MIN 16
+#define AHEAD_MIN 32
 
 /* ---- Bytes in order --------------------------------------------------------------------------- */
 

@@ -28,14 +28,8 @@ struct qemu_cursor {
 	struct nestmig_detail *detail;
 };
 
-/* The block of guest RAM proper, "pc.ram". */
-struct qemu_block {
-	bool found;
-	uint64_t size;
-	/* mapped-ram: where the bitmap and the pages stand, in the stream; 0: not in the file. */
-	bool mapped;
-	uint64_t bitmap, pages;
-};
+/* Blocks that may be guest RAM proper; QEMU has at most 128 NUMA nodes. */
+#define QEMU_RAM_BLOCKS 129
 
 /* What is migrated in several sections. */
 enum qemu_iterable { QEMU_ITERABLE_RAM, QEMU_ITERABLE_BITMAP, QEMU_ITERABLE_OTHER };
@@ -56,12 +50,15 @@ struct qemu_walk {
 	} iterables[QEMU_ITERABLES];
 	size_t iterable_count;
 	uint64_t parts; /* the offset of the first element that is part of one; 0: none yet */
-	struct qemu_block ram;
-	/* Pages that are looked for, sorted by gpa, or none. */
+	struct nm_ram_block blocks[QEMU_RAM_BLOCKS];
+	size_t block_count; /* if larger than QEMU_RAM_BLOCKS, some are not noted */
+	/* Pages that are looked for, sorted by gpa, or none, and where the guest has its blocks. */
 	struct nm_page *pages;
 	size_t page_count;
-	bool has_block, in_block; /* a record has named a block; it is guest RAM proper */
-	bool has_flush;           /* other pages came through other channels */
+	const struct nm_stream_ram *ram;
+	bool has_block; /* a record has named a block */
+	size_t block;   /* which of ram's it is, or its block_count */
+	bool has_flush; /* other pages came through other channels */
 	struct nestmig_detail *detail;
 };
 
@@ -108,12 +105,31 @@ NESTMIG_CHECKED enum nestmig_error qemu_walk_footer(struct qemu_walk *walk, uint
 /* Past the list of blocks, whose be64 of total size and flags has been taken (qemu_blocks.c). */
 NESTMIG_CHECKED enum nestmig_error qemu_walk_blocks(struct qemu_walk *walk, uint64_t total);
 
+/*
+ * Applies length bytes of differences (xbzrle) to a page as it has been found so far, which becomes one of
+ * patched pages; absent if it was, or if these are none. Errors: those of reading. (qemu_page.c)
+ */
+NESTMIG_CHECKED enum nestmig_error qemu_page_patch(struct qemu_walk *walk, struct nm_page *page,
+						   const uint8_t *bytes, size_t length);
+
 /* Past the records of a section of RAM; setup: of the first one (qemu_ram.c). */
 NESTMIG_CHECKED enum nestmig_error qemu_walk_ram(struct qemu_walk *walk, bool setup);
 
-/* What the setup has said of RAM goes to the state: extents, and how to find pages. devices: the offset of
- * the first device behind RAM, 0 if there is none. */
-NESTMIG_CHECKED enum nestmig_error
-qemu_walk_take_ram(const struct qemu_walk *walk, struct nestmig_state *state, uint64_t devices);
+struct qemu_sections;
+
+/* What the setup and the devices have said of RAM goes to the state, which has its vCPUs already: extents, and
+ * how to find pages. devices: the offset of the first device behind RAM, 0 if there is none. */
+NESTMIG_CHECKED enum nestmig_error qemu_walk_take_ram(const struct qemu_walk *walk,
+						      struct nestmig_state *state, uint64_t devices,
+						      const struct qemu_sections *sections);
+
+/* May a block of this name be guest RAM proper: is it no other one that QEMU's devices make? (qemu_layout.c) */
+bool qemu_may_be_ram(const char *name);
+
+/* Where the guest has the blocks that the walk has noted: state->ram's blocks and pieces, and extents. Without
+ * any RAM stays unknown. (qemu_layout.c) */
+NESTMIG_CHECKED enum nestmig_error qemu_layout(const struct qemu_walk *walk,
+					       struct nestmig_state *state,
+					       const struct qemu_sections *sections);
 
 #endif

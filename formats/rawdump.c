@@ -4,17 +4,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "error.h"
 #include "host.h"
+#include "part.h"
 #include "source.h"
 
 /* The largest struct is kvm_nested_state with 8320 bytes; lists have at most 4096 entries of 40. */
@@ -47,43 +46,13 @@ static enum nestmig_error in_file(struct dump *dump, const char *name, enum nest
 	return error;
 }
 
-/*
- * Opens name below the dump as a source of the state. *ret_source becomes NULL if there is no such
- * file, which is no error: every part of a dump is optional.
- */
-static enum nestmig_error open_part(struct dump *dump, const char *name,
-				    struct nm_source **ret_source)
-{
-	struct nm_source *source = NULL;
-	struct nestmig_detail local = {0};
-	enum nestmig_error error;
-	char *path;
-
-	if (asprintf(&path, "%s/%s", dump->path, name) < 0)
-		return no_memory(dump);
-	error = nm_source_open(path, &source, &local);
-	free(path);
-	if (error && local.sys_errno == ENOENT) {
-		*ret_source = NULL;
-		return NESTMIG_OK;
-	}
-	if (error) {
-		if (dump->detail)
-			*dump->detail = local;
-		return error;
-	}
-	error = nm_state_add_source(dump->state, source, dump->detail);
-	if (!error)
-		*ret_source = source;
-	return error;
-}
-
 /* The whole of a small file; *ret_bytes is NULL if there is no such file. */
 static enum nestmig_error read_part(struct dump *dump, const char *name, uint64_t limit,
 				    const uint8_t **ret_bytes, size_t *ret_size)
 {
 	struct nm_source *source = NULL;
-	enum nestmig_error error = open_part(dump, name, &source);
+	enum nestmig_error error =
+		nm_part_open(dump->state, dump->path, name, &source, dump->detail);
 	uint64_t size;
 
 	*ret_bytes = NULL;
@@ -164,13 +133,14 @@ static bool vcpu_id(const char *name, uint32_t *ret_id)
 /* "1f000" gives 0x1f000, with or without 0x. */
 static bool extent_gpa(const char *name, uint64_t *ret_gpa)
 {
-	char *end;
+	const char *digits = strncasecmp(name, "0x", 2) == 0 ? name + 2 : name;
 
-	if (name[0] == '.' || name[0] == '-' || name[0] == '+' || name[0] == ' ')
+	/* strtoull also takes white space and signs. */
+	if (!*digits || digits[strspn(digits, "0123456789abcdefABCDEF")])
 		return false;
 	errno = 0;
-	*ret_gpa = strtoull(name, &end, 16);
-	return !*end && !errno && end != name;
+	*ret_gpa = strtoull(digits, NULL, 16);
+	return !errno;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -220,7 +190,7 @@ static enum nestmig_error visit_memory(struct dump *dump, const char *name)
 		return NESTMIG_OK;
 	if (asprintf(&part, "mem/%s", name) < 0)
 		return no_memory(dump);
-	error = open_part(dump, part, &extent.source);
+	error = nm_part_open(dump->state, dump->path, part, &extent.source, dump->detail);
 	if (!error && extent.source) {
 		extent.size = nm_source_size(extent.source);
 		extent.file = nm_state_keep(dump->state, part);

@@ -99,12 +99,8 @@ static enum nestmig_error read_directory(struct nestmig_state *state, const char
 
 /* The end of reading: takes state over. */
 static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error error,
-				 unsigned flags, struct nestmig_state **ret_state,
-				 struct nestmig_detail *detail)
+				 struct nestmig_state **ret_state, struct nestmig_detail *detail)
 {
-	/* A pass that looks for no page checks all that it passes. */
-	if (!error && (flags & NESTMIG_READ_WHOLE) && state->find_pages)
-		error = state->find_pages(state, NULL, 0, detail);
 	state->wanted_snapshot = NULL;
 	if (!error)
 		error = nm_state_load_memory(state, detail);
@@ -118,7 +114,7 @@ static enum nestmig_error finish(struct nestmig_state *state, enum nestmig_error
 
 static enum nestmig_error check_flags(unsigned flags, struct nestmig_detail *detail)
 {
-	if (flags & ~(unsigned)(NESTMIG_READ_SKIP_RAM_CHECKSUM | NESTMIG_READ_WHOLE))
+	if (flags & ~(unsigned)(NESTMIG_READ_SKIP_RAM_CHECKSUM | NESTMIG_READ_QUICK))
 		return nm_fail(detail, NESTMIG_ERR_INVALID, "unknown flags 0x%x", flags);
 	return NESTMIG_OK;
 }
@@ -137,7 +133,8 @@ enum nestmig_error nm_state_read_source(struct nm_source *source, const char *na
 		return error;
 	}
 	state->wanted_snapshot = snapshot;
-	return finish(state, read_source(state, source, flags, detail), flags, ret_state, detail);
+	state->is_quick = flags & (NESTMIG_READ_QUICK | NESTMIG_READ_SKIP_RAM_CHECKSUM);
+	return finish(state, read_source(state, source, flags, detail), ret_state, detail);
 }
 
 enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, const char *snapshot,
@@ -156,9 +153,10 @@ enum nestmig_error nestmig_state_read_named(const char *path, unsigned flags, co
 	if (error)
 		return error;
 	state->wanted_snapshot = snapshot;
+	state->is_quick = flags & (NESTMIG_READ_QUICK | NESTMIG_READ_SKIP_RAM_CHECKSUM);
 	error = S_ISDIR(st.st_mode) ? read_directory(state, path, detail)
 				    : read_file(state, path, flags, detail);
-	return finish(state, error, flags, ret_state, detail);
+	return finish(state, error, ret_state, detail);
 }
 
 enum nestmig_error nestmig_state_read(const char *path, unsigned flags,

@@ -17,18 +17,22 @@
 /* What nm_qemu_read looks at first. */
 #define HEAD_SIZE (64U << 10)
 /* Device state and vmdesc: some 20 KiB a vCPU. What is larger takes another pass. */
-#define TAIL_SIZE (16U << 20)
+#define TAIL_SIZE   (16U << 20)
+#define TAIL_PACKED (24U << 20)
 /* Of a later pass: how far back it is still there. */
 #define WINDOW_SIZE (1U << 20)
 /* Unpacked at a time: stays in the processor's cache, and a block of lzop's fits in. */
-#define STEP_SIZE (256U << 10)
+#define STEP_SIZE   (128U << 10)
+#define RECENT_SIZE (256U << 10)
 /* Pages of guest memory that were asked to be kept: 64 MiB. */
 #define KEPT_MAX 16384
 
-/* The last bytes that a pass has given; byte n of the stream stands at n % size. */
+/* The last bytes that a pass has put here, of those from `from` to `end`; byte n of the stream stands at
+ * n % size. */
 struct ring {
 	uint8_t *bytes;
 	size_t size;
+	uint64_t from, end;
 };
 
 struct kept {
@@ -42,7 +46,8 @@ struct unpack {
 	uint64_t offset; /* in packed */
 	enum nm_packing packing;
 	uint64_t total;
-	uint8_t *head; /* HEAD_SIZE bytes */
+	uint8_t *head;    /* HEAD_SIZE bytes */
+	uint64_t devices; /* where RAM ends, or 0: first_pass */
 	struct ring tail, window;
 	struct nm_unpack_pass *pass; /* the one that fills the window, or NULL */
 	unsigned passes;
@@ -72,19 +77,24 @@ static enum nestmig_error fill(struct nm_unpack_pass *pass, struct ring *ring, s
 	size_t at = (size_t)(nm_unpack_pass_at(pass) % ring->size);
 	size_t room = ring->size - at < STEP_SIZE ? ring->size - at : STEP_SIZE;
 
-	return nm_unpack_pass_next(pass, ring->bytes + at, room, ret_got, detail);
+	enum nestmig_error error =
+		nm_unpack_pass_next(pass, ring->bytes + at, room, ret_got, detail);
+
+	ring->end = nm_unpack_pass_at(pass);
+	return error;
 }
 
-/* Copies what a ring, which holds the bytes before `end`, has of a range from its start on. */
-static size_t from_ring(const struct ring *ring, uint64_t end, uint64_t offset, uint8_t *out,
-			size_t length)
+/* Copies what a ring has of a range from its start on. */
+static size_t from_ring(const struct ring *ring, uint64_t offset, uint8_t *out, size_t length)
 {
-	uint64_t start = end > ring->size ? end - ring->size : 0;
-	size_t at = (size_t)(offset % ring->size), here = ring->size - at;
+	uint64_t start = ring->end - ring->from > ring->size ? ring->end - ring->size : ring->from;
+	size_t at, here;
 
-	if (offset < start || offset >= end)
+	if (offset < start || offset >= ring->end)
 		return 0;
-	here = end - offset < here ? (size_t)(end - offset) : here;
+	at = (size_t)(offset % ring->size);
+	here = ring->size - at;
+	here = ring->end - offset < here ? (size_t)(ring->end - offset) : here;
 	here = length < here ? length : here;
 	memcpy(out, ring->bytes + at, here);
 	return here;
@@ -123,6 +133,7 @@ static enum nestmig_error restart(struct unpack *u, struct nestmig_detail *detai
 {
 	nm_unpack_pass_free(u->pass);
 	u->pass = NULL;
+	u->window.end = 0;
 	if (u->passes++ >= NM_UNPACK_PASSES)
 		return nm_fail_at(
 			detail, NESTMIG_ERR_LIMIT, u->offset,
@@ -130,7 +141,7 @@ static enum nestmig_error restart(struct unpack *u, struct nestmig_detail *detai
 			"have to be unpacked more than %d times: unpack it first",
 			NM_UNPACK_PASSES);
 	if (!u->window.bytes)
-		u->window = (struct ring){malloc(WINDOW_SIZE), WINDOW_SIZE};
+		u->window = (struct ring){.bytes = malloc(WINDOW_SIZE), .size = WINDOW_SIZE};
 	if (!u->window.bytes)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	return nm_unpack_pass_new(u->packed, u->offset, u->packing, &u->pass, detail);
@@ -168,10 +179,9 @@ static enum nestmig_error unpack_bytes(void *ctx, uint64_t offset, void *buffer,
 		enum nestmig_error error;
 
 		if (!here)
-			here = from_ring(&u->tail, u->total, offset, out, length);
+			here = from_ring(&u->tail, offset, out, length);
 		if (!here && u->pass)
-			here = from_ring(&u->window, nm_unpack_pass_at(u->pass), offset, out,
-					 length);
+			here = from_ring(&u->window, offset, out, length);
 		/* Few are kept, and a pass that has come this far need not start anew. */
 		if (!here && (!u->pass || offset < nm_unpack_pass_at(u->pass)))
 			here = from_kept(u, offset, out, length);
@@ -217,26 +227,103 @@ static enum nestmig_error unpack_keep(void *ctx, uint64_t offset, size_t length,
 static const struct nm_source_ops ops = {
 	.read = unpack_bytes, .keep = unpack_keep, .free = unpack_free, .is_derived = true};
 
-/* All of it once: the size, the head, the end, and whether it is good. */
+/* ---- The first pass --------------------------------------------------------------------------- */
+
+/* While it lasts, what has been unpacked can be read in order. */
+struct first {
+	struct unpack *u;
+	struct nm_unpack_pass *pass;
+	struct ring recent; /* before the tail: it stays in the processor's cache */
+	bool in_tail;
+	enum nestmig_error error; /* of unpacking */
+	struct nestmig_detail *detail;
+};
+
+/*
+ * The last TAIL_SIZE bytes come from the last TAIL_PACKED of the file, however badly it was compressed (but for
+ * what a format can hold that unpacks to nothing; then they take another pass).
+ */
+static bool advance(struct first *f)
+{
+	uint64_t before = nm_unpack_pass_at(f->pass);
+	struct ring *ring = &f->recent;
+	size_t got = 0;
+
+	if (!f->in_tail && nm_unpack_pass_left(f->pass) <= TAIL_PACKED) {
+		f->in_tail = true;
+		f->u->tail.from = f->u->tail.end = before;
+	}
+	if (f->in_tail)
+		ring = &f->u->tail;
+	f->error = fill(f->pass, ring, &got, f->detail);
+	/* Before the ring overwrites it. */
+	if (!f->error && before < HEAD_SIZE)
+		from_ring(ring, before, f->u->head + before, HEAD_SIZE - (size_t)before);
+	return !f->error && got;
+}
+
+static enum nestmig_error first_read(void *ctx, uint64_t offset, void *buffer, size_t length,
+				     struct nestmig_detail *detail)
+{
+	struct first *f = ctx;
+	uint8_t *out = buffer;
+
+	(void)detail;
+	while (length > 0) {
+		size_t here;
+
+		while (nm_unpack_pass_at(f->pass) <= offset)
+			if (!advance(f))
+				return f->error ? f->error : NESTMIG_ERR_TRUNCATED;
+		here = from_ring(&f->u->tail, offset, out, length);
+		if (!here)
+			here = from_ring(&f->recent, offset, out, length);
+		if (!here)
+			return NESTMIG_ERR_UNSUPPORTED;
+		out += here;
+		offset += here;
+		length -= here;
+	}
+	return NESTMIG_OK;
+}
+
+static void first_free(void *ctx)
+{
+	struct first *f = ctx;
+
+	nm_unpack_pass_free(f->pass);
+	free(f->recent.bytes);
+}
+
+/* All of it once: the size, the head, the end, whether it is good, and where RAM ends. */
 static enum nestmig_error first_pass(struct unpack *u, struct nestmig_detail *detail)
 {
-	struct nm_unpack_pass *pass = NULL;
-	enum nestmig_error error =
-		nm_unpack_pass_new(u->packed, u->offset, u->packing, &pass, detail);
-	size_t got = 1;
+	static const struct nm_source_ops first_ops = {
+		.read = first_read, .free = first_free, .is_derived = true};
+	struct first f = {.u = u,
+			  .recent = {.bytes = malloc(RECENT_SIZE), .size = RECENT_SIZE},
+			  .detail = detail};
+	struct nm_source *unpacked = NULL;
+	struct nestmig_detail ignored = {0};
+	enum nestmig_error error;
 
-	while (!error && got) {
-		uint64_t before = nm_unpack_pass_at(pass);
-
-		error = fill(pass, &u->tail, &got, detail);
-		/* Before the ring overwrites it: a step is smaller than the ring. */
-		if (!error && before < HEAD_SIZE)
-			from_ring(&u->tail, before + got, before, u->head + before,
-				  HEAD_SIZE - (size_t)before);
+	if (!f.recent.bytes)
+		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	error = nm_unpack_pass_new(u->packed, u->offset, u->packing, &f.pass, detail);
+	if (error) {
+		free(f.recent.bytes);
+		return error;
 	}
-	u->total = error ? 0 : nm_unpack_pass_at(pass);
-	nm_unpack_pass_free(pass);
-	return error;
+	error = nm_source_new(&first_ops, &f, UINT64_MAX / 2, &unpacked, detail);
+	if (error)
+		return error;
+	if (nm_qemu_pass_ram(unpacked, &u->devices, &ignored) != NESTMIG_OK)
+		u->devices = 0;
+	while (!f.error && advance(&f))
+		;
+	u->total = f.error ? 0 : nm_unpack_pass_at(f.pass);
+	nm_source_free(unpacked);
+	return f.error;
 }
 
 static enum nestmig_error unpack_new(struct nm_source *packed, uint64_t offset,
@@ -252,7 +339,7 @@ static enum nestmig_error unpack_new(struct nm_source *packed, uint64_t offset,
 	u->offset = offset;
 	u->packing = packing;
 	u->head = malloc(HEAD_SIZE);
-	u->tail = (struct ring){malloc(TAIL_SIZE), TAIL_SIZE};
+	u->tail = (struct ring){.bytes = malloc(TAIL_SIZE), .size = TAIL_SIZE};
 	if (!u->head || !u->tail.bytes)
 		error = nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	else
@@ -316,6 +403,7 @@ enum nestmig_error nm_unpack_stream(struct nestmig_state *state, struct nm_sourc
 	if (error)
 		return error;
 	state->stream = stream;
+	state->ram.passed = u->devices;
 	state->packing = nm_packing_name(packing);
 	error = nm_qemu_read(state, stream, detail);
 	if (!error || u->failed || !detail || !detail->has_offset)

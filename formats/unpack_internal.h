@@ -54,4 +54,7 @@ NESTMIG_CHECKED enum nestmig_error nm_unpack_pass_next(struct nm_unpack_pass *pa
 /* Bytes that it has given. */
 uint64_t nm_unpack_pass_at(const struct nm_unpack_pass *pass);
 
+/* Bytes of the file that it has not taken yet. */
+uint64_t nm_unpack_pass_left(const struct nm_unpack_pass *pass);
+
 #endif

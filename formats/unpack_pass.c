@@ -9,7 +9,7 @@
 #include "source.h"
 #include "unpack_internal.h"
 
-#define IN_SIZE (256U << 10)
+#define IN_SIZE (128U << 10)
 /* Zeros after the end: a block device, or the padding of O_DIRECT (libvirt's runIO, virfile.c). */
 #define PADDING_MAX (UINT64_C(1) << 20)
 /* 0x184d2a50 to 5f: a skippable frame (RFC 8878, 3.1.2) */
@@ -100,6 +100,11 @@ uint64_t nm_unpack_pass_at(const struct nm_unpack_pass *pass)
 static uint64_t file_offset(const struct nm_unpack_pass *pass)
 {
 	return pass->next - (pass->have - pass->at);
+}
+
+uint64_t nm_unpack_pass_left(const struct nm_unpack_pass *pass)
+{
+	return nm_source_size(pass->packed) - file_offset(pass);
 }
 
 /* Reads on behind what has not been taken yet, which moves to the front. */

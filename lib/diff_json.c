@@ -109,9 +109,13 @@ static json_t *general_json(const struct nm_diff *diff)
 
 static json_t *file_json(const struct nm_diff *diff, enum nm_side side)
 {
-	return json_pack("{s:o, s:s, s:s}", "file", nm_json_text(diff->state[side]->path), "format",
-			 diff->state[side]->format, "verdict",
-			 nestmig_verdict_name(diff->report[side]->verdict));
+	json_t *json = json_pack("{s:o, s:s, s:s}", "file", nm_json_text(diff->state[side]->path),
+				 "format", diff->state[side]->format, "verdict",
+				 nestmig_verdict_name(diff->report[side]->verdict));
+
+	if (json)
+		nm_json_file_unknown(json, diff->report[side]);
+	return json;
 }
 
 enum nestmig_error nm_diff_json(const struct nm_diff *diff, bool all, char **ret_text)

@@ -153,9 +153,7 @@ static void put_outcome(struct nm_text *t, const struct nm_vcpu_report *report, 
 	if (row->ioctl)
 		nm_buf_printf(&t->buf, " (%s%s%s)", row->ioctl, row->errno_name ? ": " : "",
 			      row->errno_name ? row->errno_name : "");
-	nm_buf_puts(&t->buf, report->is_certain
-				     ? "\n"
-				     : ", unless a rule that could not be judged is broken\n");
+	nm_buf_printf(&t->buf, "%s\n", nm_unless(report));
 }
 
 static void put_vcpu(struct nm_text *t, const struct nm_diff_vcpu *d, bool all)
@@ -197,6 +195,8 @@ static void put_head(struct nm_text *t, const struct nm_diff *diff)
 	for (enum nm_side side = NM_A; side < NM_SIDES; side++) {
 		nm_buf_printf(&t->buf, "%c: ", side_names[side]);
 		nm_text_state(t, diff->state[side]);
+		if (diff->report[side]->unknown)
+			nm_buf_printf(&t->buf, "  %s\n", diff->report[side]->remark);
 	}
 	nm_buf_puts(&t->buf, "Judged for ");
 	if (report->host_kernel) {

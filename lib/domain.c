@@ -12,7 +12,7 @@
 #define MAX_FEATURES 4096
 /* Of the texts between tags that are kept; libvirt's own are shorter. */
 #define MAX_TEXT 256
-/* "/domain/cpu/maxphysaddr" is the longest path of interest. */
+/* "/domain/devices/controller/pcihole64" is the longest path of interest. */
 #define MAX_PATH 64
 
 struct parse {
@@ -112,6 +112,12 @@ static void take_tag(struct parse *p, const char *path, const XML_Char **attribu
 
 		p->unit[0] = '\0';
 		strncat(p->unit, unit ? unit : "KiB", sizeof(p->unit) - 1);
+	} else if (strcmp(path, "/maxMemory") == 0) {
+		domain->has_max_memory = true;
+	} else if (strcmp(path, "/devices/controller/pcihole64") == 0) {
+		domain->has_pcihole64 = true;
+	} else if (strcmp(path, "/cpu/numa/cell") == 0) {
+		domain->cells++;
 	} else if (strcmp(path, "/cpu") == 0) {
 		domain->cpus++;
 		keep(p, &domain->cpu_mode, attribute(attributes, "mode"));

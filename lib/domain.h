@@ -16,6 +16,8 @@ struct nm_domain_feature {
 struct nm_domain {
 	char *type, *name, *uuid, *arch, *machine;
 	uint64_t memory_kib;
+	bool has_max_memory, has_pcihole64;
+	unsigned cells; /* of NUMA */
 	unsigned vcpus;
 	unsigned cpus; /* elements <cpu>; more than one is a lie */
 	char *cpu_mode, *cpu_match, *cpu_check, *cpu_model, *cpu_vendor;

@@ -31,14 +31,41 @@ const char *nestmig_error_name(enum nestmig_error error)
 	return names[error];
 }
 
+size_t nm_printable_length(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	uint32_t c;
+
+	if (p[0] < 0x80)
+		return p[0] >= ' ' && p[0] != 0x7f;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	c = p[0] & (0xffU >> (length + 1));
+	for (size_t i = 1; i < length; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	/* C1 controls, and what turns the direction of text (Unicode 15, Bidi_Control). */
+	if (c < 0xa0 || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069))
+		return 0;
+	return length;
+}
+
 static void fill(struct nestmig_detail *detail, const char *format, va_list args)
 {
 	memset(detail, 0, sizeof(*detail));
 	vsnprintf(detail->text, sizeof(detail->text), format, args);
 	/* Names from a hostile file must not reach a terminal as they are. */
-	for (char *p = detail->text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+	for (char *p = detail->text; *p;) {
+		size_t length = nm_printable_length(p);
+
+		if (!length)
 			*p = '?';
+		p += length ? length : 1;
+	}
 }
 
 enum nestmig_error nm_fail(struct nestmig_detail *detail, enum nestmig_error error,

@@ -19,4 +19,8 @@ __attribute__((format(printf, 4, 5))) enum nestmig_error nm_fail_at(struct nestm
 __attribute__((format(printf, 2, 3))) enum nestmig_error
 nm_fail_errno(struct nestmig_detail *detail, const char *format, ...);
 
+/* The bytes of the UTF-8 character at text that may go to a terminal as they are; 0 if it may not: controls of
+ * ASCII and C1, what turns the direction of text, what is no UTF-8. */
+size_t nm_printable_length(const char *text);
+
 #endif

@@ -9,6 +9,7 @@
 
 #define MEMBER_OF(m) (uint32_t) offsetof(struct nestmig_vcpu_view, m)
 #define WIDTH_OF(m)  (unsigned)sizeof(((struct nestmig_vcpu_view *)0)->m)
+#define LENGTH(name) (sizeof(name) - 1)
 #define IN_BYTES     UINT32_MAX
 #define NO_OFFSET    (-1)
 /* A part of a packed word: it has an offset, but cannot be loaded from there as it stands. */
@@ -24,11 +25,13 @@
 	 kvm,                                                                                      \
 	 kvm_width,                                                                                \
 	 qemu,                                                                                     \
-	 qemu_width},
+	 qemu_width,                                                                               \
+	 LENGTH("sregs." name "." #part)},
 
 static const struct nm_field fields[] = {
 #define FIELD(item, name, m, kvm, kvm_width, qemu, qemu_width)                                     \
-	{name, NESTMIG_ITEM_##item, MEMBER_OF(m), WIDTH_OF(m), kvm, kvm_width, qemu, qemu_width},
+	{name, NESTMIG_ITEM_##item, MEMBER_OF(m), WIDTH_OF(m), kvm, kvm_width,                     \
+	 qemu, qemu_width,          LENGTH(name)},
 /* struct kvm_segment of the uapi; SegmentCache of QEMU, flags as in a descriptor's second word. */
 #define SEGMENT(name, m, kvm, qemu)                                                                \
 	SEGMENT_PART(name, m, base, kvm + 0, 8, qemu + 4, 8)                                       \
@@ -49,7 +52,8 @@ static const struct nm_field fields[] = {
 #define VMCB12_control 0
 #define VMCB12_save    0x400
 #define IN_PAGE(full_name, item, offset, width)                                                    \
-	{full_name, NESTMIG_ITEM_##item, IN_BYTES, 0, offset, width, offset, width},
+	{full_name, NESTMIG_ITEM_##item, IN_BYTES, 0, offset, width, offset,                       \
+	 width,     LENGTH(full_name)},
 #define VMCB_FIELD(area, offset, width, ident, name, in_blob)                                      \
 	IN_PAGE("vmcb12." #area "." name, VMCB12, VMCB12_##area + (offset), width)
 #include "vmcb/layout.def"
@@ -67,8 +71,15 @@ static const struct nm_field fields[] = {
 /* As in KVM's 64-bit map; smram32_places has those of the other. */
 #define SMRAM_FIELD(map, offset, width, ident, name, loaded) SMRAM_IN_##map(offset, width, name)
 #define SMRAM_IN_smram64(offset, width, name)                                                      \
-	{"smram." name, NESTMIG_ITEM_SMRAM, IN_BYTES, 0, (offset)-NESTMIG_SMRAM_BASE,              \
-	 width,         NO_OFFSET,          0},
+	{"smram." name,                                                                            \
+	 NESTMIG_ITEM_SMRAM,                                                                       \
+	 IN_BYTES,                                                                                 \
+	 0,                                                                                        \
+	 (offset)-NESTMIG_SMRAM_BASE,                                                              \
+	 width,                                                                                    \
+	 NO_OFFSET,                                                                                \
+	 0,                                                                                        \
+	 LENGTH("smram." name)},
 #define SMRAM_IN_smram32(offset, width, name)
 #define SMRAM_IN_intel64(offset, width, name)
 #define SMRAM_IN_intel32(offset, width, name)
@@ -76,7 +87,8 @@ static const struct nm_field fields[] = {
 #undef SMRAM_IN_smram64
 #undef SMRAM_IN_smram32
 #define VMCS_FIELD(offset, width, name, encoding)                                                  \
-	{"vmcs12." #name, NESTMIG_ITEM_VMCS12, IN_BYTES, 0, offset, width, offset, width},
+	{"vmcs12." #name, NESTMIG_ITEM_VMCS12,    IN_BYTES, 0, offset, width, offset,              \
+	 width,           LENGTH("vmcs12." #name)},
 #include "vmcs/layout.def"
 #undef VMCS_FIELD
 #define VMCS_FIELD(offset, width, name, encoding)                                                  \
@@ -87,7 +99,8 @@ static const struct nm_field fields[] = {
 	 offset,                                                                                   \
 	 width,                                                                                    \
 	 offset,                                                                                   \
-	 width},
+	 width,                                                                                    \
+	 LENGTH("shadow_vmcs12." #name)},
 #include "vmcs/layout.def"
 #undef VMCS_FIELD
 };
@@ -128,8 +141,10 @@ const struct nm_field *nm_field_at(size_t index)
 
 const struct nm_field *nm_field_find(const char *name)
 {
+	size_t length = strlen(name);
+
 	for (size_t i = 0; i < nm_field_count(); i++)
-		if (strcmp(fields[i].name, name) == 0)
+		if (fields[i].name_length == length && memcmp(fields[i].name, name, length) == 0)
 			return &fields[i];
 	return NULL;
 }

@@ -16,6 +16,7 @@ struct nm_field {
 	unsigned kvm_width;
 	int32_t qemu_offset; /* -1: none */
 	unsigned qemu_width;
+	size_t name_length; /* in bytes, without the NUL */
 };
 
 /* All fields, in the order of the tables. */

@@ -34,34 +34,11 @@ static void drop(struct domains *d)
 	nm_domain_free(d->cookie);
 }
 
-/* The bytes of the UTF-8 character at p that may go to a terminal as they are; 0 if it may not. */
-static size_t printable(const unsigned char *p)
-{
-	size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	uint32_t c;
-
-	if (p[0] < 0x80)
-		return p[0] >= ' ' && p[0] != 0x7f;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	c = p[0] & (0xffU >> (length + 1));
-	for (size_t i = 1; i < length; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	/* C1 controls, and what turns the direction of text (Unicode 15, Bidi_Control). */
-	if (c < 0xa0 || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-	    (c >= 0x2066 && c <= 0x2069))
-		return 0;
-	return length;
-}
-
 /* Text from a file that nobody trusts: what a terminal might obey becomes \xNN. */
 static void put_escaped(struct nm_buf *buf, const char *text, bool keep_lines)
 {
 	while (*text) {
-		size_t length = printable((const unsigned char *)text);
+		size_t length = nm_printable_length(text);
 		unsigned char c = (unsigned char)*text;
 
 		if (length || (keep_lines && (c == '\n' || c == '\t')))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
 #include "inspect_domain.h"
 #include "inspect_text.h"
 #include "msrs.h"
@@ -23,12 +24,11 @@ void nm_text_heading(struct nm_text *t, const char *what, const char *note)
 
 void nm_text_foreign(struct nm_text *t, const char *text)
 {
-	for (; *text; text++) {
-		char one[2] = {*text, 0};
+	while (*text) {
+		size_t length = nm_printable_length(text);
 
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			one[0] = '?';
-		nm_buf_puts(&t->buf, one);
+		nm_buf_printf(&t->buf, "%.*s", length ? (int)length : 1, length ? text : "?");
+		text += length ? length : 1;
 	}
 }
 

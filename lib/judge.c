@@ -2,6 +2,7 @@
 /* Judging a state for a host: what predicates get, the evaluation, and the report. */
 #include "judge.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,10 +322,12 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 	nm_find_held(&ctx, broken, unknown, report->held);
 	report->id = vcpu->id;
 	report->mode = nm_vcpu_mode(vcpu);
-	report->verdict = NESTMIG_VERDICT_OK;
+	report->is_unconfirmed = state->ram.unread > 0;
+	report->verdict = report->is_unconfirmed ? NESTMIG_VERDICT_UNKNOWN : NESTMIG_VERDICT_OK;
 	report->outcome = nm_predict(broken, &ctx, order);
 	report->is_not_nested = ctx.no_nested;
-	report->is_certain = nm_is_certain(unknown, report->outcome, &ctx, order);
+	report->is_certain =
+		!report->is_unconfirmed && nm_is_certain(unknown, report->outcome, &ctx, order);
 	report->findings = calloc(count_bits(broken) + 1, sizeof(*report->findings));
 	report->undecided = calloc(count_bits(unknown) + 1, sizeof(*report->undecided));
 	if (!report->findings || !report->undecided)
@@ -335,6 +338,34 @@ static enum nestmig_error judge_one(const struct nestmig_state *state, const str
 static enum nestmig_verdict worse(enum nestmig_verdict a, enum nestmig_verdict b)
 {
 	return a > b ? a : b;
+}
+
+/* What the container does not hold, and what of it was not looked at. */
+static enum nestmig_error fill_remark(const struct nestmig_state *state,
+				      struct nestmig_report *report)
+{
+	const struct nm_stream_ram *ram = &state->ram;
+	struct nm_buf buf = {0};
+
+	if (!state->remark && !ram->unread)
+		return NESTMIG_OK;
+	nm_buf_puts(&buf, state->remark ? state->remark : "");
+	if (state->remark && ram->unread)
+		nm_buf_puts(&buf, " ");
+	if (ram->unread && ram->unread_why)
+		nm_buf_printf(
+			&buf,
+			"QEMU may find other devices in the stream than these, so that nothing "
+			"is ok: %s.",
+			ram->unread_why);
+	else if (ram->unread)
+		nm_buf_printf(&buf,
+			      "%" PRIu64
+			      " bytes of the stream's RAM were passed over: QEMU may find "
+			      "other devices there than these, so that nothing is ok. Read it "
+			      "without --quick and --skip-ram.",
+			      ram->unread);
+	return nm_buf_take(&buf, &report->remark);
 }
 
 static enum nestmig_error fill_report(const struct nestmig_state *state,
@@ -355,11 +386,11 @@ static enum nestmig_error fill_report(const struct nestmig_state *state,
 		if (!report->host_kernel)
 			return NESTMIG_ERR_NOMEM;
 	}
-	if (state->remark) {
-		report->remark = strdup(state->remark);
-		if (!report->remark)
-			return NESTMIG_ERR_NOMEM;
-	}
+	if (state->ram.unread)
+		report->unknown =
+			state->ram.unread_why ? "stream-not-understood" : "stream-ram-passed-over";
+	if (fill_remark(state, report))
+		return NESTMIG_ERR_NOMEM;
 	nm_order_parse(state->restore_order, &order);
 	/* A file without a vCPU says nothing. */
 	report->verdict = state->vcpu_count ? NESTMIG_VERDICT_OK : NESTMIG_VERDICT_UNKNOWN;

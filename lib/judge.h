@@ -156,6 +156,7 @@ struct nm_vcpu_report {
 	enum nestmig_verdict verdict;
 	enum nm_consequence outcome;
 	bool is_certain;             /* no rule that could not be judged may change the outcome */
+	bool is_unconfirmed;         /* QEMU may load another vCPU than this: see unknown below */
 	bool is_not_nested;          /* no nested state of which anything could be judged */
 	struct nm_finding *findings; /* owned; by severity, then by stage, then by id */
 	size_t finding_count;
@@ -171,6 +172,7 @@ struct nestmig_report {
 	char *remark;      /* what the container does not hold; NULL: nothing to say */
 	bool has_host;
 	bool has_inner_stream; /* offsets are those of a stream inside the file */
+	const char *unknown;   /* why no verdict is ok, an id; static text, or NULL */
 	enum nestmig_vendor vendor;
 	enum nestmig_verdict verdict;
 	struct nm_vcpu_report *vcpus; /* owned */

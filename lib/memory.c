@@ -130,6 +130,7 @@ static enum nestmig_error read_piece(const struct nestmig_state *state,
 	const struct nm_page *page = page_at(state, gpa);
 	uint64_t skip = gpa - extent->gpa, here = extent->size - skip;
 	struct nm_source *source = extent->source;
+	uint8_t bytes[NM_PAGE_SIZE];
 	struct nm_page found;
 	enum nestmig_error error;
 
@@ -152,10 +153,12 @@ static enum nestmig_error read_piece(const struct nestmig_state *state,
 		*length = (size_t)here;
 	if (extent->source || page->kind == NM_PAGE_STORED)
 		return nm_source_read(source, *ret_offset, buffer, *length, detail);
-	if (page->kind != NM_PAGE_FILL)
+	if (page->kind == NM_PAGE_ABSENT)
 		return NESTMIG_ERR_NOT_FOUND;
-	memset(buffer, page->fill, *length);
-	return NESTMIG_OK;
+	error = nm_page_bytes(state, page, bytes, detail);
+	if (!error)
+		memcpy(buffer, bytes + skip, *length);
+	return error;
 }
 
 /* origin, if not NULL, becomes where the bytes stand, if that is one place. */

@@ -69,8 +69,8 @@ const char *nestmig_error_name(enum nestmig_error error);
 struct nestmig_state;
 
 /* Flags of nestmig_state_read. */
-#define NESTMIG_READ_SKIP_RAM_CHECKSUM 0x1 /* .nms: verify all but the RAM frames */
-#define NESTMIG_READ_WHOLE             0x2 /* QEMU streams: pass over the headers of all of RAM */
+#define NESTMIG_READ_SKIP_RAM_CHECKSUM 0x1 /* .nms: verify all but the RAM frames; and QUICK */
+#define NESTMIG_READ_QUICK             0x2 /* QEMU streams: do not pass over all of RAM; see below */
 
 /*
  * Reads a saved state: a QEMU migration stream (full or device-only; plain, or compressed with gzip, bzip2,
@@ -78,11 +78,14 @@ struct nestmig_state;
  * snapshot directory, a raw KVM dump directory or a nestmig snapshot (.nms). The kind is recognised by
  * content.
  *
- * RAM is not read, but for the first headers of a QEMU stream's pages (4 MiB at most), for checking the
- * checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM, and for the pages that rules read where a vCPU
- * is in SMM or loads PDPTEs: with a QEMU stream that takes a pass over the headers of all RAM pages, as do
- * NESTMIG_READ_WHOLE and a stream without a vmdesc. What is compressed is unpacked once, or twice where such
- * pages are needed, in memory that does not depend on its size.
+ * The devices of a QEMU stream are found from its end, and the headers of all RAM pages before them are passed
+ * over, since devices that QEMU would load instead might stand there. With NESTMIG_READ_QUICK at most 4 MiB of
+ * them are: then, if RAM is left over, no verdict on the state is NESTMIG_VERDICT_OK, and what takes its place
+ * is NESTMIG_VERDICT_UNKNOWN. The same holds where something between is not understood. Else RAM is not read,
+ * but for checking the checksums of an .nms unless NESTMIG_READ_SKIP_RAM_CHECKSUM, and for the pages that rules
+ * read where a vCPU is in SMM or loads PDPTEs: with a QEMU stream that takes another pass over the headers.
+ * What is compressed is unpacked again where it has to be read again, in memory that does not depend on its
+ * size.
  * The object keeps the file open until it is freed.
  *
  * Errors: IO, FORMAT, TRUNCATED, CHECKSUM, UNSUPPORTED, LIMIT, NOMEM, INVALID (flags).
@@ -110,8 +113,8 @@ const char *nestmig_state_format(const struct nestmig_state *state);
 
 size_t nestmig_state_vcpu_count(const struct nestmig_state *state);
 
-/* Bytes read from the file so far: with a QEMU stream it does not depend on the size of RAM, unless a
- * vCPU is in SMM or rules need its PDPTEs. */
+/* Bytes read from the file so far: with NESTMIG_READ_QUICK it does not depend on the size of a QEMU stream's
+ * RAM, unless a vCPU is in SMM or rules need its PDPTEs. */
 uint64_t nestmig_state_bytes_read(const struct nestmig_state *state);
 
 /*

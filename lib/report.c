@@ -113,6 +113,13 @@ void nm_put_ioctl(struct nm_buf *buf, const struct nm_consequence_row *row)
 			      *row->errno_name <= '9' ? " returns" : ":", row->errno_name);
 }
 
+const char *nm_unless(const struct nm_vcpu_report *vcpu)
+{
+	if (vcpu->is_unconfirmed)
+		return ", if this is the vCPU that QEMU loads";
+	return vcpu->is_certain ? "" : ", unless a rule that could not be judged is broken";
+}
+
 bool nm_is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at)
 {
 	for (size_t i = 0; i < at; i++)

@@ -14,8 +14,9 @@
 
 /* ---- Head ------------------------------------------------------------------------------------ */
 
-/* What nothing may load: the page brings its style, and has no script. */
-#define POLICY "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+/* What nothing may load: the page brings its style, which alone is allowed, and has no script. */
+#define POLICY                                                                                     \
+	"default-src 'none'; style-src '" REPORT_CSS_HASH "'; base-uri 'none'; form-action 'none'"
 
 static void put_badge(struct nm_html *h, const char *class, enum nestmig_verdict verdict)
 {
@@ -49,6 +50,11 @@ static void put_outcome(struct nm_html *h, const struct nestmig_report *report)
 	if (report->verdict == NESTMIG_VERDICT_OK) {
 		nm_buf_puts(&h->buf, "Every vCPU resumes: every rule on which that "
 				     "depends was judged, and holds.");
+		return;
+	}
+	if (report->verdict == NESTMIG_VERDICT_UNKNOWN && report->unknown) {
+		nm_buf_puts(&h->buf, "QEMU may find other vCPUs in the stream than these: whether "
+				     "the VM resumes is not known.");
 		return;
 	}
 	if (report->verdict == NESTMIG_VERDICT_UNKNOWN) {
@@ -225,7 +231,8 @@ static void put_page(struct nm_html *h)
 			      nestmig_verdict_name(h->files[f].report->verdict));
 		nm_html_clean(h, h->files[f].name);
 	}
-	nm_buf_puts(&h->buf, "</title>\n<style>\n");
+	/* The hash is of all that stands inside. */
+	nm_buf_puts(&h->buf, "</title>\n<style>");
 	nm_buf_puts(&h->buf, report_css);
 	nm_buf_puts(&h->buf, "</style>\n<body>\n<main>\n<div class=hs>\n");
 	for (size_t f = 0; f < h->file_count; f++)

@@ -19,6 +19,12 @@ void nm_put_ioctl(struct nm_buf *buf, const struct nm_consequence_row *row);
 /* Is no undecided rule before this one for want of the same inputs? */
 bool nm_is_first_of_group(const struct nm_vcpu_report *vcpu, size_t at);
 
+/* What follows an outcome that is not certain, or nothing. */
+const char *nm_unless(const struct nm_vcpu_report *vcpu);
+
+/* Adds "unknown" and "remark" of the whole file, where there are any. */
+void nm_json_file_unknown(json_t *object, const struct nestmig_report *report);
+
 /* Adds "outcome", and where there are any, "ioctl" and "errno". */
 bool nm_json_consequence(json_t *object, const struct nm_consequence_row *row);
 

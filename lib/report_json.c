@@ -151,21 +151,31 @@ static json_t *vcpu_json(const struct nm_vcpu_report *vcpu)
 	return json;
 }
 
+void nm_json_file_unknown(json_t *object, const struct nestmig_report *report)
+{
+	if (report->unknown)
+		json_object_set_new(object, "unknown", json_pack("[s]", report->unknown));
+	if (report->remark)
+		json_object_set_new(object, "remark", nm_json_text(report->remark));
+}
+
 static json_t *report_json(const struct nestmig_report *report, const char *file)
 {
-	json_t *vcpus = json_array();
+	json_t *vcpus = json_array(), *json;
 
 	for (size_t i = 0; i < report->vcpu_count; i++)
 		if (json_array_append_new(vcpus, vcpu_json(&report->vcpus[i]))) {
 			json_decref(vcpus);
 			return NULL;
 		}
-	return json_pack("{s:s, s:o, s:o, s:s?, s:o, s:s, s:o, s:o*}", "schema", "nestmig.report/1",
+	json = json_pack("{s:s, s:o, s:o, s:s?, s:o, s:s, s:o}", "schema", "nestmig.report/1",
 			 "file", nm_json_text(file), "format", nm_json_text(report->format),
 			 "vendor", nm_vendor_name(report->vendor), "host",
 			 nm_json_text(report->host_kernel), "verdict",
-			 nestmig_verdict_name(report->verdict), "vcpus", vcpus, "remark",
-			 report->remark ? json_string(report->remark) : NULL);
+			 nestmig_verdict_name(report->verdict), "vcpus", vcpus);
+	if (json)
+		nm_json_file_unknown(json, report);
+	return json;
 }
 
 enum nestmig_error nestmig_report_json(const struct nestmig_report *report, const char *file,

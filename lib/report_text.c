@@ -92,9 +92,7 @@ static void put_outcome(struct text *t, const struct nm_vcpu_report *vcpu)
 
 	nm_buf_printf(&t->buf, "  Outcome: %s%s%s", t->bold, row->outcome, t->plain);
 	nm_put_ioctl(&t->buf, row);
-	if (!vcpu->is_certain)
-		nm_buf_puts(&t->buf, ", unless a rule that could not be judged is broken");
-	nm_buf_puts(&t->buf, ".\n");
+	nm_buf_printf(&t->buf, "%s.\n", nm_unless(vcpu));
 	if (vcpu->is_not_nested)
 		nm_buf_puts(
 			&t->buf,

@@ -71,6 +71,9 @@ void nestmig_state_free(struct nestmig_state *state)
 	free(state->kept);
 	free(state->extents);
 	free(state->pages);
+	for (size_t i = 0; state->ram.patched && i < state->ram.patched->count; i++)
+		free(state->ram.patched->pages[i]);
+	free(state->ram.patched);
 	nestmig_host_free(state->host);
 	free(state->restore_order);
 	free(state->machine);

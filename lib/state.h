@@ -9,8 +9,6 @@
 #include "nestmig.h"
 #include "view.h"
 
-struct nm_source;
-
 /* How the bytes at an origin are laid out, which decides where a field of an item stands. */
 enum nm_layout {
 	NM_LAYOUT_KVM,  /* a struct kvm_* as the ioctl returns it, little-endian */
@@ -111,12 +109,37 @@ struct nm_extent {
 struct nm_page {
 	uint64_t gpa;
 	enum nm_page_kind {
-		NM_PAGE_ABSENT, /* not found, or in a form that is not read */
-		NM_PAGE_FILL,   /* all bytes are `fill` */
-		NM_PAGE_STORED, /* 4096 bytes at `offset` of the stream */
+		NM_PAGE_ABSENT,  /* not found, or in a form that is not read */
+		NM_PAGE_FILL,    /* all bytes are `fill` */
+		NM_PAGE_STORED,  /* 4096 bytes at `offset` of the stream */
+		NM_PAGE_ZLIB,    /* `length` bytes of zlib at `offset` of the stream */
+		NM_PAGE_PATCHED, /* number `offset` of the state's patched pages */
 	} kind;
 	uint8_t fill;
+	uint16_t length;
 	uint64_t offset;
+};
+
+/* Pages that a stream has sent as differences, put together: at most NM_PATCHED_MAX for a state. */
+#define NM_PATCHED_MAX 4096
+struct nm_patched {
+	struct nm_patched_page {
+		uint64_t gpa;
+		uint8_t bytes[4096];
+	} * pages[NM_PATCHED_MAX]; /* owned */
+	size_t count;
+};
+
+/* A RAM block of a stream that is guest RAM, and pieces of such blocks as the guest has them. */
+struct nm_ram_block {
+	char name[256];
+	uint64_t size;
+	bool mapped;            /* with mapped-ram: */
+	uint64_t bitmap, pages; /* where they stand, in the stream; 0: not in the file */
+};
+struct nm_ram_piece {
+	uint64_t gpa, size, offset; /* offset: in the block */
+	size_t block;               /* of nm_stream_ram's blocks */
 };
 
 #define NM_PAGE_SIZE UINT64_C(4096)
@@ -138,8 +161,7 @@ struct nestmig_state {
 	 * through all of its RAM for the pages of a list that is sorted by gpa, each once, and fills in
 	 * what it finds. NULL: nothing but the extents is at hand. Errors: IO, NOMEM, CHECKSUM, FORMAT
 	 * (an .nms that cannot be unpacked; elements that no QEMU writes); a stream that is not
-	 * understood is none. Of no pages it is a check that RAM leads to the devices that were read, and then
-	 * that is an error, too. */
+	 * understood is none. */
 	struct nm_page *pages;
 	size_t page_count;
 	enum nestmig_error (*find_pages)(const struct nestmig_state *state, struct nm_page *pages,
@@ -154,9 +176,19 @@ struct nestmig_state {
 		uint64_t devices;        /* of the first device behind RAM; 0: it is not known */
 		uint32_t id, bitmaps_id; /* of sections "ram" and "dirty-bitmap" */
 		bool has_bitmaps, no_footers;
-		/* For find_page. */
-		bool clear_is_absent; /* a clear bit is no page of zeros, but one that is not there */
-		uint64_t bitmap, pages, size;
+		/* Every element from the header to here has been passed; 0: not all have been. */
+		uint64_t passed;
+		/* Bytes in which QEMU may find other devices than these, so that nothing in the file is ok:
+		 * they were not passed element by element. unread_why says what was not understood, and
+		 * lives as long as the state; NULL: NESTMIG_READ_QUICK. */
+		uint64_t unread;
+		const char *unread_why;
+		bool clear_is_absent; /* for find_page: a clear bit is no page of zeros, but one that
+					 is not there */
+		const struct nm_ram_block *blocks; /* as long as the state */
+		const struct nm_ram_piece *pieces; /* the same, in order of gpa */
+		size_t block_count, piece_count;
+		struct nm_patched *patched; /* owned, or NULL */
 	} ram;
 	/* The host that the state brings with it (a raw dump's meta.json, an .nms), or NULL. */
 	struct nestmig_host *host;
@@ -165,13 +197,16 @@ struct nestmig_state {
 	/* Where the QEMU stream inside starts and how long it is; source to read it from. */
 	struct nm_source *stream; /* not owned: one of sources */
 	uint64_t stream_base; /* offset of the stream's first byte in the file, where it has one */
-	const char *packing;  /* how the stream is compressed in the file ("zstd"), or NULL */
+	/* The migration capability without which no QEMU loads the stream ("mapped-ram"), or NULL. */
+	const char *capability;
+	const char *packing; /* how the stream is compressed in the file ("zstd"), or NULL */
 	/* What a libvirt image says of the VM, NUL-terminated as in the file, or NULL; owned. */
 	char *domain_xml, *cookie_xml;
 	char **kept; /* texts and bytes that origins and views refer to, owned */
 	size_t kept_count;
 	/* The snapshot that the caller of the reader wants; NULL: any. Valid while reading. */
 	const char *wanted_snapshot;
+	bool is_quick; /* NESTMIG_READ_QUICK; while reading */
 	char *remark; /* sentences on what the container does not hold, for the report; or NULL; owned */
 };
 
@@ -310,6 +345,15 @@ NESTMIG_CHECKED enum nestmig_error nm_state_read_memory(const struct nestmig_sta
 NESTMIG_CHECKED enum nestmig_error nm_state_fetch_page(const struct nestmig_state *state,
 						       uint64_t gpa, uint8_t *buffer,
 						       struct nestmig_detail *detail);
+
+/*
+ * The bytes of a page that has been found in a stream, NM_PAGE_SIZE of them; patched may be NULL where no page
+ * can be one of these. Errors: NOT_FOUND, and those of reading. (page.c)
+ */
+NESTMIG_CHECKED enum nestmig_error nm_page_content(struct nm_source *stream,
+						   const struct nm_patched *patched,
+						   const struct nm_page *page, uint8_t *buffer,
+						   struct nestmig_detail *detail);
 
 /* The bytes of a page that find_pages has looked for. Errors: NOT_FOUND, and those of reading. (page.c) */
 NESTMIG_CHECKED enum nestmig_error nm_page_bytes(const struct nestmig_state *state,

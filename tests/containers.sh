@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# containers.sh BUILD DIR [PATTERN]: what hosts/containers.sh made, in DIR, as nestmig reads it: in each
-# container L2 on its vCPU, nothing broken, and each field the same as in the device state that QEMU gave
-# at that moment. Files may be packed with zstd (cases/containers). PATTERN: only those, e.g. 'save.*'.
+# containers.sh BUILD DIR [PATTERN]: what hosts/containers.sh and hosts/newer.sh made, in DIR, as nestmig reads
+# it: in each container L2 on its vCPU, nothing broken, and each field the same as in the device state that QEMU gave
+# at that moment. Files may be packed with zstd (cases/containers). PATTERN: only those, e.g. 'save.*'. What
+# a newer QEMU made begins with its version.
 set -uo pipefail
 
 nestmig=$1/cmd/nestmig dir=$2 pattern=${3:-*}
@@ -37,11 +38,16 @@ dump.lzop                 qemu-stream    dump.lzop.dev
 managedsave.gzip          libvirt-save   ~save.raw.dev
 memory-snapshot.raw       libvirt-save   memory-snapshot.raw.dev
 memory-snapshot-live.lzop libvirt-save   ~save.raw.dev
+10.0-savevm.qcow2:one     qcow2-snapshot 10.0-savevm.qcow2.one.dev
+10.0-stream.qemu          qemu-stream    10.0-stream.qemu.dev
+10.0-mapped-ram.qemu      qemu-stream    10.0-mapped-ram.qemu.dev
+10.0-multifd.qemu         qemu-stream    10.0-multifd.qemu.dev
 "
 
 complain() {
 	echo "$*"
 	trouble=1
+	return 1
 }
 
 # unpacked FILE: its path in $path, unpacked if need be.
@@ -72,7 +78,7 @@ same() {
 	local reference=$1 filter=true found
 	[ "${reference#\~}" = "$reference" ] || filter='test("^vmcb12\\.(control|save)\\.") and (test("exit_") | not)'
 	reference=${reference#\~}
-	unpacked "$reference"
+	unpacked "$reference" || return
 	state "$path" >"$work/reference"
 	[ "$(jq '[.[].fields | keys[] | select('"$filter"')] | length' "$work/reference")" -gt 20 ] ||
 		complain "$reference has hardly a field"
@@ -98,17 +104,32 @@ check() {
 	case $file in
 	*:*) arguments=(--snapshot "${file#*:}") ;;
 	esac
-	unpacked "${file%:*}"
+	unpacked "${file%:*}" || return
 	arguments+=("$path")
 	nothing_broken "$format" "${arguments[@]}"
 	state "${arguments[@]}" >"$work/file" || complain "$file: inspect fails"
 	same "$reference" && echo "$file: $format, the same as $reference"
 }
 
+# same_page FILE REFERENCE: L1's first page of code, which nobody writes, where RAM has its own layout.
+same_page() {
+	local file
+	for file; do
+		unpacked "$file" || return
+		"$nestmig" extract --page 0x100000 -f -o "$work/$file.page" "$path" || complain "$file: no page" || return
+	done
+	[ "$(tr -d '\0' <"$work/$1.page" | wc -c)" -gt 100 ] || complain "$1: an empty page" || return
+	cmp "$work/$1.page" "$work/$2.page" || complain "$1 does not have the page of $2"
+}
+
 while read -r file format reference; do
 	# shellcheck disable=SC2053 # a pattern
 	[ -z "$file" ] || [[ $file != $pattern ]] || check "$file" "$format" "$reference"
 done <<<"$table"
+# shellcheck disable=SC2053 # a pattern
+for file in 10.0-mapped-ram.qemu 10.0-multifd.qemu; do
+	[[ $file != $pattern ]] || same_page $file 10.0-stream.qemu
+done
 [ $count -gt 0 ] || complain "nothing is called $pattern"
 echo "$count containers, $(grep -cv '^$' <<<"$table") known"
 exit $trouble

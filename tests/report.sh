@@ -185,9 +185,13 @@ check_without_scripts() {
 	call Emulation.setScriptExecutionDisabled '{"value":false}'
 }
 
-# The policy of a page keeps out what would be injected.
+# The policy of a page keeps out what would be injected. Its own style it lets in, or nothing else here would
+# look right.
 check_policy() {
 	open "$work/full.html" 1280 800 light
+	evaluate 'document.body.insertAdjacentHTML("beforeend", "<style>body { color: #010203 }</style><p id=s style=\"color: #010203\">x")' >/dev/null
+	[ "$(evaluate '[document.body, document.getElementById("s")].every(e => getComputedStyle(e).color != "rgb(1, 2, 3)")')" = true ] ||
+		complain "the policy lets a foreign style apply"
 	evaluate 'document.body.insertAdjacentHTML("beforeend", "<img src=http://example.invalid/x onerror=pwned=1><a id=x href=# onclick=pwned=1>x</a>")' >/dev/null
 	evaluate 'document.getElementById("x").click()' >/dev/null
 	sleep 0.5

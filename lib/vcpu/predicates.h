@@ -101,7 +101,7 @@ static inline int nm_init_pending(const struct nestmig_ctx *c)
 	return c->v->events.smi_latched_init && nm_has_flag(c, NM_EVENT_SMM) && !c->is_qemu;
 }
 
-/* QEMU passes a triple fault on only to a kernel that takes it. */
+/* QEMU passes a triple fault on only to a kernel that takes it; to one that is not known it may. */
 static inline int nm_triple_fault(const struct nestmig_ctx *c)
 {
 	if (!c->v->events.triple_fault || !nm_has_flag(c, NM_EVENT_TRIPLE_FAULT))

@@ -356,15 +356,23 @@ static inline enum nestmig_holds rule_evt_tf_cap(const struct nestmig_ctx *c)
 	return nm_vm_cap(c, NESTMIG_VM_TRIPLE_FAULT_EVENT);
 }
 
+/* Whether QEMU passes one on is not known where the kernel is not. */
+static inline enum nestmig_holds nm_no_triple_fault(const struct nestmig_ctx *c)
+{
+	if (nm_triple_fault(c) && c->is_qemu && !c->h->kernel)
+		return NESTMIG_UNKNOWN;
+	return nm_holds(!nm_triple_fault(c));
+}
+
 /* In L2 of SVM evt-tf-svm-intercept says it, in L2 of VMX L1 always gets it. */
 static inline enum nestmig_holds rule_evt_tf_pending(const struct nestmig_ctx *c)
 {
 	int vmx_l2 = nm_is_vmx_state(c) && (c->v->nested.flags & KVMNS_GUEST_MODE);
 
-	return nm_holds(c->svm_l2 || vmx_l2 || !nm_triple_fault(c));
+	return c->svm_l2 || vmx_l2 ? NESTMIG_HOLDS : nm_no_triple_fault(c);
 }
 
 static inline enum nestmig_holds rule_evt_tf_svm_intercept(const struct nestmig_ctx *c)
 {
-	return nm_holds(!c->svm_l2 || !nm_triple_fault(c));
+	return c->svm_l2 ? nm_no_triple_fault(c) : NESTMIG_HOLDS;
 }

@@ -602,6 +602,7 @@ test_restore_refused() {
 	"$build/tests/nestmig-poke" "$here/inputs/full1.nms" broken.nms vcpu0.vmcb12.control.asid 0
 	ends 1 'refused, nothing was sent; --force' restore --host none --qmp b.nestmig broken.nms
 	ends 1 . restore --host none --json --qmp b.nestmig broken.nms
+	rm x.nms
 	is "JSON" "$(jq -c '[.restored, .status, .report.verdict, .report.vcpus[0].outcome]' out)" \
 		'[false,null,"fail","ioctl-rejected"]'
 	ends 1 'refused' restore --host none --strict --qmp b.nestmig "$here/inputs/full1.nms"
@@ -615,6 +616,39 @@ test_restore_refused() {
 	ends 2 'this QEMU has 2 vCPUs, but the state only 1' restore --host none --qmp c.nestmig full.nms
 	still_waits c
 	stop c
+}
+
+# Streams that QEMU refuses from a pipe, or would run without what is missing in them; and what holds none.
+test_restore_not_sent() {
+	local files=$here/../cases/containers
+	[ -e full.nms ] || test_full
+	incoming a -M pc
+	ends 2 'was made with postcopy-ram' restore --host none --force --qmp a.nestmig "$files/postcopy-ram.qemu.zst"
+	ends 2 'shared RAM is not' restore --host none --force --qmp a.nestmig "$files/ignore-shared.qemu.zst"
+	ends 2 'is of a machine "pc-q35-.*", and this QEMU has a "pc-i440fx-.*": start it with -M pc-q35' \
+		restore --host none --qmp a.nestmig full.nms
+	ends 2 'holds no migration stream' restore --host none --qmp a.nestmig "$here/../cases/raw-dump"
+	still_waits a
+}
+
+# What is compressed is unpacked on its way.
+test_restore_packed() {
+	[ -e full.nms ] || test_full
+	"$nestmig" extract --stream full.nms | zstd -qc >full.qemu.zst
+	incoming a
+	ends 0 'the VM is running$' restore --host none --qmp a.nestmig full.qemu.zst
+	runs a || complain "the VM does not go on"
+}
+
+# The process that parses ends: QEMU has been sent nothing.
+test_restore_reader_killed() {
+	[ -e big.nms ] || test_killed
+	incoming a -m 256
+	"$nestmig" restore --host none --qmp a.nestmig big.nms </dev/null >out 2>err &
+	slow=$!
+	while kill -0 "$slow" 2>/dev/null && ! pkill -9 -P "$slow"; do :; done
+	ended 2 'the process that reads was ended by signal 9'
+	still_waits a
 }
 
 # does_not_fit OPTION...: full.nms into a QEMU that is not the one of the snapshot.
@@ -631,7 +665,6 @@ test_other_devices() {
 	[ -e full.nms ] || test_full
 	does_not_fit
 	does_not_fit "${disk[@]}" -m 128
-	does_not_fit "${disk[@]}" -M pc
 	# KVM's nested state means nothing to TCG.
 	incoming a
 	ends 2 'error output' restore --host none --force --qmp a.nestmig "$here/inputs/full1.nms"

@@ -60,6 +60,21 @@ save_image() {
 	esac
 }
 
+# more_ram STREAM PAGES: the stream with so many pages of pc.ram more, in a part of RAM before the others, to
+# stdout. The list of blocks ends with the end of a section and a footer, in which its id stands.
+more_ram() {
+	local list i
+	list=$(grep -obUaPm 1 '\x00{7}\x10\x7e' "$1" | sed -n '1s/:.*//p')
+	head -c $((list + 13)) "$1"
+	printf '\x02'
+	tail -c +$((list + 10)) "$1" | head -c 4
+	printf '\0\0\0\0\0\0\x10\x08\x06pc.ram%4096s' ''
+	for ((i = 1; i < $2; i++)); do printf '\0\0\0\0\0\0\x10\x28%4096s' ''; done
+	printf '\0\0\0\0\0\0\0\x10\x7e'
+	tail -c +$((list + 10)) "$1" | head -c 4
+	tail -c +$((list + 14)) "$1"
+}
+
 # each ARGUMENT...: every subcommand with these arguments, and how it ends.
 each() {
 	local name
@@ -77,7 +92,7 @@ container() {
 	done
 }
 export CONTAINERS=$here/../cases/containers
-export -f patch offset save_image each container
+export -f patch offset save_image more_ram each container
 
 make_inputs() {
 	local name cases=$here/../cases

@@ -7,6 +7,8 @@
 #
 # With KEEP=DIR what was made is packed into DIR, where cases/containers comes from.
 set -uo pipefail
+export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
+TIME_LIMIT=${TIME_LIMIT:-1200}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 
@@ -16,9 +18,9 @@ L1=$scratch/l1.elf
 "$hosts/l1/build.sh" "$L1" || fail "cannot build the nested guest"
 rm -rf "${out:?}/containers"
 mkdir -p "$out/containers"
-"$hosts/host.sh" run C "$hosts/roles/containers.sh" "$out/containers" --timeout "$TIME_LIMIT" \
-	--keep "$scratch" --env "L1=$L1" || fail "the containers could not be made"
-"$hosts/../containers.sh" "$build" "$out/containers" || fail "not all is read as it should be"
+"$hosts/host.sh" run C "$hosts/roles/containers.sh" "$out/containers" --clock instructions \
+	--timeout "$TIME_LIMIT" --keep "$scratch" --env "L1=$L1" || fail "the containers could not be made"
+"$hosts/../containers.sh" "$build" "$out/containers" '[!0-9]*' || fail "not all is read as it should be"
 if [ -n "${KEEP:-}" ]; then
 	zstd -q -19 -f "$out"/containers/*.{dev,qcow2,qemu,captured,raw,gzip,bzip2,xz,lzop} --output-dir-flat "$KEEP" ||
 		fail "cannot keep them in $KEEP"

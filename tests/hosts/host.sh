@@ -20,6 +20,8 @@
 #   --append WORDS         more of the kernel command line, e.g. "kvm_amd.npt=0"
 #   --env NAME=VALUE       put into the job's environment (may be repeated)
 #   --keep PATH            show this path of a temporary file system inside (may be repeated)
+#   --clock instructions   the host's clock counts instructions, 4 ns each: what runs there has the same
+#                          time for everything, however busy this machine is; default is real
 #   --smp N, --memory MIB  1 and 2000; why not 2: see start_qemu
 #   --timeout SECONDS      for the job, 120; booting has BOOT_TIMEOUT, 90
 #
@@ -37,7 +39,7 @@ prepare() {
 }
 
 parse_options() {
-	net='' ip='' mac='' append='' smp=1 memory=2000 time_limit=120 job_env=() keep=("$tree")
+	net='' ip='' mac='' append='' smp=1 memory=2000 time_limit=120 clock=real job_env=() keep=("$tree")
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
@@ -50,6 +52,7 @@ parse_options() {
 		--append) append=$2 ;;
 		--env) job_env+=("$2") ;;
 		--keep) keep+=("$2") ;;
+		--clock) clock=$2 ;;
 		--smp) smp=$2 ;;
 		--memory) memory=$2 ;;
 		--timeout) time_limit=$2 ;;
@@ -102,9 +105,15 @@ write_environment() {
 # KVM patches the scheduler (preempt_notifier_key) whenever the first VM is made or the last one
 # goes away: about one host in twenty hung.
 start_qemu() {
+	local accelerator
+	case $clock in
+	real) accelerator=(-accel "tcg,thread=multi") ;;
+	instructions) accelerator=(-accel "tcg,thread=single" -icount shift=2) ;;
+	*) die "--clock takes real or instructions, not $clock" ;;
+	esac
 	exec 3< <(
 		exec timeout -k 5 $((BOOT_TIMEOUT + time_limit + 10)) qemu-system-x86_64 -name "$name" \
-			-accel tcg,thread=multi -smp "$smp" -cpu max -m "$memory" \
+			"${accelerator[@]}" -smp "$smp" -cpu max -m "$memory" \
 			-display none -monitor none -no-reboot -nodefaults -no-user-config \
 			-kernel "$cache/kernel/vmlinuz" -initrd "$cache/initramfs" \
 			-append "console=ttyS0 quiet panic=-1 mitigations=off $append" \

@@ -160,7 +160,58 @@ static void put(uint8_t *at, unsigned width, uint64_t value)
 		at[i] = (uint8_t)(value >> 8 * i);
 }
 
-/* Absent as a whole: no bit, and for the kernel no number either. */
+/* The bytes of what is absent are as readers leave them: who looked at them would take them for a zero. */
+static void forget(struct vm *vm)
+{
+	struct nestmig_vcpu_view *v = &vm->vcpu.view;
+	struct nestmig_host_view *h = &vm->host;
+	const struct {
+		enum nestmig_item item;
+		void *bytes;
+		size_t size;
+	} places[] = {
+#define PLACE(item, member) {NESTMIG_ITEM_##item, &(member), sizeof(member)}
+		PLACE(NESTED, v->nested),
+		PLACE(VMCB12, v->vmcb12),
+		PLACE(VMCS12, v->vmcs12),
+		PLACE(SHADOW_VMCS12, v->shadow_vmcs12),
+		PLACE(SREGS, v->sregs),
+		PLACE(PDPTRS, v->sregs.pdptrs),
+		PLACE(REGS, v->regs),
+		PLACE(EVENTS, v->events),
+		PLACE(ERROR_CODE, v->events.exc_error_code),
+		PLACE(INT_SHADOW, v->events.intr_shadow),
+		PLACE(DEBUGREGS, v->debugregs),
+		PLACE(MP_STATE, v->mp_state),
+		PLACE(SMBASE, v->smbase),
+		PLACE(HSAVE_PA, v->hsave_pa),
+		PLACE(VMX_MSRS, v->vmx),
+		PLACE(MSRS, v->msrs_listed),
+		PLACE(CPUID, v->cpuid),
+		PLACE(SMRAM, v->smram),
+		PLACE(SMM_VMCB12, v->smm_vmcb12),
+		PLACE(HSAVE, v->hsave),
+		PLACE(LINK_HEADER, v->link_header),
+		PLACE(VM_CAPS, v->vm_caps),
+		PLACE(HOST_PARAMS, h->nested),
+		PLACE(HOST_PARAMS, h->npt),
+		PLACE(HOST_PARAMS, h->ept),
+		PLACE(HOST_PARAMS, h->unrestricted_guest),
+		PLACE(HOST_PARAMS, h->no_emulation),
+		PLACE(HOST_PARAMS, h->vgif),
+		PLACE(HOST_PARAMS, h->vls),
+		PLACE(HOST_CPUID, h->cpuid),
+		PLACE(HOST_CAPS, h->has_nested_state),
+		PLACE(HOST_MSRS, h->vmx),
+#undef PLACE
+	};
+
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (vm->lacks >> places[i].item & 1)
+			memset(places[i].bytes, 0, places[i].size);
+}
+
+/* Absent as a whole: no bit, no value, and for the kernel no number either. */
 static void lack(struct vm *vm, unsigned item)
 {
 	vm->vcpu.view.have &= ~(UINT64_C(1) << item);
@@ -172,11 +223,13 @@ static void lack(struct vm *vm, unsigned item)
 	if (item == NESTMIG_ITEM_VMX_MSRS)
 		vm->vcpu.view.have &= ~NESTMIG_HAVE(MSRS);
 	if (item == NESTMIG_ITEM_MEMORY) {
-		vm->vcpu.view.have &=
-			~(NESTMIG_HAVE(SMRAM) | NESTMIG_HAVE(SMM_VMCB12) | NESTMIG_HAVE(HSAVE));
+		lack(vm, NESTMIG_ITEM_SMRAM);
+		lack(vm, NESTMIG_ITEM_SMM_VMCB12);
+		lack(vm, NESTMIG_ITEM_HSAVE);
 		vm->state.memory_known = false;
 		vm->state.extent_count = 0;
 	}
+	forget(vm);
 }
 
 static void first(struct vm *vm, enum nm_stage stage)

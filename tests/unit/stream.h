@@ -203,6 +203,16 @@ static inline struct stream genuine(const char *name)
 	return read_case(file);
 }
 
+/* The CMOS of a stream: what section "mc146818rtc" starts with. */
+static inline size_t cmos_of(const struct stream *s)
+{
+	static const uint8_t header[] = "\x0bmc146818rtc\0\0\0\0\0\0\0\3";
+	const uint8_t *found = memmem(s->p, s->size, header, sizeof(header) - 1);
+
+	ck_assert_ptr_nonnull(found);
+	return (size_t)(found - s->p) + sizeof(header) - 1;
+}
+
 /* Where things stand in the genuine streams, found by reading them with the tables of formats.md:
  * payload of "cpu", subsection cpu/nested_state in it (0: none), payload of "apic". */
 struct place {

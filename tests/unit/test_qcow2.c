@@ -88,6 +88,50 @@ START_TEST(a_snapshot_holds_what_a_migration_does)
 }
 END_TEST
 
+/* One image of each kind that QEMU makes. */
+static const struct {
+	const char *name, *wanted;
+	enum nestmig_error error; /* OK: it is read */
+	const char *says;
+} kinds[] = {
+	{"backing", NULL, NESTMIG_OK, NULL},
+	{"compressed", NULL, NESTMIG_OK, NULL},
+	{"dirty", "alpha", NESTMIG_OK, NULL},
+	{"names", "alpha", NESTMIG_OK, NULL},
+	{"names", "2", NESTMIG_OK, NULL},
+	{"names", NULL, NESTMIG_ERR_INVALID, "\"beta\" (id 2"},
+	{"names", "beta", NESTMIG_ERR_INVALID, "several snapshots have this name or id"},
+	{"names", "1", NESTMIG_ERR_INVALID, "several snapshots have this name or id"},
+	{"names", "3", NESTMIG_ERR_NOT_FOUND, "disk alone"},
+	{"disk", NULL, NESTMIG_ERR_NOT_FOUND, "no snapshot in this image has VM state"},
+	{"disk", "second", NESTMIG_ERR_NOT_FOUND, "disk alone"},
+	{"none", NULL, NESTMIG_ERR_NOT_FOUND, "no internal snapshot"},
+	{"none", "alpha", NESTMIG_ERR_NOT_FOUND, "no internal snapshot"},
+	{"data-file", NULL, NESTMIG_ERR_UNSUPPORTED, "external data file"},
+	{"aes", NULL, NESTMIG_ERR_UNSUPPORTED, "encrypted (method 1)"},
+	{"luks", NULL, NESTMIG_ERR_UNSUPPORTED, "encrypted (method 2)"},
+};
+
+START_TEST(genuine_kinds_are_read_or_refused)
+{
+	struct nestmig_state *state;
+	struct stream image;
+	char name[64];
+
+	snprintf(name, sizeof(name), "qcow2/%s.qcow2.zst", kinds[_i].name);
+	image = read_case(name);
+	if (kinds[_i].error) {
+		image_refused(&image, kinds[_i].wanted, kinds[_i].error, kinds[_i].says);
+	} else {
+		state = must_read_image(&image, kinds[_i].wanted);
+		ck_assert_uint_eq(state->vcpu_count, 2);
+		ck_field(state, 0, "regs.rip", 0xfff0 + value_of(state, 0, "regs.rip") % 2);
+		nestmig_state_free(state);
+	}
+	stream_free(&image);
+}
+END_TEST
+
 /* ---- Images of our own ----------------------------------------------------------------------- */
 
 static struct image_of one_snapshot(const struct stream *state)
@@ -137,6 +181,7 @@ START_TEST(a_full_stream_is_read)
 	struct image_of image = one_snapshot(&s);
 	struct nestmig_state *state;
 
+	image.extra = 1024; /* the most that QEMU takes */
 	bytes = image_make(&image);
 	state = must_read_image(&bytes, "1");
 	check_stream(state, &s);
@@ -257,9 +302,9 @@ static const struct {
 	{ENTRY, 40, 8, 0, NESTMIG_ERR_NOT_FOUND, "no VM state"},
 	{ENTRY, 40, 8, 1, NESTMIG_ERR_TRUNCATED, "byte 1 of the VM state"},
 	{ENTRY, 40, 8, UINT64_MAX, NESTMIG_ERR_FORMAT, "18446744073709551615 bytes"},
-	{ENTRY, 40, 8, 0x10001, NESTMIG_ERR_TRUNCATED, "covers 65536"},
+	{ENTRY, 40, 8, 0x10000, NESTMIG_ERR_TRUNCATED, "but the whole image has"},
 	/* Zeros that end at a multiple of 512 are padding. */
-	{ENTRY, 40, 8, 0xffff, NESTMIG_ERR_FORMAT, "follow"},
+	{ENTRY, 40, 8, 0x99ff, NESTMIG_ERR_FORMAT, "follow"},
 	{ENTRY, 48, 8, UINT64_MAX, NESTMIG_ERR_FORMAT, "does not go with a disk"},
 	{ENTRY, 48, 8, 0x18000, NESTMIG_ERR_TRUNCATED, "covers 32768"},
 	{L1, 0, 8, UINT64_C(1) << 55, NESTMIG_ERR_TRUNCATED, "of the image"},
@@ -404,7 +449,88 @@ START_TEST(every_field_takes_hostile_values)
 }
 END_TEST
 
+/* What is not in an image with a backing file may be in that one. */
+START_TEST(what_may_be_in_the_backing_file_is_not_zero)
+{
+	struct stream s = genuine("dev1"), bytes;
+	struct image_of image = one_snapshot(&s);
+	struct nestmig_state *state;
+
+	bytes = image_make(&image);
+	set_be(bytes.p + 8, 104, 8);
+	state = must_read_image(&bytes, NULL);
+	check_stream(state, &s);
+	nestmig_state_free(state);
+	bytes.p[image.l2 + 7] |= 1; /* zero, whatever the backing file has */
+	image_refused(&bytes, NULL, NESTMIG_ERR_UNSUPPORTED, "no QEMU migration stream");
+	set_be(bytes.p + image.l2, 0, 8);
+	image_refused(&bytes, NULL, NESTMIG_ERR_UNSUPPORTED, "backing file");
+	set_be(bytes.p + image.l1, 0, 8);
+	image_refused(&bytes, NULL, NESTMIG_ERR_UNSUPPORTED, "backing file");
+	stream_free(&bytes);
+
+	image = one_snapshot(&s);
+	image.cluster_bits = 16;
+	image.extended = true;
+	bytes = image_make(&image);
+	set_be(bytes.p + 8, 112, 8);
+	set_be(bytes.p + image.l2 + 8, 0xfffffffe, 8);
+	image_refused(&bytes, NULL, NESTMIG_ERR_UNSUPPORTED, "backing file");
+	set_be(bytes.p + image.l2 + 8, UINT64_C(0x1fffffffe), 8);
+	image_refused(&bytes, NULL, NESTMIG_ERR_UNSUPPORTED, "no QEMU migration stream");
+	stream_free(&bytes);
+	stream_free(&s);
+}
+END_TEST
+
 /* ---- mapped-ram ------------------------------------------------------------------------------ */
+
+/* The start of a stream whose configuration has a capability. */
+static void put_capability(struct stream *s, const char *name)
+{
+	put_file_header(s);
+	put_be(s, 7, 1);
+	put_be(s, 6, 4);
+	put(s, "pc-q35", 6);
+	put_subsection(s, "configuration/capabilities");
+	put_be(s, 2, 4);
+	put_name(s, "x-colo");
+	put_name(s, name);
+}
+
+/* Tables that are looked at one after the other, but lead to no end. */
+START_TEST(empty_tables_end_the_search)
+{
+	struct stream s = {0}, bytes, table = {0};
+	struct image_of image = one_snapshot(&s);
+	struct nestmig_state *state = NULL;
+	struct nestmig_detail detail = {0};
+
+	put_capability(&s, "mapped-ram");
+	put_fill(&s, 0x55, 1000 - s.size);
+	image.snapshots[0].recorded = 1000;
+	bytes = image_make(&image);
+	/* An L1 table at the end of the image: the disk's, the state's, and then an empty L2 table often. */
+	put(&table, bytes.p + image.l1 - 8 * 2, 8 * 3);
+	for (unsigned i = 0; i < 16; i++)
+		put_be(&table, bytes.size, 8);
+	set_be(bytes.p + image.entry[0], bytes.size + 512, 8);
+	set_be(bytes.p + image.entry[0] + 8, 2 + 1 + 16, 4);
+	put_fill(&bytes, 0, 512);
+	put(&bytes, table.p, table.size);
+	ck_assert_int_ne(image_read(bytes.p, bytes.size, NULL, &state, &detail), NESTMIG_OK);
+	ck_assert_ptr_nonnull(state->stream);
+	ck_assert_uint_eq(nm_source_size(state->stream), 1024);
+	nestmig_state_free(state);
+	/* One more. */
+	put_be(&bytes, bytes.size - table.size - 512, 8);
+	set_be(bytes.p + image.entry[0] + 8, 2 + 1 + 17, 4);
+	image_refused(&bytes, NULL, NESTMIG_ERR_LIMIT, "more than 16 L2 tables");
+	stream_free(&bytes);
+	stream_free(&table);
+	stream_free(&s);
+}
+END_TEST
 
 /* With mapped-ram the recorded size is too small: the clusters say where the stream ends. */
 START_TEST(the_recorded_size_does_not_count_with_mapped_ram)
@@ -416,14 +542,7 @@ START_TEST(the_recorded_size_does_not_count_with_mapped_ram)
 	struct nestmig_detail detail = {0};
 	uint8_t byte = 0;
 
-	put_file_header(&s);
-	put_be(&s, 7, 1);
-	put_be(&s, 6, 4);
-	put(&s, "pc-q35", 6);
-	put_subsection(&s, "configuration/capabilities");
-	put_be(&s, 2, 4);
-	put_name(&s, "x-colo");
-	put_name(&s, names[_i]);
+	put_capability(&s, names[_i]);
 	put_fill(&s, 0x55, 100000 - s.size);
 	image.snapshots[0].recorded = 1000;
 	bytes = image_make(&image);
@@ -452,6 +571,8 @@ int main(void)
 	tcase_set_timeout(tcase, 300);
 	tcase_add_loop_test(tcase, genuine_images_are_read, 0, 5);
 	tcase_add_loop_test(tcase, a_snapshot_holds_what_a_migration_does, 0, 2);
+	tcase_add_loop_test(tcase, genuine_kinds_are_read_or_refused, 0,
+			    sizeof(kinds) / sizeof(kinds[0]));
 	tcase_add_loop_test(tcase, every_size_of_cluster_is_read, 9, 22);
 	tcase_add_test(tcase, a_full_stream_is_read);
 	tcase_add_test(tcase, the_snapshot_is_chosen);
@@ -460,6 +581,8 @@ int main(void)
 	tcase_add_test(tcase, entries_of_other_kinds_are_refused);
 	tcase_add_test(tcase, every_truncation_is_found);
 	tcase_add_test(tcase, every_field_takes_hostile_values);
+	tcase_add_test(tcase, what_may_be_in_the_backing_file_is_not_zero);
+	tcase_add_test(tcase, empty_tables_end_the_search);
 	tcase_add_loop_test(tcase, the_recorded_size_does_not_count_with_mapped_ram, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

@@ -3,6 +3,7 @@
  * Nothing in a stream makes a state ok that was not judged: what is there twice, too long, too short or in
  * between is named. Built by stream_new.h; each with a vmdesc and without one.
  */
+#include "judge.h"
 #include "reader.h"
 #include "stream_new.h"
 
@@ -229,20 +230,48 @@ START_TEST(a_vmdesc_that_is_cut)
 }
 END_TEST
 
-static enum nestmig_error read_with(const struct stream *s, unsigned flags)
+/* ---- RAM that is passed over ------------------------------------------------------------------- */
+
+static struct nestmig_state *read_with(const struct stream *s, unsigned flags,
+				       enum nestmig_error expected)
 {
 	struct nestmig_state *state = NULL;
+	struct nestmig_detail detail = {0};
 	struct nm_source *source = NULL;
-	enum nestmig_error error = nm_source_memory(s->p, s->size, &source, NULL);
+	enum nestmig_error error = nm_source_memory(s->p, s->size, &source, &detail);
 
 	if (!error)
-		error = nm_state_read_source(source, "two", flags, NULL, &state, NULL);
-	nestmig_state_free(state);
-	return error;
+		error = nm_state_read_source(source, "two", flags, NULL, &state, &detail);
+	ck_assert_msg(error == expected, "%s: %s", nestmig_error_name(error), detail.text);
+	return state;
 }
 
-/* One stream behind another: QEMU would load the first. With much RAM this shows as soon as somebody goes
- * through it. */
+/* Nothing of it is ok, and it is said why. */
+static void must_be_unknown(const struct nestmig_state *state, const char *says)
+{
+	struct nestmig_report *report = NULL;
+	char *text = NULL, *json = NULL;
+
+	ck_assert_uint_gt(state->ram.unread, 0);
+	ck_assert_int_eq(nestmig_judge(state, NULL, &report), NESTMIG_OK);
+	ck_assert_int_ne(report->verdict, NESTMIG_VERDICT_OK);
+	for (size_t i = 0; i < report->vcpu_count; i++) {
+		ck_assert_int_ne(report->vcpus[i].verdict, NESTMIG_VERDICT_OK);
+		ck_assert(!report->vcpus[i].is_certain);
+	}
+	ck_assert_int_eq(nestmig_report_text(report, "file", false, &text), NESTMIG_OK);
+	ck_assert_msg(strstr(text, says) != NULL, "\"%s\" not in %s", says, text);
+	ck_assert_int_eq(nestmig_report_json(report, "file", &json), NESTMIG_OK);
+	ck_assert_ptr_nonnull(strstr(json, state->ram.unread_why
+						   ? "\"unknown\":[\"stream-not-understood\"]"
+						   : "\"unknown\":[\"stream-ram-passed-over\"]"));
+	free(text);
+	free(json);
+	nestmig_report_free(report);
+}
+
+/* One stream behind another, or its devices behind something that looks like the end of RAM: QEMU would load the
+ * first. _i: with more pages than a quick look passes. */
 START_TEST(two_streams)
 {
 	struct nestmig_state *state;
@@ -260,26 +289,127 @@ START_TEST(two_streams)
 	end(true);
 	put(&first, m.s.p, m.s.size);
 	devices = m.devices;
-	/* Devices alone, behind something that looks like the end of RAM. */
 	make_part(&m, 3, NOWHERE, 0);
 	put(&m.s, first.p + devices, first.size - devices);
+	detail = must_refuse(&m.s, NESTMIG_ERR_FORMAT, "something else starts here");
+	ck_assert_uint_eq(detail.offset, devices);
+	state = read_with(&m.s, NESTMIG_READ_QUICK, _i ? NESTMIG_OK : NESTMIG_ERR_FORMAT);
+	if (_i) {
+		must_be_unknown(state, "without --quick");
+		ck_assert_int_eq(state->find_pages(state, &page, 1, &detail), NESTMIG_ERR_FORMAT);
+		ck_assert_uint_eq(detail.offset, devices);
+		ck_assert_int_eq(page.kind, NM_PAGE_ABSENT);
+	}
+	nestmig_state_free(state);
+	m.s.size = first.size;
+	put(&m.s, first.p, first.size);
+	must_refuse(&m.s, NESTMIG_ERR_FORMAT, "something else starts here");
+	stream_free(&first);
+}
+END_TEST
+
+/* A good one of each size is as good as before, and is passed over whole. */
+START_TEST(all_of_ram_is_passed)
+{
+	struct nestmig_state *state;
+
+	make_head(&m, "pc-q35-10.1");
+	make_ram(&m);
+	for (int i = 0; i < 1100; i++)
+		make_part(&m, 2, 0x5000, 1);
+	make_part(&m, 3, NOWHERE, 0);
+	make_devices(&m);
+	end(true);
+	state = read_with(&m.s, 0, NESTMIG_OK);
+	ck_assert_uint_eq(state->ram.unread, 0);
+	nestmig_state_free(state);
+}
+END_TEST
+
+/* Before RAM, and among its parts. */
+START_TEST(what_is_not_understood_is_not_ok)
+{
+	static const uint8_t command[] = {8, 0, 99, 0, 0},
+			     record[] = {2, 0, 0, 0, ID_RAM, 0, 0, 0, 0, 0, 0, 8, 0};
+	struct nestmig_state *state;
+
+	make_head(&m, "pc-q35-10.1");
+	if (_i)
+		make_ram(&m);
+	put(&m.s, _i ? record : command, _i ? sizeof(record) : sizeof(command));
+	if (!_i)
+		make_ram(&m);
+	make_part(&m, 3, NOWHERE, 0);
+	make_devices(&m);
+	end(true);
+	state = read_with(&m.s, 0, NESTMIG_OK);
+	must_be_unknown(state,
+			_i ? ": no record of RAM that is known" : ": command 99 is not known.");
+	nestmig_state_free(state);
+}
+END_TEST
+
+/* ---- Lengths that are not true ------------------------------------------------------------------ */
+
+/* Footer, command and vCPU stand in what the vmdesc, or a second footer, makes one section. */
+START_TEST(a_section_with_a_vcpu_inside)
+{
+	static const uint8_t ping[] = {8, 0, 2, 0, 4, 1, 2, 3, 4};
+	struct nestmig_state *state;
+	struct nestmig_detail detail;
+	size_t described, start, hidden;
+
+	begin();
+	make_device(&m, 77, "longer", 1);
+	start = m.device;
+	described = m.vmdesc.size;
+	put_fill(&m.s, 0x11, 24);
+	make_footer(&m, 77);
+	put(&m.s, ping, sizeof(ping));
+	hidden = m.s.size;
+	make_devices(&m);
+	m.devices = start - 14 - strlen("longer");
+	m.device = start;
+	m.vmdesc.size = described;
+	make_device_end(&m, 77, 0, "");
+	make_apic(&m);
+	make_cpu(&m);
+	end(_i);
 	if (!_i) {
-		must_refuse(&m.s, NESTMIG_ERR_FORMAT, "something else starts here");
-		m.s.size = first.size;
-		put(&m.s, first.p, first.size);
-		must_refuse(&m.s, NESTMIG_ERR_FORMAT, "something else starts here");
-		stream_free(&first);
+		detail = must_refuse(&m.s, NESTMIG_ERR_FORMAT, "seems to start here");
+		ck_assert_uint_ge(detail.offset, hidden);
 		return;
 	}
-	state = must_read(&m.s);
-	state->stream = state->sources[0];
-	ck_assert_int_eq(state->find_pages(state, &page, 1, &detail), NESTMIG_ERR_FORMAT);
-	ck_assert_uint_eq(detail.offset, devices);
-	ck_assert_int_eq(page.kind, NM_PAGE_ABSENT);
+	state = read_with(&m.s, 0, NESTMIG_OK);
+	must_be_unknown(state, "seems to start here");
 	nestmig_state_free(state);
-	ck_assert_int_eq(read_with(&m.s, 0), NESTMIG_OK);
-	ck_assert_int_eq(read_with(&m.s, NESTMIG_READ_WHOLE), NESTMIG_ERR_FORMAT);
-	stream_free(&first);
+}
+END_TEST
+
+/* _i: with a vmdesc; as long as QEMU takes it to be, or not. */
+START_TEST(a_device_before_ram)
+{
+	bool is_known = _i & 2;
+	struct nestmig_state *state;
+
+	make_head(&m, "pc-q35-10.1");
+	make_ram(&m);
+	make_device(&m, ID_EARLY, "0000:00:03.0/virtio-mem-device-early", 1);
+	put_be(&m.s, 0x140000000, 8);
+	put_be(&m.s, 65 * 0x200000, 8);
+	put_be(&m.s, 0x200000, 8);
+	put_fill(&m.s, 0, 12 + (is_known ? 16 : 8));
+	make_device_end(&m, ID_EARLY, 0, "");
+	make_part(&m, 2, 0x5000, 1);
+	make_part(&m, 3, NOWHERE, 0);
+	make_devices(&m);
+	end(_i & 1);
+	state = read_with(&m.s, 0, NESTMIG_OK);
+	if (is_known)
+		ck_assert_uint_eq(state->ram.unread, 0);
+	else
+		must_be_unknown(state, "virtio-mem-device-early\" is before RAM");
+	nestmig_state_free(state);
 }
 END_TEST
 
@@ -330,6 +460,10 @@ int main(void)
 	tcase_add_loop_test(tcase, padding, 0, 2);
 	tcase_add_test(tcase, a_vmdesc_that_is_cut);
 	tcase_add_loop_test(tcase, two_streams, 0, 2);
+	tcase_add_test(tcase, all_of_ram_is_passed);
+	tcase_add_loop_test(tcase, what_is_not_understood_is_not_ok, 0, 2);
+	tcase_add_loop_test(tcase, a_section_with_a_vcpu_inside, 0, 2);
+	tcase_add_loop_test(tcase, a_device_before_ram, 0, 4);
 	tcase_add_loop_test(tcase, a_flip_anywhere_does_no_harm, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

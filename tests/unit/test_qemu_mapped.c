@@ -38,6 +38,7 @@ static void read_it(void)
 	state->stream = state->sources[0];
 	ck_field(state, 0, "nested_state.vmcb_pa", NEW_VMCB_PA);
 	ck_assert_ptr_null(state->find_pages);
+	ck_assert_str_eq(state->capability, "mapped-ram");
 }
 
 static void check_byte(uint64_t gpa, int expected)

@@ -327,6 +327,7 @@ START_TEST(postcopy_has_its_devices_in_a_package)
 	postcopy();
 	put_be(&m.s, 0, 1);
 	read_it();
+	ck_assert_str_eq(state->capability, "postcopy-ram");
 	check_page(0x5000, 3);
 	check_page(0x6000, 4);
 }
@@ -368,6 +369,7 @@ START_TEST(shared_ram_is_not_at_hand)
 	ram_end(NOWHERE, 0);
 	finish(_i);
 	read_it();
+	ck_assert_str_eq(state->capability, "x-ignore-shared");
 	ck_assert_int_eq(nm_state_backed(state, 0x5000, 4096), NESTMIG_BACKED_YES);
 	ck_assert_int_eq(page_at(0x5000).kind, NM_PAGE_ABSENT);
 	ck_assert_int_eq(nm_state_read_memory(state, 0x5000, &byte, 1), NESTMIG_ERR_NOT_FOUND);

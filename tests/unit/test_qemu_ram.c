@@ -7,18 +7,12 @@
 #include "judge.h"
 #include "nms.h"
 #include "nms_format.h"
+#include "ram_copies.h"
 #include "smram/smram.h"
 #include "vmcb/vmcb12.h"
 
-#define PC_RAM   0x4000000
-#define PAGES    (PC_RAM / 4096)
-#define F_ZERO   0x002
-#define F_PAGE   0x008
-#define F_EOS    0x010
-#define F_SAME   0x020
-#define F_XBZRLE 0x040
-#define F_PACKED 0x100
-
+#define PC_RAM 0x4000000
+#define PAGES  (PC_RAM / 4096)
 /* In the payload of "cpu". */
 #define CPU_HFLAGS 144
 #define CPU_SMBASE 864
@@ -153,41 +147,7 @@ END_TEST
 
 /* ---- Made records ---------------------------------------------------------------------------- */
 
-/* Records under construction; the block is named where it changes. */
-static struct stream ram;
-static uint32_t ram_id;
 static size_t made; /* bytes of records in the stream */
-
-static void record(uint64_t address, unsigned flags, const char *block)
-{
-	put_be(&ram, address | flags | (block ? 0 : F_SAME), 8);
-	if (block)
-		put_name(&ram, block);
-}
-
-static void full_page(uint64_t address, const char *block, uint8_t value)
-{
-	record(address, F_PAGE, block);
-	put_fill(&ram, value, 4096);
-}
-
-static void fill_page(uint64_t address, const char *block, uint8_t value)
-{
-	record(address, F_ZERO, block);
-	put_be(&ram, value, 1);
-}
-
-static void end_section(void)
-{
-	put_be(&ram, F_EOS, 8);
-	put_footer(&ram, ram_id);
-}
-
-static void start_section(uint8_t type)
-{
-	put_be(&ram, type, 1);
-	put_be(&ram, ram_id, 4);
-}
 
 /* Puts the records in the place of those of the stream. */
 static void put_made(void)
@@ -225,81 +185,11 @@ static struct nm_page look_for(uint64_t gpa)
 	return pages[1];
 }
 
-enum last { LAST_PAGE, LAST_FILL, LAST_NONE };
-
-#define OTHER "0000:00:01.0/vga.vram"
-
-/* Copies of page 0x5000, and what becomes of it. */
-static void some_copies(int which)
-{
-	switch (which) {
-	case 0: /* once */
-		full_page(0x5000, "pc.ram", 1);
-		break;
-	case 1: /* again in a later section */
-		full_page(0x5000, "pc.ram", 2);
-		end_section();
-		start_section(2);
-		full_page(0x5000, NULL, 1);
-		break;
-	case 2: /* zero, then written */
-		fill_page(0x5000, "pc.ram", 0);
-		full_page(0x6000, NULL, 2);
-		full_page(0x5000, NULL, 1);
-		break;
-	case 3: /* written, then zero */
-		full_page(0x5000, "pc.ram", 2);
-		fill_page(0x5000, NULL, 0);
-		break;
-	case 4: /* the same address in another block */
-		full_page(0x5000, "pc.ram", 1);
-		full_page(0x5000, OTHER, 2);
-		fill_page(0x5000, NULL, 3);
-		break;
-	case 5: /* another block first */
-		full_page(0x5000, OTHER, 2);
-		full_page(0x5000, "pc.ram", 1);
-		break;
-	case 6: /* a difference to a copy is not applied */
-		full_page(0x5000, "pc.ram", 2);
-		record(0x5000, F_XBZRLE, NULL);
-		put_be(&ram, 1, 1);
-		put_be(&ram, 5, 2);
-		put_fill(&ram, 0, 5);
-		break;
-	case 7: /* nor is anything unpacked */
-		record(0x5000, F_PACKED, "pc.ram");
-		put_be(&ram, 20, 4);
-		put_fill(&ram, 0, 20);
-		break;
-	case 8: /* but a whole copy after that counts */
-		record(0x5000, F_PACKED, "pc.ram");
-		put_be(&ram, 20, 4);
-		put_fill(&ram, 0, 20);
-		record(0x5000, F_XBZRLE, NULL);
-		put_be(&ram, 1, 1);
-		put_be(&ram, 0, 2);
-		full_page(0x5000, NULL, 1);
-		break;
-	case 9: /* never */
-		full_page(0x6000, "pc.ram", 1);
-		break;
-	case 10: /* QEMU 8.1 writes this for nothing */
-		full_page(0x5000, "pc.ram", 1);
-		put_be(&ram, 0x200, 8);
-		full_page(0x6000, NULL, 2);
-		break;
-	default: /* with multifd, what is written later than zeros goes another way */
-		fill_page(0x5000, "pc.ram", 0);
-		put_be(&ram, 0x200, 8);
-	}
-}
-
-static const enum last lasts[] = {LAST_PAGE, LAST_PAGE, LAST_PAGE, LAST_FILL, LAST_PAGE, LAST_PAGE,
-				  LAST_NONE, LAST_NONE, LAST_PAGE, LAST_NONE, LAST_PAGE, LAST_NONE};
-
 START_TEST(the_last_copy_counts)
 {
+	uint8_t bytes[4096], again[4096];
+	struct nestmig_detail detail = {0};
+	enum nestmig_error error;
 	struct nm_page page;
 
 	begin();
@@ -310,19 +200,19 @@ START_TEST(the_last_copy_counts)
 	end_section();
 	read_made();
 	page = look_for(0x5000);
-	switch (lasts[_i]) {
-	case LAST_PAGE:
-		ck_assert_int_eq(page.kind, NM_PAGE_STORED);
-		ck_assert_uint_eq(s.p[page.offset], 1);
-		ck_assert_uint_eq(s.p[page.offset + 4095], 1);
-		break;
-	case LAST_FILL:
-		ck_assert_int_eq(page.kind, NM_PAGE_FILL);
-		ck_assert_uint_eq(page.fill, 0);
-		break;
-	case LAST_NONE:
-		ck_assert_int_eq(page.kind, NM_PAGE_ABSENT);
+	error = nm_page_bytes(state, &page, bytes, &detail);
+	if (lasts[_i] == LAST_NONE) {
+		ck_assert_int_eq(error, NESTMIG_ERR_NOT_FOUND);
+		return;
 	}
+	ck_ok(error, detail);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		ck_assert_uint_eq(bytes[i], lasts[_i] == LAST_PAGE);
+	ck_assert_int_eq(page.kind == NM_PAGE_FILL, lasts[_i] == LAST_FILL);
+	/* And once more. */
+	page = look_for(0x5000);
+	ck_ok(nm_page_bytes(state, &page, again, &detail), detail);
+	ck_assert_mem_eq(again, bytes, sizeof(bytes));
 }
 END_TEST
 

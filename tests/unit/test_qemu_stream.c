@@ -392,7 +392,11 @@ START_TEST(other_machines_and_blocks_leave_ram_unknown)
 	read_again();
 	ck_assert_uint_eq(state->extent_count, 0);
 	memcpy(s.p + 0xd, "pc", 2);
+	/* Only where no other block may be RAM, and the CMOS says what the machine has by default. */
 	s.p[FULL1_PC_RAM - 1] = 'n'; /* pc.ran */
+	read_again();
+	check_ram(0x4000000);
+	s.p[cmos_of(&s) + 0x34]++;
 	read_again();
 	ck_assert_uint_eq(state->extent_count, 0);
 	ck_assert_int_eq(nm_state_backed(state, 0, 1), NESTMIG_BACKED_UNKNOWN);

@@ -422,8 +422,8 @@ START_TEST(bytes_that_belong_to_no_subsection_are_refused)
 END_TEST
 
 /* A device may hold what looks like the end of a stream with a vmdesc, or like a vCPU: neither is
- * looked for where a device stands. */
-START_TEST(what_stands_in_a_device_does_not_matter)
+ * taken where a device stands, but the device may also be shorter than the vmdesc says. */
+START_TEST(what_stands_in_a_device_is_not_taken)
 {
 	struct stream forged = {0};
 	struct nestmig_state *state;
@@ -450,6 +450,8 @@ START_TEST(what_stands_in_a_device_does_not_matter)
 	state = must_read(&s);
 	ck_assert_uint_eq(nestmig_state_vcpu_count(state), 1);
 	ck_assert_uint_eq(state->vcpus[0].id, 0);
+	ck_assert_uint_gt(state->ram.unread, 0);
+	ck_assert_ptr_nonnull(strstr(state->ram.unread_why, "\"cpu\" seems to start here"));
 	nestmig_state_free(state);
 	stream_free(&forged);
 }
@@ -521,7 +523,7 @@ int main(void)
 	tcase_add_test(tcase, sums_that_overflow_are_refused);
 	tcase_add_test(tcase, an_unknown_subsection_is_passed_by_its_size);
 	tcase_add_test(tcase, bytes_that_belong_to_no_subsection_are_refused);
-	tcase_add_test(tcase, what_stands_in_a_device_does_not_matter);
+	tcase_add_test(tcase, what_stands_in_a_device_is_not_taken);
 	tcase_add_test(tcase, an_early_device_stands_before_ram);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

@@ -67,7 +67,12 @@ static const struct {
 	{"BZh9", 4, NESTMIG_ERR_TRUNCATED, "bzip2"},
 	{"\x89LZO\0\r\n\x1a\n", 9, NESTMIG_ERR_TRUNCATED, "lzop"},
 	HEAD("\0\0\x64\x86\x84\x19\x10\x07", "Firecracker's snapshots hold no nested state"),
+	/* versionize: the version of the format is in the low bits. */
+	HEAD("\1\0\x64\x86\x84\x19\x10\x07", "Firecracker's snapshots hold no nested state"),
+	HEAD("\2\1\x64\x86\x84\x19\x10\x07", "Firecracker's snapshots hold no nested state"),
 	HEAD("\0\0\xaa\xaa\x84\x19\x10\x07", "aarch64"),
+	HEAD("\1\0\xaa\xaa\x84\x19\x10\x07", "aarch64"),
+	HEAD("\0\0\x64\x87\x84\x19\x10\x07", "no saved state"),
 	HEAD("KDUMP   ", "without the nested state"),
 	HEAD("makedumpfile", "without the nested state"),
 	HEAD("\177VirtualBox SavedState V2.0\n", "VirtualBox"),

@@ -199,7 +199,7 @@ static void check_page(void)
 	for (const char *p = page; *p; p++)
 		must((unsigned char)*p >= 0x20 || *p == '\n' || *p == '\t',
 		     "a control character: %.40s", p);
-	says("http-equiv=Content-Security-Policy content=\"default-src 'none';");
+	says("http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'sha256-");
 	says("name=viewport");
 	check_elements();
 	check_links();

@@ -111,6 +111,35 @@ START_TEST(head_and_end_cost_no_second_pass)
 }
 END_TEST
 
+/* What is packed ends far behind where its last 16 MiB begin to be kept. */
+START_TEST(the_end_of_a_large_file_is_kept)
+{
+	const size_t packed = 28U << 20;
+	struct packed p = {0};
+	uint64_t x = 1;
+	uint8_t *noise = malloc(packed), *end = malloc(16 << 20);
+
+	ck_assert_ptr_nonnull(noise);
+	ck_assert_ptr_nonnull(end);
+	for (size_t i = 0; i < packed; i++) {
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
+		noise[i] = (uint8_t)(x >> 56);
+	}
+	pack(&p.bytes, NM_PACKING_ZSTD, noise, packed);
+	ck_assert_uint_ge(p.bytes.size, packed);
+	must_open(&p, NM_PACKING_ZSTD);
+	ck_assert_uint_eq(nm_source_size(p.source), packed);
+	ck_ok(nm_source_read(p.source, packed - (16 << 20), end, 16 << 20, &p.detail), p.detail);
+	ck_assert_int_eq(memcmp(end, noise + packed - (16 << 20), 16 << 20), 0);
+	ck_ok(nm_source_read(p.source, 0, end, 64 << 10, &p.detail), p.detail);
+	ck_assert_int_eq(memcmp(end, noise, 64 << 10), 0);
+	ck_assert_uint_eq(nm_source_bytes_read(p.file), p.bytes.size);
+	free(noise);
+	free(end);
+	close_packed(&p);
+}
+END_TEST
+
 START_TEST(going_back_and_forth_ends)
 {
 	enum nestmig_error error = NESTMIG_OK;
@@ -354,6 +383,30 @@ START_TEST(not_every_compressed_file_is_a_stream)
 }
 END_TEST
 
+/* One pass finds the devices and sees where RAM ends. */
+START_TEST(ram_is_passed_while_it_is_unpacked)
+{
+	struct nestmig_state *state = NULL;
+	struct nestmig_detail detail = {0};
+	struct nm_source *source = NULL;
+	struct stream stream = genuine(_i ? "dev1" : "full1"), s = {0};
+
+	pack(&s, NM_PACKING_ZSTD, stream.p, stream.size);
+	ck_ok(nm_state_new("test", NULL, &state, &detail), detail);
+	ck_ok(nm_source_memory(s.p, s.size, &source, &detail), detail);
+	ck_ok(nm_state_add_source(state, source, &detail), detail);
+	ck_ok(nm_unpack_read(state, source, 0, &detail), detail);
+	ck_assert_uint_eq(state->vcpu_count, 1);
+	ck_assert_uint_eq(state->ram.passed, _i ? 0 : state->ram.devices);
+	ck_assert(_i || state->ram.devices);
+	/* And a look at the magic first. */
+	ck_assert_uint_le(nm_source_bytes_read(source), s.size + (256 << 10));
+	nestmig_state_free(state);
+	stream_free(&stream);
+	stream_free(&s);
+}
+END_TEST
+
 int main(void)
 {
 	const int formats = NM_PACKINGS - 1;
@@ -364,6 +417,7 @@ int main(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, all_of_it_can_be_read, 0, formats);
 	tcase_add_test(tcase, head_and_end_cost_no_second_pass);
+	tcase_add_test(tcase, the_end_of_a_large_file_is_kept);
 	tcase_add_test(tcase, going_back_and_forth_ends);
 	tcase_add_test(tcase, what_is_kept_can_be_read_in_any_order);
 	tcase_add_loop_test(tcase, a_cut_is_named_wherever_it_is, 0, formats);
@@ -378,6 +432,7 @@ int main(void)
 	tcase_add_test(tcase, a_bomb_ends);
 	tcase_add_test(tcase, a_large_window_is_refused);
 	tcase_add_loop_test(tcase, not_every_compressed_file_is_a_stream, 0, formats);
+	tcase_add_loop_test(tcase, ram_is_passed_while_it_is_unpacked, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -48,7 +48,7 @@ vcpu() {
 	printf '{"Kvm":{"cpuid":[%s],"msrs":[%s],"vcpu_events":[%s],"regs":[%s],"sregs":[%s],"fpu":%s' \
 		"$(cpuid "$d/cpuid")" "$(msrs "$d/msrs")" "$(events "$d/vcpu_events")" "$(numbers "$d/regs")" \
 		"$(numbers "$d/sregs")" "$(fpu)"
-	printf ',"lapic_state":{"regs":[%s]},"xsave":{"region":[%s],"extra":[]},"xcrs":[%s],"mp_state":[%s]' \
+	printf ',"lapic_state":{"regs":[%s]},"xsave":{"region":[%s]},"xcrs":[%s],"mp_state":[%s]' \
 		"$(od -An -v -td1 -w1 "$d/lapic" | tr -d ' ' | paste -sd,)" \
 		"$(od -An -v -tu4 -w4 "$d/xsave" | tr -d ' ' | paste -sd,)" "$(numbers "$d/xcrs")" "$(numbers "$d/mp_state")"
 	printf ',"tsc_khz":2400000,"nested_state":[%s],"hyperv_synic":false}}' "$(padded "$d/nested_state" 8320)"

@@ -27,13 +27,17 @@ start() {
 	qmp_open "$work/qmp"
 }
 
-# stop NAME: ends the VM, and packs its stream
-stop() {
+end() {
 	qmp_close || true # by a signal
 	kill "$pid"
 	wait "$pid" || true
 	pid=
 	rm -f "$work/qmp"
+}
+
+# stop NAME: ends the VM, and packs its stream
+stop() {
+	end
 	zstd -q -19 -f "$work/$1" -o "$out/$1.zst"
 }
 
@@ -41,6 +45,14 @@ stop() {
 save() {
 	qmp_migrate "$work/$1"
 	stop "$1"
+}
+
+# save_large NAME: the same where most of it are zero pages: records of nine bytes that differ by an address
+save_large() {
+	qmp_migrate "$work/$1"
+	end
+	xz -T1 --delta=dist=9 --lzma2=preset=1 -c "$work/$1" >"$out/$1.xz"
+	rm "$work/$1"
 }
 
 gcc -c -o "$work/dirty.o" "$here/dirty.S"
@@ -83,5 +95,34 @@ capability postcopy-ram
 qmp migrate "{\"uri\":\"exec:cat >$work/tcg-return-path.qemu\"}" >/dev/null
 sleep 3
 stop tcg-return-path.qemu
+
+# Guests that never run, with RAM above 4 GiB: all zeros but for pages that say where they are.
+place() {
+	printf 'page %#x\n' "$1" | dd of="$work/$1" bs=4096 conv=sync status=none
+	echo "-device loader,force-raw=on,addr=$1,file=$work/$1"
+}
+
+# shellcheck disable=SC2046
+start q35 -m 3G -S $(place 0x7fffe000) $(place 0x100000000) $(place 0x13ffff000)
+save_large tcg-high.qemu
+
+# shellcheck disable=SC2046
+start pc -m 3584M -S $(place 0xbfffe000) $(place 0x100000000) $(place 0x11ffff000)
+save_large tcg-high-i440fx.qemu
+
+# The second node is larger, so that its block comes first, and lies on both sides of the hole.
+# shellcheck disable=SC2046
+start q35 -m 3G -S $(place 0x3ffff000) $(place 0x40000000) $(place 0x7fffe000) $(place 0x100000000) \
+	-object memory-backend-ram,id=ram-node0,size=1G -numa node,memdev=ram-node0 \
+	-object memory-backend-ram,id=ram-node1,size=2G -numa node,memdev=ram-node1
+save_large tcg-numa.qemu
+
+# shellcheck disable=SC2046
+start q35,max-ram-below-4g=64M -m 128M -S $(place 0x3fff000) $(place 0x100000000)
+save_large tcg-max-ram.qemu
+
+# shellcheck disable=SC2046
+start q35,memory-backend=mem -m 3G -S $(place 0x100000000) -object memory-backend-ram,id=mem,size=3G
+save_large tcg-backend.qemu
 
 ls -l "$out"/tcg-*

@@ -11,60 +11,11 @@
 . "$(dirname "$0")/common.sh"
 # shellcheck source=libvirt.sh
 . "$(dirname "$0")/libvirt.sh"
-
-# qboot: a few KiB of firmware in guest memory, not SeaBIOS's 256; the state is the same.
-SMALL="-m 16 -bios qboot.rom"
+# shellcheck source=saving.sh
+. "$(dirname "$0")/saving.sh"
 
 destination_pid='' relay_pid=''
 trap 'stop_destination; cleanup' EXIT
-
-capability() {
-	qmp migrate-set-capabilities \
-		"{\"capabilities\":[{\"capability\":\"$1\",\"state\":$2}]}" >/dev/null ||
-		fail "QEMU has no capability $1"
-}
-
-parameters() {
-	qmp migrate-set-parameters "{$1}" >/dev/null || fail "migrate-set-parameters $1"
-}
-
-monitor() {
-	local said
-	said=$(qmp human-monitor-command "{\"command-line\":\"$1\"}") || fail "$1"
-	[ "$(jq -r .return <<<"$said")" = "" ] || fail "$1: $said"
-}
-
-start_small_guest() {
-	# shellcheck disable=SC2086 # words
-	start_guest "$1" $SMALL "${@:2}"
-	wait_for_count "$1" 3 60 || fail "L2 does not count: $(tail -n 1 "$1/com1")"
-}
-
-disk_arguments() {
-	printf '%s\n' -drive "if=none,id=disk,file=$1,format=qcow2" -device virtio-blk-pci,drive=disk
-}
-
-# Two snapshots in one image, the guest moving on in between.
-save_snapshots() {
-	local image=$1 name
-	shift
-	for name; do
-		stop_in_l2 "$OUT/$image.$name.dev"
-		monitor "savevm $name"
-		qmp cont >/dev/null
-		sleep 0.3
-	done
-}
-
-# migrate_with CAPABILITY FILE: of a guest that stands still.
-migrate_with() {
-	stop_in_l2 "$OUT/$2.dev"
-	capability "$1" true
-	qmp_migrate "$WORK/$2" || fail "cannot write $2"
-	capability "$1" false
-	qmp cont >/dev/null
-	cp "$WORK/$2" "$OUT/$2"
-}
 
 # A page is sent as a difference from the third pass over RAM on. None comes over a link so fast that what
 # L2 has written meanwhile can wait for the end.
@@ -219,16 +170,16 @@ again() {
 # What libvirt does with one format: a file of memory, which is a bare stream, and a saved domain.
 save_with_format() {
 	libvirt_freeze "$OUT/dump.$1.dev"
-	quiet virsh "dump $GUEST $WORK/dump.$1; resume $GUEST"
+	virsh_do "dump $GUEST $WORK/dump.$1" "resume $GUEST"
 	sleep 0.3
 	libvirt_freeze "$OUT/save.$1.dev"
-	quiet virsh save "$GUEST" "$WORK/save.$1"
+	virsh_do "save $GUEST $WORK/save.$1"
 	cp "$WORK/dump.$1" "$WORK/save.$1" "$OUT/"
 }
 
 restore_from() {
 	: >"$GUEST_DIR/com1"
-	quiet virsh restore "$WORK/save.$1" --running
+	virsh_do "restore $WORK/save.$1 --running"
 	wait_for_count "$GUEST_DIR" 1 60 || fail "L2 does not count on after virsh restore of save.$1"
 }
 
@@ -236,17 +187,18 @@ restore_from() {
 save_libvirt_snapshots() {
 	libvirt_freeze "$OUT/memory-snapshot.raw.dev"
 	cp "$OUT/memory-snapshot.raw.dev" "$OUT/libvirt.qcow2.inside.dev"
-	quiet virsh snapshot-create-as "$GUEST" inside
+	virsh_do "snapshot-create-as $GUEST inside"
 	cp "$GUEST_DIR/disk.qcow2" "$OUT/libvirt.qcow2"
 	snapshot_memory memory-snapshot.raw
-	quiet virsh resume "$GUEST"
+	virsh_do "resume $GUEST"
 }
 
 snapshot_memory() {
 	local file=$1
 	shift
-	quiet virsh "snapshot-create-as $GUEST $file --diskspec vda,snapshot=no $* \
-		--memspec file=$WORK/$file,snapshot=external; snapshot-delete $GUEST $file --metadata"
+	local memory="--memspec file=$WORK/$file,snapshot=external"
+	virsh_do "snapshot-create-as $GUEST $file --diskspec vda,snapshot=no $memory $*" \
+		"snapshot-delete $GUEST $file --metadata"
 	cp "$WORK/$file" "$OUT/"
 }
 
@@ -257,9 +209,9 @@ live_snapshot_of_memory() {
 }
 
 managed_save() {
-	quiet virsh managedsave "$GUEST"
+	virsh_do "managedsave $GUEST"
 	cp "/var/lib/libvirt/qemu/save/$GUEST.save" "$OUT/managedsave.gzip"
-	quiet virsh start "$GUEST"
+	virsh_do "start $GUEST"
 	saved_stream managedsave.gzip | has_l2 -
 }
 
@@ -278,7 +230,7 @@ save_with_libvirt() {
 		libvirt_start "$format"
 		if [ -z "$before" ]; then
 			libvirt_define
-			quiet virsh start "$GUEST"
+			virsh_do "start $GUEST"
 			wait_for_count "$GUEST_DIR" 3 60 || fail "L2 does not count under libvirt"
 			save_libvirt_snapshots
 		else

@@ -38,15 +38,53 @@ libvirt_start() {
 		"snapshot_image_format = \"$1\"" >/etc/libvirt/qemu.conf
 	libvirtd -d -p "$WORK/libvirtd.pid" || fail "libvirtd does not start"
 	for ((tries = 0; tries < 100; tries++)); do
-		[ ! -S /run/libvirt/libvirt-sock ] || return 0
+		if [ -S /run/libvirt/libvirt-sock ]; then
+			virsh_open
+			return
+		fi
 		sleep 0.1
 	done
 	fail "libvirtd does not listen: $(tail -n 5 "$WORK/libvirtd.log")"
 }
 
+# virsh_open: one virsh for many commands. It takes a second to start in an emulated host.
+virsh_open() {
+	coproc VIRSH { exec virsh -q 2>&1; }
+	exec {virsh_from}<&"${VIRSH[0]}" {virsh_to}>&"${VIRSH[1]}"
+}
+
+virsh_close() {
+	[ -n "${VIRSH_PID:-}" ] || return 0
+	echo quit >&"$virsh_to"
+	exec {virsh_from}<&- {virsh_to}>&-
+	wait "$VIRSH_PID" 2>/dev/null
+	return 0
+}
+
+# virsh_do COMMAND...: to that virsh, a line each. What it says is wanted only if one fails. It repeats what it is
+# told, so the end is marked by what only its echo makes of it; and shows that no sooner than it asks again.
+virsh_do() {
+	local line said=''
+	printf '%s\n' "$@" "echo @'@'done" '' >&"$virsh_to" || fail "virsh is gone"
+	while IFS= read -r -t 120 line <&"$virsh_from"; do
+		case $line in
+		*@@done*) break ;;
+		esac
+		said+=$line$'\n'
+	done
+	case $line in
+	*@@done*) ;;
+	*) fail "no answer of virsh to $*: $said" ;;
+	esac
+	case $said in
+	*error:*) fail "$*: $said$(tail -n 5 "$WORK/libvirtd.log")" ;;
+	esac
+}
+
 # Domains run on.
 libvirt_stop() {
 	local tries pid
+	virsh_close
 	pid=$(cat "$WORK/libvirtd.pid" 2>/dev/null) || return 0
 	kill "$pid"
 	for ((tries = 0; tries < 100; tries++)); do
@@ -92,24 +130,23 @@ domain_xml() {
 libvirt_define() {
 	qemu-img create -q -f qcow2 "$GUEST_DIR/disk.qcow2" 1M || fail "qemu-img"
 	domain_xml >"$WORK/domain.xml"
-	quiet virsh define "$WORK/domain.xml"
+	virsh_do "define $WORK/domain.xml"
 }
 
-# quiet COMMAND...: what it says is wanted only if it fails. One virsh with several commands is much
-# faster than several: it takes a second to start in an emulated host.
+# quiet COMMAND...: what it says is wanted only if it fails.
 quiet() {
 	"$@" >"$WORK/said" 2>&1 || fail "$*: $(cat "$WORK/said")"
 }
 
 # libvirt_freeze FILE: suspends the domain with L2 in it; FILE gets its device state at that moment.
 libvirt_freeze() {
-	local tries
+	local tries save
+	save="{\"execute\":\"xen-save-devices-state\",\"arguments\":{\"filename\":\"$1\",\"live\":false}}"
 	for ((tries = 0; tries < 20; tries++)); do
 		rm -f "$1"
-		quiet virsh "suspend $GUEST; qemu-monitor-command $GUEST \
-			'{\"execute\":\"xen-save-devices-state\",\"arguments\":{\"filename\":\"$1\",\"live\":false}}'"
+		virsh_do "suspend $GUEST" "qemu-monitor-command $GUEST '$save'"
 		has_l2 "$1" && return
-		quiet virsh resume "$GUEST"
+		virsh_do "resume $GUEST"
 		sleep 0.1
 	done
 	fail "L2 was never running when the domain was suspended"

@@ -1,0 +1,2 @@
+# A signal leaves nothing of a raw dump, SIGKILL what is no dump and says so.
+truncate -s 64G raw1/mem/100000000; for signal in INT TERM KILL; do set -m; nestmig convert --memory raw1 out/ & set +m; until compgen -G 'out.partial.*/mem/1*' >/dev/null; do sleep 0.02; done; kill -$signal $!; wait $! 2>/dev/null; echo $signal $?; ls -d out* 2>/dev/null | cut -c 1-12; done; nestmig validate out.partial.* 2>&1 | sed 's/partial\.[^:]*/partial.X/'; rm -r out.partial.*

@@ -1,0 +1,2 @@
+# RAM that was passed over, on one side.
+more_ram tcg-xbzrle.qemu 1100 >big.qemu; nestmig diff --quick --host host.json tcg-xbzrle.qemu big.qemu; nestmig diff --json --quick --host host.json tcg-xbzrle.qemu big.qemu | jq -c '.a, .b'; nestmig report --quick --strict --host host.json -o page.html big.qemu; echo $?; grep -o 'QEMU may find other vCPUs[^<]*' page.html; grep -c 'passed over: QEMU may find' page.html

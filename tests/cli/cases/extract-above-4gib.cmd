@@ -1,0 +1,2 @@
+# Pages above 4 GiB and of NUMA nodes hold their address; where a guest has its RAM may be unknown.
+cp "$CONTAINERS"/../streams/tcg-{high,numa,max-ram}.qemu.xz .; nestmig extract --page 0x100000000 tcg-high.qemu.xz | head -n 1 | tr -d "\0"; nestmig extract --page 0x13ffff000 --json -o page tcg-high.qemu.xz; head -c 17 page; nestmig extract --page 0x40000000 tcg-numa.qemu.xz | head -n 1 | tr -d "\0"; nestmig extract --page 0x140000000 tcg-high.qemu.xz; nestmig extract --page 0x100000000 tcg-max-ram.qemu.xz; nestmig inspect tcg-max-ram.qemu.xz | sed -n 2p

@@ -1,0 +1,2 @@
+# The devices that QEMU would load, in the midst of much RAM, and others at the end, in a libvirt image: refused.
+more_ram full1.qemu 1100 | cat - full1.qemu >two.qemu; save_image raw two.qemu >two.save; nestmig validate two.save; nestmig validate two.qemu; nestmig diff two.save full1.qemu; nestmig report -o page.html two.save; nestmig convert two.save two.nms; nestmig validate --quick two.save | head -n 3; zstd -qc two.qemu | nestmig validate -

@@ -1,0 +1,2 @@
+# RAM that was passed over: nothing is ok, and it is said why. Where there is little of it, none is left over.
+more_ram tcg-xbzrle.qemu 1100 >big.qemu; nestmig validate --host host.json big.qemu; nestmig validate --quick --host host.json big.qemu; nestmig validate --quick --strict --json --host host.json big.qemu | jq -c 'del(.vcpus[].findings)'; echo ${PIPESTATUS[0]}; nestmig validate --quick --host host.json tcg-xbzrle.qemu
