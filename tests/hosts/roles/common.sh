@@ -123,3 +123,15 @@ counts() {
 		printf '%s ' "$(last_count "$1/com$cpu")"
 	done
 }
+
+# check_sequence CPU: all that one L2 has printed, wherever it ran, must be 1, 2, 3, ...; the last line may be
+# unfinished. Says what it is else.
+check_sequence() {
+	awk -v cpu="$1" '
+		/^L1 / { print; failed = 1; exit 1 }
+		bad != "" { print "line " NR - 1 " is \"" bad "\""; failed = 1; exit 1 }
+		$0 !~ "^L2 cpu" cpu " count [0-9]+$" || length($4) != 8 { bad = $0; next }
+		$4 + 0 != last + 1 { print "count " $4 + 0 " follows " last + 0; failed = 1; exit 1 }
+		{ last = $4 + 0 }
+		END { exit failed }'
+}

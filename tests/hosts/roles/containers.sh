@@ -100,12 +100,8 @@ save_with_shared_memory() {
 
 # start_destination DIR: waits for a guest on DIR/incoming; what comes is kept in DIR/captured.
 start_destination() {
-	mkdir -p "$1"
-	# shellcheck disable=SC2086 # words
-	qemu-system-x86_64 -accel kvm -cpu host -M q35 $SMALL -smp 1 -nodefaults -no-user-config \
-		-display none -kernel "$L1" -serial "file:$1/com1" -serial "file:$1/com2" \
-		-global migration.x-postcopy-ram=on -incoming "unix:$1/qemu" >"$1/qemu.log" 2>&1 </dev/null &
-	destination_pid=$!
+	start_unwatched "$1" -global migration.x-postcopy-ram=on -incoming "unix:$1/qemu"
+	destination_pid=$unwatched_pid
 	await_socket "$1/qemu" || fail "no destination: $(cat "$1/qemu.log")"
 	socat -r "$1/captured" "UNIX-LISTEN:$1/incoming" "UNIX-CONNECT:$1/qemu" &
 	relay_pid=$!
@@ -117,15 +113,6 @@ stop_destination() {
 	kill $destination_pid $relay_pid 2>/dev/null
 	wait $destination_pid $relay_pid 2>/dev/null
 	destination_pid='' relay_pid=''
-}
-
-await_socket() {
-	local tries
-	for ((tries = 0; tries < 100; tries++)); do
-		[ ! -S "$1" ] || return 0
-		sleep 0.1
-	done
-	return 1
 }
 
 # The switch happens while most of memory is still at home: the device state travels as a package.

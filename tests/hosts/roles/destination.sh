@@ -16,17 +16,6 @@ fetch() {
 		tar -C "$WORK/ship" -x || fail "cannot fetch the snapshot from $ADDRESS port $PORT"
 }
 
-# Lines of both hosts, one after the other, must be 1, 2, 3, ...; the last one may be unfinished.
-check_sequence() {
-	awk -v cpu="$1" '
-		/^L1 / { print; failed = 1; exit 1 }
-		bad != "" { print "line " NR - 1 " is \"" bad "\""; failed = 1; exit 1 }
-		$0 !~ "^L2 cpu" cpu " count [0-9]+$" || length($4) != 8 { bad = $0; next }
-		$4 + 0 != last + 1 { print "count " $4 + 0 " follows " last + 0; failed = 1; exit 1 }
-		{ last = $4 + 0 }
-		END { exit failed }'
-}
-
 # A source that ran on after its snapshot was taken counted some numbers a second time.
 check_first_count() {
 	local first before after

@@ -5,70 +5,16 @@
 # and detached), TESTS (which of the functions test_NAME).
 set -u
 
-bpffs=/sys/fs/bpf/nestmig-guard
-failures=0
+# shellcheck source=guarding.sh
+. "$(dirname "${BASH_SOURCE[0]}")/guarding.sh"
+
 mkdir -p /tmp/guard && cd /tmp/guard || exit 2
-mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
-
-ok() {
-	echo "ok $*"
-}
-
-bad() {
-	echo "FAILED $*"
-	failures=$((failures + 1))
-}
-
-# expect WHAT COMMAND...: the command succeeds
-expect() {
-	local what=$1
-	shift
-	if "$@"; then ok "$what"; else bad "$what"; fi
-}
-
-# counter EVENTS NAME
-counter() {
-	awk -v name="$2" '$1 == "counter" && $2 == name { print $3 }' "$1"
-}
-
-# has EVENTS WORD...: an event with all of these words
-has() {
-	local lines word
-	lines=$(grep '^event ' "$1")
-	shift
-	for word; do
-		lines=$(grep -e " $word\( \|$\)" <<<"$lines")
-	done
-	[ -n "$lines" ]
-}
-
-# says FILE TEXT: the line is there as it stands
-says() {
-	grep -q -- "^$2" "$1"
-}
 
 # under MODE NAME COMMAND...: events to $OUT/NAME.events, output to $OUT/NAME.out
 under() {
 	local mode=$1 name=$2
 	shift 2
 	"$GUARDRUN" "--$mode" "$OUT/$name.events" "$@" >"$OUT/$name.out" 2>&1
-}
-
-programs_left() {
-	find "$bpffs" 2>/dev/null
-	bpftool prog list 2>/dev/null | grep nm_guard
-	bpftool map list 2>/dev/null | grep ' nm_'
-}
-
-# BPF frees what it holds after a grace period.
-nothing_is_left() {
-	local tries
-	for ((tries = 0; tries < 20; tries++)); do
-		[ -z "$(programs_left)" ] && return
-		sleep 0.5
-	done
-	programs_left
-	return 1
 }
 
 write_cases() {

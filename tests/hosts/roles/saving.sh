@@ -28,6 +28,27 @@ start_small_guest() {
 	wait_for_count "$1" 3 60 || fail "L2 does not count: $(tail -n 1 "$1/com1")"
 }
 
+# start_unwatched DIR [QEMU ARGUMENTS]: such a guest that nobody speaks to; $unwatched_pid is its QEMU.
+start_unwatched() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"
+	# shellcheck disable=SC2086 # words
+	qemu-system-x86_64 -accel kvm -cpu host -M q35 $SMALL -smp 1 -nodefaults -no-user-config -display none \
+		-kernel "$L1" -serial "file:$dir/com1" -serial "file:$dir/com2" "$@" \
+		>"$dir/qemu.log" 2>&1 </dev/null &
+	unwatched_pid=$!
+}
+
+await_socket() {
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		[ ! -S "$1" ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 disk_arguments() {
 	printf '%s\n' -drive "if=none,id=disk,file=$1,format=qcow2" -device virtio-blk-pci,drive=disk
 }

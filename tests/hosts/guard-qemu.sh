@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# guard-qemu.sh BUILD OUTDIR: QEMU and libvirt under the guard, in an emulated AMD host (roles/guard-qemu.sh): what
+# they save, restore and migrate goes on undisturbed, a bad state is refused, the guard comes and goes while L2 runs.
+# OUTDIR gets its events. CYCLES: how often it is attached and detached; TESTS: only these parts of
+# "files live snapshot cpus plain refused cycles killed pinned libvirt".
+set -uo pipefail
+export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
+TIME_LIMIT=${TIME_LIMIT:-1200}
+# shellcheck source=pair.sh
+. "$(dirname "$0")/pair.sh"
+
+[ $# -eq 2 ] || fail "usage: guard-qemu.sh BUILD OUTDIR"
+find_program GUARDRUN "$1/tests/nestmig-guardrun"
+find_program NESTMIG_POKE "$1/tests/nestmig-poke"
+L1=$scratch/l1.elf
+"$hosts/l1/build.sh" "$L1" || fail "cannot build the nested guest"
+mkdir -p "$2"
+"$hosts/host.sh" run Q "$hosts/roles/guard-qemu.sh" "$(realpath "$2")" --clock "${CLOCK:-instructions}" \
+	--timeout "$TIME_LIMIT" --keep "$scratch" --keep "$(dirname "$GUARDRUN")" \
+	--keep "$(dirname "$NESTMIG_POKE")" --env "GUARDRUN=$GUARDRUN" --env "NESTMIG_POKE=$NESTMIG_POKE" \
+	--env "L1=$L1" --env "CYCLES=${CYCLES:-20}" \
+	--env "TESTS=${TESTS:-files live snapshot cpus plain refused cycles killed pinned libvirt}"

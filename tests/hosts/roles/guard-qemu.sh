@@ -1,0 +1,452 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# QEMU and libvirt with a nested guest under the guard. Environment: as in common.sh; GUARDRUN; NESTMIG_POKE;
+# CYCLES, how often the guard is attached and detached; TESTS, which of the functions test_NAME. $OUT gets the
+# events.
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+# shellcheck source=saving.sh
+. "$(dirname "$0")/saving.sh"
+# shellcheck source=libvirt.sh
+. "$(dirname "$0")/libvirt.sh"
+# shellcheck source=broken.sh
+. "$(dirname "$0")/broken.sh"
+# shellcheck source=guarding.sh
+. "$(dirname "$0")/guarding.sh"
+
+# ---- The guard ------------------------------------------------------------------------------------
+
+# start_guard NAME [OPTION...]: enforcing until it is stopped or killed; its events go to $OUT/NAME.events.
+start_guard() {
+	local name=$1 tries
+	shift
+	rm -f "$WORK/guarded"
+	# shellcheck disable=SC2016 # for that shell
+	"$GUARDRUN" --enforce "$@" "$OUT/$name.events" sh -c 'echo $$ >"$0"; exec sleep infinity' \
+		"$WORK/guarded" >"$OUT/$name.out" 2>&1 &
+	guard_process=$!
+	for ((tries = 0; tries < 600; tries++)); do
+		[ ! -s "$WORK/guarded" ] || return 0
+		kill -0 $guard_process 2>/dev/null || break
+		sleep 0.2
+	done
+	fail "the guard does not start: $(cat "$OUT/$name.out")"
+}
+
+# Its process ends with the command that it runs.
+stop_guard() {
+	kill "$(cat "$WORK/guarded")"
+	wait $guard_process 2>/dev/null
+}
+
+kill_guard() {
+	kill -KILL $guard_process
+	wait $guard_process 2>/dev/null
+	kill "$(cat "$WORK/guarded")"
+}
+
+# undisturbed NAME: the guard has judged, and found and said nothing.
+undisturbed() {
+	local events=$OUT/$1.events word
+	expect "$1: states are judged: $(counter "$events" judged)" [ "$(counter "$events" judged)" -gt 0 ]
+	for word in broken denials events lost unread no-scratch no-entry races failed-entries; do
+		expect "$1: $word: $(counter "$events" $word)" [ "$(counter "$events" $word)" = 0 ]
+	done
+	expect "$1: nested entries: $(counter "$events" nested-entries)" \
+		[ "$(counter "$events" nested-entries)" -gt 0 ]
+	grep '^event' "$events"
+}
+
+# guarded NAME COMMAND...: under the guard, which has nothing to say of it.
+guarded() {
+	start_guard "$1"
+	"${@:2}"
+	stop_guard
+	undisturbed "$1"
+}
+
+# ---- The guest ------------------------------------------------------------------------------------
+
+# remember DIR: the guest will go on elsewhere. What its L2s have said so far is in $WORK/history.
+remember() {
+	local cpu
+	mkdir -p "$WORK/history"
+	for ((cpu = 1; cpu <= CPUS; cpu++)); do
+		cat "$1/com$cpu" >>"$WORK/history/com$cpu"
+	done
+}
+
+forget() {
+	rm -rf "$WORK/history"
+}
+
+# goes_on WHAT DIR [COUNT]: each L2 counts on from COUNT, or from where it stood when it was remembered; no number
+# is left out, none comes twice.
+goes_on() {
+	local what=$1 dir=$2 last=${3:-} cpu trouble=''
+	[ -n "$last" ] || last=$(last_count "$WORK/history/com1")
+	if ! wait_for_count "$dir" $((last + 5)) 90; then
+		bad "$what: L2 stands at $(counts "$dir")after $last: $(cat "$dir/qemu.log")"
+		return
+	fi
+	for ((cpu = 1; cpu <= CPUS; cpu++)); do
+		trouble+=$(cat "$WORK/history/com$cpu" "$dir/com$cpu" 2>/dev/null | check_sequence $((cpu - 1)))
+	done
+	if [ -z "$trouble" ]; then ok "$what: L2 counts on from $last"; else bad "$what: $trouble"; fi
+}
+
+# What comes in stands still if it did so where it came from.
+let_run() {
+	local tries
+	for ((tries = 0; tries < 300; tries++)); do
+		case $(vm_status) in
+		inmigrate) sleep 0.2 ;;
+		running) return ;;
+		*)
+			qmp cont >/dev/null
+			return
+			;;
+		esac
+	done
+	bad "nothing came in"
+}
+
+# through_file NAME STARTER: a guest into a file, and from there into a second QEMU, which stays.
+through_file() {
+	local dir=$WORK/$1
+	forget
+	"$2" "$dir"
+	wait_for_count "$dir" 3 90 || fail "L2 does not count: $(tail -n 1 "$dir/com1")"
+	stop_in_l2 "$dir.dev"
+	qmp_migrate "$dir.stream" || fail "cannot write a stream"
+	stop_guest
+	remember "$dir"
+	"$2" "$dir-restored" -incoming "exec:cat $dir.stream"
+	let_run
+	goes_on "$1: -incoming of a file" "$dir-restored"
+}
+
+start_small() {
+	# shellcheck disable=SC2086 # words
+	start_guest "$1" $SMALL "${@:2}"
+}
+
+# ---- States that are valid ------------------------------------------------------------------------
+
+reload_devices() {
+	local dir=$WORK/files-restored last
+	stop_in_l2 "$dir.dev"
+	last=$(last_count "$dir/com1")
+	qmp xen-load-devices-state "{\"filename\":\"$dir.dev\"}" >/dev/null || bad "xen-load-devices-state"
+	qmp cont >/dev/null
+	goes_on "xen-save-devices-state and back" "$dir" "$last"
+}
+
+do_files() {
+	through_file files start_small
+	reload_devices
+	stop_guest
+}
+
+test_files() {
+	guarded files do_files
+}
+
+# The destination stays, as the VM that goes on whatever others do.
+do_live() {
+	local source=$WORK/source
+	forget
+	start_small_guest "$source"
+	start_unwatched "$WORK/other" -incoming "unix:$WORK/live"
+	await_socket "$WORK/live" || fail "no destination: $(cat "$WORK/other/qemu.log")"
+	qmp migrate "{\"uri\":\"unix:$WORK/live\"}" >/dev/null || fail "migrate"
+	qmp_migrated "$WORK/live" || bad "live migration"
+	qmp query-migrate | jq -c '.return | {"total-time", downtime}'
+	stop_guest
+	remember "$source"
+	goes_on "live migration" "$WORK/other"
+}
+
+test_live() {
+	guarded live do_live
+}
+
+need_other() {
+	[ -d "$WORK/other" ] || start_unwatched "$WORK/other"
+}
+
+other_goes_on() {
+	forget
+	goes_on "$1" "$WORK/other" "$(last_count "$WORK/other/com1")"
+}
+
+# What is written after loadvm follows what was written before savevm.
+do_snapshot() {
+	local dir=$WORK/snapshot disk before size
+	forget
+	qemu-img create -q -f qcow2 "$WORK/disk.qcow2" 1M || fail "qemu-img"
+	mapfile -t disk < <(disk_arguments "$WORK/disk.qcow2")
+	start_small_guest "$dir" "${disk[@]}"
+	stop_in_l2 "$dir.dev"
+	monitor "savevm one"
+	before=$(last_count "$dir/com1")
+	cp -r "$dir" "$WORK/saved"
+	qmp cont >/dev/null
+	wait_for_count "$dir" $((before + 5)) 60 || bad "savevm: L2 does not count on"
+	qmp stop >/dev/null
+	size=$(stat -c %s "$dir/com1")
+	monitor "loadvm one"
+	qmp cont >/dev/null
+	sleep 3
+	qmp stop >/dev/null
+	mkdir -p "$WORK/loaded"
+	tail -c +$((size + 1)) "$dir/com1" >"$WORK/loaded/com1"
+	remember "$WORK/saved"
+	goes_on "loadvm" "$WORK/loaded"
+	stop_guest
+}
+
+test_snapshot() {
+	guarded snapshot do_snapshot
+}
+
+do_cpus() {
+	local CPUS=2
+	through_file cpus start_guest
+	stop_guest
+}
+
+test_cpus() {
+	guarded cpus do_cpus
+}
+
+# A VM without nesting is none of the guard's business.
+test_plain() {
+	local L1='' events=$OUT/plain.events word
+	start_guard plain
+	start_guest "$WORK/plain"
+	sleep 3
+	qmp stop >/dev/null
+	qmp_migrate "$WORK/plain.stream" || bad "plain: cannot write a stream"
+	stop_guest
+	start_guest "$WORK/plain2" -incoming "exec:cat $WORK/plain.stream"
+	let_run
+	sleep 1
+	expect "plain: the firmware runs on" [ "$(vm_status)" = running ]
+	stop_guest
+	stop_guard
+	for word in broken denials events nested-entries nested-exits; do
+		expect "plain: $word: $(counter "$events" $word)" [ "$(counter "$events" $word)" = 0 ]
+	done
+}
+
+# under_libvirt WHAT COMMAND COMMAND: virsh's commands, between which the guest has no QEMU.
+under_libvirt() {
+	virsh_do "$2"
+	remember "$GUEST_DIR"
+	: >"$GUEST_DIR/com1"
+	virsh_do "$3"
+	goes_on "$1" "$GUEST_DIR"
+}
+
+# A second daemon, which takes itself for one on another host: name spaces of its own, and a UUID.
+start_second_libvirt() {
+	local second=$WORK/second
+	mkdir -p "$second/$GUEST"
+	cp /etc/libvirt/*.conf "$second/"
+	printf '%s\n' "log_outputs = \"3:file:$second/log\"" "unix_sock_dir = \"$second\"" \
+		'host_uuid = "5d1b8c9e-63d5-4c0a-8a55-0c2b9d9a7b11"' 'auth_unix_rw = "none"' \
+		'auth_unix_ro = "none"' >"$second/libvirtd.conf"
+	# shellcheck disable=SC2016 # for that shell
+	unshare --mount --uts sh -c '
+		hostname second
+		for dir in /etc/libvirt /var/lib/libvirt /run/libvirt; do
+			mount -t tmpfs tmpfs "$dir" || exit 1
+		done
+		cp "$0"/*.conf /etc/libvirt/
+		exec libvirtd -p "$0/pid"' "$second" >"$second/said" 2>&1 &
+	await_socket "$second/libvirt-sock" || fail "no second libvirtd: $(cat "$second/said" "$second/log")"
+}
+
+migrate_with_libvirt() {
+	local second=$WORK/second to
+	to="qemu+unix:///system?socket=$second/libvirt-sock"
+	start_second_libvirt
+	virsh dumpxml --migratable "$GUEST" | sed "s,$GUEST_DIR/com1,$second/$GUEST/com1," >"$WORK/moved.xml"
+	virsh_do "migrate $GUEST $to unix://$WORK/migration --live --p2p --unsafe --xml $WORK/moved.xml"
+	remember "$GUEST_DIR"
+	goes_on "virsh migrate" "$second/$GUEST"
+	quiet virsh -c "$to" destroy "$GUEST"
+	kill "$(cat "$second/pid")"
+}
+
+do_libvirt() {
+	forget
+	libvirt_prepare
+	libvirt_start raw
+	libvirt_define
+	virsh_do "start $GUEST"
+	wait_for_count "$GUEST_DIR" 3 90 || fail "L2 does not count under libvirt"
+	under_libvirt "virsh save, restore" "save $GUEST $WORK/saved.libvirt" "restore $WORK/saved.libvirt"
+	under_libvirt "virsh managedsave, start" "managedsave $GUEST" "start $GUEST"
+	migrate_with_libvirt
+	libvirt_stop
+}
+
+test_libvirt() {
+	guarded libvirt do_libvirt
+}
+
+# ---- States that are not --------------------------------------------------------------------------
+
+# restore_bad NAME FIELD VALUE: a QEMU gets the guest of $WORK/files.stream with that field changed.
+restore_bad() {
+	local dir=$WORK/$1
+	[ -e "$WORK/files.stream" ] || { through_file files start_small && stop_guest; }
+	rm -rf "$dir"
+	mkdir "$dir"
+	"$NESTMIG_POKE" "$WORK/files.stream" "$dir.stream" "$2" "$3" || fail "cannot change $2"
+	guest_wrapper="strace -f -ff -e trace=ioctl -e status=failed -o $dir/strace" \
+		start_small "$dir" -incoming "exec:cat $dir.stream"
+	let_run
+	sleep 2
+}
+
+# The same QEMU, made to begin anew.
+is_reset() {
+	qmp system_reset >/dev/null
+	qmp cont >/dev/null
+	: >"$2/com1"
+	sleep 1
+	wait_for_count "$2" 3 90
+	expect "$1: reset, the VM boots and its L2 counts" [ $? = 0 ]
+}
+
+try_bad_registers() {
+	local dir=$WORK/registers
+	restore_bad registers vcpu0.sregs.cs.db 1
+	expect "L and D: KVM_RUN fails in QEMU: $(head -n 1 "$dir/qemu.log")" \
+		says "$dir/qemu.log" "error: kvm run failed Invalid argument"
+	expect "L and D: QEMU's VM is $(vm_status)" [ "$(vm_status)" = internal-error ]
+	expect "L and D: L1 does not see its L2 die" [ -z "$(l1_exit "$dir/com1")" ]
+	is_reset "L and D" "$dir"
+	stop_guest
+}
+
+try_bad_nested_state() {
+	local dir=$WORK/asid last
+	last=$(last_count "$WORK/files/com1")
+	restore_bad asid vcpu0.vmcb12.control.asid 0
+	expect "ASID 0: QEMU's $(refused_ioctl "$dir/strace")" \
+		[ "$(refused_ioctl "$dir/strace")" = "ioctl-rejected KVM_SET_NESTED_STATE EINVAL" ]
+	echo "ASID 0: QEMU's VM is $(vm_status) $(cat "$dir/qemu.log")"
+	expect "ASID 0: L2 does not run" [ "$(last_count "$dir/com1")" -le "$last" ]
+	is_reset "ASID 0" "$dir"
+	stop_guest
+}
+
+test_refused() {
+	local events=$OUT/refused.events
+	need_other
+	start_guard refused
+	try_bad_registers
+	other_goes_on "another VM, after KVM_RUN was denied"
+	try_bad_nested_state
+	other_goes_on "another VM, after a nested state was denied"
+	stop_guard
+	expect "L and D: the rule is named" has "$events" hook=kvm-run action=denied rule=svm-l2-csld
+	expect "ASID 0: the rule is named" \
+		has "$events" hook=set-nested-state action=denied rule=svm-ctl-asid-zero
+	grep '^event\|^counter' "$events"
+}
+
+# ---- The guard comes and goes ---------------------------------------------------------------------
+
+# In kB. What the kernel could give back is not counted.
+kernel_memory() {
+	awk '/^(SUnreclaim|VmallocUsed|Percpu|KernelStack|PageTables):/ { sum += $2 } END { print sum }' /proc/meminfo
+}
+
+bpf_objects() {
+	bpftool prog list
+	bpftool map list
+	bpftool link list
+}
+
+sample_counts() {
+	while :; do
+		echo "$(date +%s%3N) $(last_count "$WORK/other/com1")"
+		sleep 0.3
+	done
+}
+
+# The longest time without a new count, in ms, and how many there were.
+longest_pause() {
+	awk 'NR == 1 { first = $2; since = $1 }
+		$2 != last { last = $2; since = $1 }
+		$1 - since > longest { longest = $1 - since }
+		END { print longest + 0, last - first }' "$WORK/samples"
+}
+
+attach_and_detach() {
+	"$GUARDRUN" --enforce --cycles "$1" "$OUT/cycles.events" true || bad "cycles: $1 times, not attached"
+	nothing_is_left || bad "something of the guard is left"
+}
+
+test_cycles() {
+	local sampler before after pause counted
+	need_other
+	other_goes_on "before cycles"
+	attach_and_detach 2
+	bpf_objects >"$WORK/objects"
+	before=$(kernel_memory)
+	sample_counts >"$WORK/samples" &
+	sampler=$!
+	attach_and_detach $((CYCLES - 1))
+	kill $sampler
+	wait $sampler 2>/dev/null
+	after=$(kernel_memory)
+	read -r pause counted < <(longest_pause)
+	expect "cycles: $CYCLES times, L2 counts $counted, never pauses for more than $pause ms" \
+		[ "$pause" -le 5000 ]
+	expect "cycles: L2 counts all the time" [ "$counted" -ge "$CYCLES" ]
+	expect "cycles: the same BPF objects as before" diff "$WORK/objects" <(bpf_objects)
+	expect "cycles: kernel memory $before kB, then $after kB" [ $((after - before)) -le 512 ]
+	other_goes_on "after cycles"
+}
+
+test_killed() {
+	need_other
+	start_guard killed
+	other_goes_on "guarded"
+	kill_guard
+	expect "the guard is killed: nothing of it is left" nothing_is_left
+	other_goes_on "the guard is killed"
+	restore_bad gone vcpu0.sregs.cs.db 1
+	expect "and it denies nothing: L1 sees $(l1_exit "$WORK/gone/com1")" \
+		[ "$(l1_exit "$WORK/gone/com1")" = svm-exit-err ]
+	stop_guest
+}
+
+test_pinned() {
+	need_other
+	start_guard pinned --pin "$bpffs"
+	kill_guard
+	other_goes_on "the guard is pinned, its process killed"
+	restore_bad pinned vcpu0.sregs.cs.db 1
+	expect "pinned, it denies on: $(head -n 1 "$WORK/pinned/qemu.log")" \
+		says "$WORK/pinned/qemu.log" "error: kvm run failed Invalid argument"
+	stop_guest
+	"$GUARDRUN" --remove "$bpffs" || bad "pinned: not removed"
+	expect "removed, nothing of it is left" nothing_is_left
+	other_goes_on "the guard is removed"
+}
+
+need qemu-system-x86_64 qemu-img socat jq strace libvirtd virsh bpftool
+for part in $TESTS; do
+	"test_$part"
+	echo "$SECONDS s: $part"
+done
+echo "$failures failures"
+exit $((failures != 0))
