@@ -247,11 +247,13 @@ static __attribute__((noinline)) struct room *prepare(struct file *file, uint32_
 static __attribute__((noinline)) bool has_changed(const struct nm_guard_vcpu *entry,
 						  const uint64_t *broken)
 {
+	bool events = entry->stuffed >> NM_GUARD_STUFFED_EVENTS & 1;
 	struct nm_guard_config *conf = config();
 	uint64_t changed = 0;
 
 	for (unsigned i = 0; conf && entry->is_checked && i < NM_RULE_WORDS; i++)
-		changed |= conf->blob[i] & broken[i] & ~entry->passed[i];
+		changed |= (conf->blob[i] | (events ? 0 : conf->blob_events[i])) & broken[i] &
+			   ~entry->passed[i];
 	return changed;
 }
 

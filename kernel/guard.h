@@ -81,6 +81,8 @@ struct nm_guard_config {
 	uint64_t deny_events[NM_RULE_WORDS];
 	/* Rules that go by the nested state and nothing that ioctls set. */
 	uint64_t blob[NM_RULE_WORDS];
+	/* The same of rules that events may also decide. */
+	uint64_t blob_events[NM_RULE_WORDS];
 	/* Rules on a VMCS12: of one that L1 has yet to enter nothing is said. */
 	uint64_t vmcs12[NM_RULE_WORDS];
 	/* At KVM_RUN: by what was stuffed. */

@@ -69,6 +69,8 @@ static void add_rule(struct nm_guard_config *config, unsigned index,
 		set(config->vmcs12, index);
 	if ((reads & BLOB) && !(reads & ~FIXED))
 		set(config->blob, index);
+	else if ((reads & BLOB) && !(nm_rule_inputs(rule) & ~FIXED) && !(reads & ~(FIXED | EVENTS)))
+		set(config->blob_events, index);
 	if (row->stage == NM_STAGE_SET_NESTED_STATE || (at_run && !(reads & ~FIXED)))
 		set(config->deny_nested, index);
 	if (row->stage == NM_STAGE_SET_VCPU_EVENTS ||

@@ -173,7 +173,7 @@ int BPF_PROG(nm_guard_vmx_triple_fault, struct kvm_vcpu *vcpu)
 }
 
 /* VMFUNC that fails: what L2 asked for, and what L1 sees, which is as it should be. */
-ALWAYS_INLINE void vmx_tell_vmfunc(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry)
+static __attribute__((noinline)) int vmx_tell_vmfunc(struct kvm_vcpu *vcpu)
 {
 	struct nm_guard_event event = {.hook = NM_GUARD_EPTP_SWITCHED,
 				       .flags = NM_GUARD_FAILED,
@@ -181,38 +181,43 @@ ALWAYS_INLINE void vmx_tell_vmfunc(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *
 				       .exit_info[1] = REASON_VMFUNC};
 
 	event.exit_info[0] = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RCX]);
-	tell_exit(vcpu, entry, &event);
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
 }
 
-static __attribute__((noinline)) int vmx_exits(struct kvm_vcpu *vcpu, uint32_t reason,
-					       uint32_t info, uint64_t qualification)
+/* The triple fault that an L2 gets whose state KVM would have to emulate. */
+static __attribute__((noinline)) int vmx_tell_emulation(struct kvm_vcpu *vcpu)
 {
-	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT};
-	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT,
+				       .flags = NM_GUARD_EMULATION,
+				       .exit_code = REASON_TRIPLE_FAULT};
+
+	count(NM_GUARD_MADE_UP_EXITS);
+	if (is_run_pending(vcpu))
+		event.flags |= NM_GUARD_PENDING;
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
+}
+
+/* Events have functions of their own: there is no stack for one beside a context. */
+ALWAYS_INLINE int vmx_exits(struct kvm_vcpu *vcpu, uint32_t reason, uint64_t qualification)
+{
+	struct nm_guard_vcpu *entry;
 
 	/* vmx_leave_nested: L2 goes with its vCPU, or by an ioctl. */
 	if (reason == NO_EXIT)
 		return 0;
 	count(NM_GUARD_NESTED_EXITS);
+	entry = vcpu_find(vcpu);
 	if (entry)
 		leave_l2(entry);
-	if (reason == REASON_VMFUNC) {
-		vmx_tell_vmfunc(vcpu, entry);
-		return 0;
-	}
+	if (reason == REASON_VMFUNC)
+		return vmx_tell_vmfunc(vcpu);
 	if (reason & REASON_FAILED_ENTRY)
 		return vmx_tell_failure(vcpu, reason, qualification);
 	/* A triple fault of L2's own is none of KVM's. */
-	if (reason != REASON_TRIPLE_FAULT || !vmx_is_emulated(vcpu))
-		return 0;
-	count(NM_GUARD_MADE_UP_EXITS);
-	event.flags = NM_GUARD_EMULATION;
-	event.exit_code = reason;
-	event.exit_info[0] = qualification;
-	event.exit_info[1] = info;
-	if (is_run_pending(vcpu))
-		event.flags |= NM_GUARD_PENDING;
-	tell_exit(vcpu, entry, &event);
+	if (reason == REASON_TRIPLE_FAULT && vmx_is_emulated(vcpu))
+		return vmx_tell_emulation(vcpu);
 	return 0;
 }
 
@@ -220,7 +225,7 @@ SEC("fentry/nested_vmx_vmexit")
 int BPF_PROG(nm_guard_vmx_exited, struct kvm_vcpu *vcpu, uint32_t reason, uint32_t info,
 	     unsigned long qualification)
 {
-	return vmx_exits(vcpu, reason, info, qualification);
+	return vmx_exits(vcpu, reason, qualification);
 }
 
 /* From 6.15 on, with the length of the instruction. */
@@ -228,7 +233,7 @@ SEC("fentry/__nested_vmx_vmexit")
 int BPF_PROG(nm_guard_vmx_exited_newer, struct kvm_vcpu *vcpu, uint32_t reason, uint32_t info,
 	     unsigned long qualification)
 {
-	return vmx_exits(vcpu, reason, info, qualification);
+	return vmx_exits(vcpu, reason, qualification);
 }
 
 /* ---- VM functions ------------------------------------------------------------------------------- */
