@@ -173,12 +173,17 @@ static __attribute__((noinline)) struct room *prepare_events(struct kvm_vcpu *vc
 
 /* ---- KVM_RUN ------------------------------------------------------------------------------------ */
 
-/* What is stuffed up to a generation is judged. */
+/* What is stuffed up to a generation is judged. What is stuffed meanwhile, see mark(), is not. */
 ALWAYS_INLINE void let_run(struct nm_guard_vcpu *entry, uint32_t generation)
 {
+	uint32_t stuffed = __sync_lock_test_and_set(&entry->stuffed, 0);
+
 	entry->judged = generation;
-	entry->stuffed = 0;
 	entry->is_checked = 0;
+	if (!stuffed)
+		return;
+	if (entry->generation == generation || __sync_fetch_and_or(&entry->stuffed, stuffed))
+		__sync_fetch_and_sub(&nm_unjudged, 1);
 }
 
 /*
@@ -289,7 +294,7 @@ int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long 
 	struct room *room;
 
 	if (cmd == IOCTL_RUN) {
-		if (!nm_followed)
+		if (!nm_unjudged)
 			return 0;
 		/* Only vCPUs are keys: what other files have there is none of them. */
 		entry = vcpu_find(file->private_data);
@@ -317,8 +322,10 @@ static __attribute__((noinline)) int mark(struct kvm_vcpu *vcpu, uint32_t kind)
 	entry = vcpu_entry(vcpu);
 	if (!entry)
 		return 0;
-	entry->stuffed |= UINT32_C(1) << kind;
+	/* In this order: let_run() goes by the generation. */
 	__sync_fetch_and_add(&entry->generation, 1);
+	if (!__sync_fetch_and_or(&entry->stuffed, UINT32_C(1) << kind))
+		__sync_fetch_and_add(&nm_unjudged, 1);
 	return 0;
 }
 
@@ -358,7 +365,7 @@ int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 	struct nm_guard_vcpu *entry;
 	struct room *room;
 
-	if (!nm_followed)
+	if (!nm_unjudged)
 		return 0;
 	entry = vcpu_find(vcpu);
 	if (!entry || entry->generation == entry->judged)
@@ -398,10 +405,15 @@ int BPF_PROG(nm_guard_rsm_failed, struct x86_emulate_ctxt *emulation)
 SEC("fentry/kvm_arch_vcpu_destroy")
 int BPF_PROG(nm_guard_vcpu_gone, struct kvm_vcpu *vcpu)
 {
+	struct nm_guard_vcpu *entry = nm_followed ? vcpu_find(vcpu) : NULL;
 	uint64_t key = (uint64_t)vcpu;
 
-	if (nm_followed && !bpf_map_delete_elem(&nm_vcpus, &key))
-		__sync_fetch_and_sub(&nm_followed, 1);
+	if (!entry)
+		return 0;
+	if (entry->stuffed)
+		__sync_fetch_and_sub(&nm_unjudged, 1);
+	bpf_map_delete_elem(&nm_vcpus, &key);
+	__sync_fetch_and_sub(&nm_followed, 1);
 	return 0;
 }
 

@@ -55,8 +55,9 @@ struct {
  * never looked at by the verifier. */
 const volatile uint32_t nm_vendor = NESTMIG_VENDOR_AMD;
 
-/* How many vCPUs there are in nm_vcpus: while there is none, KVM_RUN costs one load and one branch. */
-uint32_t nm_followed;
+/* How many vCPUs there are in nm_vcpus, and of how many something was stuffed that KVM_RUN has not judged: while
+ * there is none, KVM_RUN costs one load and one branch. */
+uint32_t nm_followed, nm_unjudged;
 uint32_t nm_vm_number;
 
 /* What entries start as; too large for the stack. */

@@ -33,19 +33,14 @@ ALWAYS_INLINE bool gif_is_set(struct vcpu_svm *svm)
 
 /* ---- Entries ------------------------------------------------------------------------------------ */
 
-SEC("fexit/enter_svm_guest_mode")
-int BPF_PROG(nm_guard_svm_entered, struct kvm_vcpu *vcpu, uint64_t vmcb12_gpa, struct vmcb *vmcb12,
-	     bool from_vmrun, int ret)
+/* L2 is entered, by VMRUN or RSM. */
+ALWAYS_INLINE void svm_entered(struct kvm_vcpu *vcpu)
 {
-	struct nm_guard_vcpu *entry;
+	struct nm_guard_vcpu *entry = vcpu_entry(vcpu);
 
-	if (ret)
-		return 0;
 	count(NM_GUARD_NESTED_ENTRIES);
-	entry = vcpu_entry(vcpu);
 	if (entry)
 		enter_l2(entry);
-	return 0;
 }
 
 /*
@@ -56,13 +51,18 @@ SEC("fexit/nested_svm_vmrun")
 int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
 {
 	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
-	struct nm_guard_config *conf = config();
+	struct nm_guard_config *conf;
 	struct nm_guard_vcpu *entry;
 	struct nestmig_sregs *sregs;
 	struct room *room;
 
+	if (is_in_l2(vcpu)) {
+		svm_entered(vcpu);
+		return 0;
+	}
+	conf = config();
 	/* An exception instead: VMRUN itself was not allowed. */
-	if (!conf || is_in_l2(vcpu) || BPF_CORE_READ(vcpu, arch.exception.pending))
+	if (!conf || BPF_CORE_READ(vcpu, arch.exception.pending))
 		return 0;
 	count(NM_GUARD_FAILED_ENTRIES);
 	entry = vcpu_entry(vcpu);
@@ -145,8 +145,11 @@ int BPF_PROG(nm_guard_svm_smm_left, struct kvm_vcpu *vcpu, const char *smram, in
 	uint8_t was_in_l2 = 0;
 
 	bpf_probe_read_kernel(&was_in_l2, sizeof(was_in_l2), smram + SMRAM_SVM_GUEST);
-	if (was_in_l2)
-		tell_smram(vcpu, smram, ret);
+	if (!was_in_l2)
+		return 0;
+	if (!ret && is_in_l2(vcpu))
+		svm_entered(vcpu);
+	tell_smram(vcpu, smram, ret);
 	return 0;
 }
 
