@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # QEMU and libvirt with a nested guest under the guard. Environment: as in common.sh; GUARDRUN; NESTMIG_POKE;
-# CYCLES, how often the guard is attached and detached; TESTS, which of the functions test_NAME. $OUT gets the
-# events.
+# CYCLES, how often the guard is attached and detached; TESTS, which of the functions test_NAME; VALID, which of the
+# functions do_NAME. $OUT gets the events.
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=saving.sh
@@ -56,14 +56,6 @@ undisturbed() {
 	expect "$1: nested entries: $(counter "$events" nested-entries)" \
 		[ "$(counter "$events" nested-entries)" -gt 0 ]
 	grep '^event' "$events"
-}
-
-# guarded NAME COMMAND...: under the guard, which has nothing to say of it.
-guarded() {
-	start_guard "$1"
-	"${@:2}"
-	stop_guard
-	undisturbed "$1"
 }
 
 # ---- The guest ------------------------------------------------------------------------------------
@@ -149,10 +141,6 @@ do_files() {
 	stop_guest
 }
 
-test_files() {
-	guarded files do_files
-}
-
 # The destination stays, as the VM that goes on whatever others do.
 do_live() {
 	local source=$WORK/source
@@ -166,10 +154,6 @@ do_live() {
 	stop_guest
 	remember "$source"
 	goes_on "live migration" "$WORK/other"
-}
-
-test_live() {
-	guarded live do_live
 }
 
 need_other() {
@@ -207,24 +191,15 @@ do_snapshot() {
 	stop_guest
 }
 
-test_snapshot() {
-	guarded snapshot do_snapshot
-}
-
 do_cpus() {
 	local CPUS=2
 	through_file cpus start_guest
 	stop_guest
 }
 
-test_cpus() {
-	guarded cpus do_cpus
-}
-
 # A VM without nesting is none of the guard's business.
-test_plain() {
-	local L1='' events=$OUT/plain.events word
-	start_guard plain
+do_plain() {
+	local L1=''
 	start_guest "$WORK/plain"
 	sleep 3
 	qmp stop >/dev/null
@@ -235,10 +210,6 @@ test_plain() {
 	sleep 1
 	expect "plain: the firmware runs on" [ "$(vm_status)" = running ]
 	stop_guest
-	stop_guard
-	for word in broken denials events nested-entries nested-exits; do
-		expect "plain: $word: $(counter "$events" $word)" [ "$(counter "$events" $word)" = 0 ]
-	done
 }
 
 # under_libvirt WHAT COMMAND COMMAND: virsh's commands, between which the guest has no QEMU.
@@ -294,8 +265,16 @@ do_libvirt() {
 	libvirt_stop
 }
 
-test_libvirt() {
-	guarded libvirt do_libvirt
+# All under one guard, which has nothing to say of it.
+test_valid() {
+	local part
+	start_guard valid
+	for part in $VALID; do
+		"do_$part"
+		echo "$SECONDS s: $part"
+	done
+	stop_guard
+	undisturbed valid
 }
 
 # ---- States that are not --------------------------------------------------------------------------
@@ -315,10 +294,13 @@ restore_bad() {
 
 # The same QEMU, made to begin anew.
 is_reset() {
-	qmp system_reset >/dev/null
-	qmp cont >/dev/null
+	local tries
 	: >"$2/com1"
-	sleep 1
+	qmp system_reset >/dev/null
+	for ((tries = 0; tries < 50; tries++)); do
+		sleep 0.2
+		! qmp cont >/dev/null || break
+	done
 	wait_for_count "$2" 3 90
 	expect "$1: reset, the VM boots and its L2 counts" [ $? = 0 ]
 }
@@ -334,14 +316,21 @@ try_bad_registers() {
 	stop_guest
 }
 
+# 0 if there is none; 1 of a guest that has begun anew.
+first_count() {
+	local count
+	count=$(sed -n 's/^L2 cpu0 count \([0-9]\{8\}\)$/\1/p' "$1" | head -n 1)
+	echo $((10#${count:-0}))
+}
+
+# QEMU 7.2 does not look at what this ioctl returns: its vCPU runs on from reset, without L2.
 try_bad_nested_state() {
-	local dir=$WORK/asid last
-	last=$(last_count "$WORK/files/com1")
+	local dir=$WORK/asid
 	restore_bad asid vcpu0.vmcb12.control.asid 0
 	expect "ASID 0: QEMU's $(refused_ioctl "$dir/strace")" \
 		[ "$(refused_ioctl "$dir/strace")" = "ioctl-rejected KVM_SET_NESTED_STATE EINVAL" ]
 	echo "ASID 0: QEMU's VM is $(vm_status) $(cat "$dir/qemu.log")"
-	expect "ASID 0: L2 does not run" [ "$(last_count "$dir/com1")" -le "$last" ]
+	expect "ASID 0: L2 does not go on" [ "$(first_count "$dir/com1")" -le 1 ]
 	is_reset "ASID 0" "$dir"
 	stop_guest
 }
