@@ -28,7 +28,7 @@ start_guard() {
 	guard_process=$!
 	for ((tries = 0; tries < 600; tries++)); do
 		[ ! -s "$WORK/guarded" ] || return 0
-		kill -0 $guard_process 2>/dev/null || break
+		kill -0 "$guard_process" 2>/dev/null || break
 		sleep 0.2
 	done
 	fail "the guard does not start: $(cat "$OUT/$name.out")"
@@ -37,12 +37,12 @@ start_guard() {
 # Its process ends with the command that it runs.
 stop_guard() {
 	kill "$(cat "$WORK/guarded")"
-	wait $guard_process 2>/dev/null
+	wait "$guard_process" 2>/dev/null
 }
 
 kill_guard() {
-	kill -KILL $guard_process
-	wait $guard_process 2>/dev/null
+	kill -KILL "$guard_process"
+	wait "$guard_process" 2>/dev/null
 	kill "$(cat "$WORK/guarded")"
 }
 
@@ -60,30 +60,33 @@ undisturbed() {
 
 # ---- The guest ------------------------------------------------------------------------------------
 
-# remember DIR: the guest will go on elsewhere. What its L2s have said so far is in $WORK/history.
+# What a guest's L2s have said in all the QEMUs that they have left.
+history=$WORK/history
+
+# remember DIR: the guest will go on elsewhere.
 remember() {
 	local cpu
-	mkdir -p "$WORK/history"
+	mkdir -p "$history"
 	for ((cpu = 1; cpu <= CPUS; cpu++)); do
-		cat "$1/com$cpu" >>"$WORK/history/com$cpu"
+		cat "$1/com$cpu" >>"$history/com$cpu"
 	done
 }
 
 forget() {
-	rm -rf "$WORK/history"
+	rm -rf "$history"
 }
 
 # goes_on WHAT DIR [COUNT]: each L2 counts on from COUNT, or from where it stood when it was remembered; no number
 # is left out, none comes twice.
 goes_on() {
 	local what=$1 dir=$2 last=${3:-} cpu trouble=''
-	[ -n "$last" ] || last=$(last_count "$WORK/history/com1")
+	[ -n "$last" ] || last=$(last_count "$history/com1")
 	if ! wait_for_count "$dir" $((last + 5)) 90; then
-		bad "$what: L2 stands at $(counts "$dir")after $last: $(cat "$dir/qemu.log")"
+		bad "$what: L2 stands at $(counts "$dir")after $last: $(cat "$dir/qemu.log" 2>/dev/null)"
 		return
 	fi
 	for ((cpu = 1; cpu <= CPUS; cpu++)); do
-		trouble+=$(cat "$WORK/history/com$cpu" "$dir/com$cpu" 2>/dev/null | check_sequence $((cpu - 1)))
+		trouble+=$(cat "$history/com$cpu" "$dir/com$cpu" 2>/dev/null | check_sequence $((cpu - 1)))
 	done
 	if [ -z "$trouble" ]; then ok "$what: L2 counts on from $last"; else bad "$what: $trouble"; fi
 }
@@ -143,7 +146,7 @@ do_files() {
 
 # The destination stays, as the VM that goes on whatever others do.
 do_live() {
-	local source=$WORK/source
+	local source=$WORK/source history=$WORK/other-history
 	forget
 	start_small_guest "$source"
 	start_unwatched "$WORK/other" -incoming "unix:$WORK/live"
@@ -161,13 +164,13 @@ need_other() {
 }
 
 other_goes_on() {
-	forget
+	local history=$WORK/other-history
 	goes_on "$1" "$WORK/other" "$(last_count "$WORK/other/com1")"
 }
 
 # What is written after loadvm follows what was written before savevm.
 do_snapshot() {
-	local dir=$WORK/snapshot disk before size
+	local dir=$WORK/snapshot disk before size tries
 	forget
 	qemu-img create -q -f qcow2 "$WORK/disk.qcow2" 1M || fail "qemu-img"
 	mapfile -t disk < <(disk_arguments "$WORK/disk.qcow2")
@@ -175,18 +178,19 @@ do_snapshot() {
 	stop_in_l2 "$dir.dev"
 	monitor "savevm one"
 	before=$(last_count "$dir/com1")
-	cp -r "$dir" "$WORK/saved"
+	remember "$dir"
 	qmp cont >/dev/null
 	wait_for_count "$dir" $((before + 5)) 60 || bad "savevm: L2 does not count on"
 	qmp stop >/dev/null
 	size=$(stat -c %s "$dir/com1")
 	monitor "loadvm one"
 	qmp cont >/dev/null
-	sleep 3
-	qmp stop >/dev/null
 	mkdir -p "$WORK/loaded"
-	tail -c +$((size + 1)) "$dir/com1" >"$WORK/loaded/com1"
-	remember "$WORK/saved"
+	for ((tries = 0; tries < 60; tries++)); do
+		tail -c +$((size + 1)) "$dir/com1" >"$WORK/loaded/com1"
+		[ "$(last_count "$WORK/loaded/com1")" -lt $((before + 5)) ] || break
+		sleep 1
+	done
 	goes_on "loadvm" "$WORK/loaded"
 	stop_guest
 }
@@ -406,6 +410,7 @@ test_cycles() {
 }
 
 test_killed() {
+	local tries
 	need_other
 	start_guard killed
 	other_goes_on "guarded"
@@ -413,6 +418,10 @@ test_killed() {
 	expect "the guard is killed: nothing of it is left" nothing_is_left
 	other_goes_on "the guard is killed"
 	restore_bad gone vcpu0.sregs.cs.db 1
+	for ((tries = 0; tries < 60; tries++)); do
+		[ -z "$(l1_exit "$WORK/gone/com1")" ] || break
+		sleep 0.5
+	done
 	expect "and it denies nothing: L1 sees $(l1_exit "$WORK/gone/com1")" \
 		[ "$(l1_exit "$WORK/gone/com1")" = svm-exit-err ]
 	stop_guest
