@@ -56,7 +56,8 @@ int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
 	struct nestmig_sregs *sregs;
 	struct room *room;
 
-	if (is_in_l2(vcpu)) {
+	/* Typed arguments are read by plain loads here: each BPF_CORE_READ is a call. */
+	if (vcpu->stat.guest_mode) {
 		svm_entered(vcpu);
 		return 0;
 	}
@@ -112,13 +113,13 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT, .result = ret};
 	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)svm;
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
-	struct vmcb *vmcb02 = BPF_CORE_READ(svm, nested.vmcb02.ptr);
+	struct vmcb *vmcb02 = svm->nested.vmcb02.ptr;
 	uint32_t high;
 
 	count(NM_GUARD_NESTED_EXITS);
 	if (entry)
 		leave_l2(entry);
-	if (BPF_CORE_READ(vmcb02, control.exit_code) != EXIT_ERR)
+	if (vmcb02->control.exit_code != EXIT_ERR)
 		return 0;
 	count(NM_GUARD_MADE_UP_EXITS);
 	high = BPF_CORE_READ(vmcb02, control.exit_code_hi);
