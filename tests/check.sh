@@ -66,6 +66,10 @@ step "report pages in a real browser" tests/report.sh build/release
 step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
 long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
 long_step "containers of QEMU and libvirt, made anew" tests/hosts/containers.sh build/release "$out"
+long_step "the rules give one answer in the kernel and in the library" \
+	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2
+long_step "the guard on real KVM" tests/hosts/guard.sh build/release "$out/guard"
+long_step "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
 long_step "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
 long_step "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
