@@ -10,6 +10,8 @@ hosts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TIME_LIMIT=${TIME_LIMIT:-480}
 scratch=$(mktemp -d)
 role_pids=()
+# NAME=VALUE: what else the two roles of run_pair get.
+role_extra=()
 
 stop_roles() {
 	[ ${#role_pids[@]} -eq 0 ] || kill "${role_pids[@]}" 2>/dev/null
@@ -115,7 +117,7 @@ run_role() {
 
 role_environment() {
 	printf '%s\n' "NESTMIG=$NESTMIG" "NESTMIG_POKE=$NESTMIG_POKE" "L1=$L1" "RAWDUMP=$RAWDUMP" \
-		"ADDRESS=$1" "PORT=${PORT:-7077}"
+		"ADDRESS=$1" "PORT=${PORT:-7077}" "${role_extra[@]}"
 }
 
 # start_emulated NAME ROLE OUTDIR listen|connect; start_direct takes the same

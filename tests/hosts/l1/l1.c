@@ -22,7 +22,6 @@
 #define PORT_B_OUT2        0x20
 
 /* Local APIC: APM volume 2, 16.5 "Interprocessor Interrupts (IPI)" */
-#define APIC_ICR_LOW             ((volatile uint32_t *)0xfee00300u)
 #define APIC_SPURIOUS            ((volatile uint32_t *)0xfee000f0u)
 #define APIC_ENABLE              0x1ffu
 #define ICR_PENDING              (1u << 12)

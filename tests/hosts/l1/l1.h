@@ -12,6 +12,10 @@
 #define SELECTOR_DATA 16
 #define SELECTOR_TSS  24
 
+/* Local APIC: APM volume 2, 16.5 "Interprocessor Interrupts (IPI)" */
+#define APIC_ICR_LOW  ((volatile uint32_t *)0xfee00300u)
+#define APIC_ICR_HIGH ((volatile uint32_t *)0xfee00310u)
+
 /* L2's registers that VMRUN or VMLAUNCH does not switch; vmrun.S and vmx_enter.S know this order. */
 struct l2_regs {
 	uint64_t rbx, rcx, rdx, rsi, rdi, rbp;

@@ -14,6 +14,18 @@
 #define EFER_SVME               (1u << 12)
 #define CPUID_8000_0001_ECX_SVM (1u << 2)
 
+/* SMBASE after a reset, and where its handler starts in it: APM volume 2, 10.3.2 "SMBASE Register". */
+#define SMM_ENTRY 0x38000u
+#define ICR_SMI   0x00000200u
+
+/* The count of L2 at which SMRAM is stuffed, and for how many counts; never, unless build.sh is told. */
+#ifndef STUFF_AT
+#define STUFF_AT 0
+#endif
+#define STUFFED_PERIODS 300
+
+extern const char smm_handler[], smm_ticks[], smm_handler_end[];
+
 void l1_vmrun(struct vmcb *vmcb, struct l2_regs *regs, void *host_save);
 
 static struct vmcb vmcbs[MAX_CPUS] __attribute__((aligned(4096)));
@@ -81,6 +93,22 @@ static void fill_control_area(struct vmcb *vmcb)
 	vmcb->asid = 1;
 }
 
+/*
+ * An SMI that comes in L2, whose handler has broken SMRAM for a while: it pends as long as GIF is 0, and VMRUN
+ * sets that (APM volume 2, 15.17 "Global Interrupt Flag"). period: ticks between two counts.
+ */
+static void stuff_smram(uint64_t period)
+{
+	uint8_t *handler = (uint8_t *)(uintptr_t)SMM_ENTRY;
+
+	for (long i = 0; i < smm_handler_end - smm_handler; i++)
+		handler[i] = (uint8_t)smm_handler[i];
+	*(uint64_t *)(handler + (smm_ticks - smm_handler)) = period * STUFFED_PERIODS;
+	__asm__ volatile("clgi" : : : "memory");
+	*APIC_ICR_HIGH = 0;
+	*APIC_ICR_LOW = ICR_SMI;
+}
+
 void svm_run(unsigned int cpu)
 {
 	struct vmcb *vmcb = &vmcbs[cpu];
@@ -91,6 +119,8 @@ void svm_run(unsigned int cpu)
 	fill_control_area(vmcb);
 	fill_save_area(cpu, vmcb);
 	for (;;) {
+		if (cpu == 0 && STUFF_AT && regs.r12 == STUFF_AT)
+			stuff_smram(regs.r15);
 		l1_vmrun(vmcb, &regs, vmsave_area[cpu]);
 		if (vmcb->exit_code != VMEXIT_CPUID)
 			break;

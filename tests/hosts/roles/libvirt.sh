@@ -7,8 +7,10 @@
 # What the daemon needs beside its packages: the user that its QEMU driver looks up even if qemu.conf
 # names another, and no cgroup, label or name space that the host cannot give.
 
+# From the environment: GUEST_DIR, where the domain's files are; LIBVIRTD_OPTIONS, e.g. --listen.
+
 GUEST=nested
-GUEST_DIR=$WORK/$GUEST
+GUEST_DIR=${GUEST_DIR:-$WORK/$GUEST}
 
 # Drivers for what no domain here has: without them the daemon starts in a fifth of the time.
 leave_out() {
@@ -26,6 +28,7 @@ libvirt_prepare() {
 	printf 'kvm:x:64054:\nlibvirt-qemu:x:64055:\n' >>/etc/group
 	echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/false' >>/etc/passwd
 	printf '%s\n' 'auth_unix_rw = "none"' 'auth_unix_ro = "none"' \
+		'auth_tcp = "none"' 'listen_tcp = 1' 'listen_tls = 0' \
 		"log_outputs = \"3:file:$WORK/libvirtd.log\"" >/etc/libvirt/libvirtd.conf
 }
 
@@ -36,7 +39,8 @@ libvirt_start() {
 		'cgroup_controllers = []' 'remember_owner = 0' 'stdio_handler = "file"' \
 		'seccomp_sandbox = 0' "save_image_format = \"$1\"" "dump_image_format = \"$1\"" \
 		"snapshot_image_format = \"$1\"" >/etc/libvirt/qemu.conf
-	libvirtd -d -p "$WORK/libvirtd.pid" || fail "libvirtd does not start"
+	# shellcheck disable=SC2086 # one word an option
+	libvirtd ${LIBVIRTD_OPTIONS:-} -d -p "$WORK/libvirtd.pid" || fail "libvirtd does not start"
 	for ((tries = 0; tries < 100; tries++)); do
 		if [ -S /run/libvirt/libvirt-sock ]; then
 			virsh_open
@@ -61,10 +65,11 @@ virsh_close() {
 	return 0
 }
 
-# virsh_do COMMAND...: to that virsh, a line each. What it says is wanted only if one fails. It repeats what it is
-# told, so the end is marked by what only its echo makes of it; and shows that no sooner than it asks again.
-virsh_do() {
-	local line said=''
+# virsh_try COMMAND...: to that virsh, a line each; what it says is in $said. It repeats what it is told, so the end
+# is marked by what only its echo makes of it; and shows that no sooner than it asks again.
+virsh_try() {
+	local line
+	said=''
 	printf '%s\n' "$@" "echo @'@'done" '' >&"$virsh_to" || fail "virsh is gone"
 	while IFS= read -r -t 120 line <&"$virsh_from"; do
 		case $line in
@@ -77,8 +82,13 @@ virsh_do() {
 	*) fail "no answer of virsh to $*: $said" ;;
 	esac
 	case $said in
-	*error:*) fail "$*: $said$(tail -n 5 "$WORK/libvirtd.log")" ;;
+	*error:*) return 1 ;;
 	esac
+}
+
+# The same; what it says is wanted only if one fails.
+virsh_do() {
+	virsh_try "$@" || fail "$*: $said$(tail -n 5 "$WORK/libvirtd.log")"
 }
 
 # Domains run on.

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What both hosts of migrate.sh can do (to be sourced, after libvirt.sh).
+#
+# From the environment: KERNEL, the directory with the kernel's modules.
+
+OTHER=10.99.0.2
+
+# ready_libvirt: the daemon runs and the guest's disk is there; the domain comes in, or is defined.
+ready_libvirt() {
+	libvirt_prepare
+	libvirt_start raw
+	qemu-img create -q -f qcow2 "$GUEST_DIR/disk.qcow2" 1M || fail "qemu-img"
+}
+
+# reload_kvm PARAMETERS: kvm_amd anew, with these. No VM may be there.
+reload_kvm() {
+	rmmod kvm_amd || fail "kvm_amd is in use"
+	# shellcheck disable=SC2086 # one word a parameter
+	insmod "$KERNEL/kvm-amd.ko" $1 || fail "kvm_amd does not load with $1"
+}
+
+# domain_state: running, paused, ... or "none".
+domain_state() {
+	virsh_try "domstate $GUEST"
+	echo "$said" | grep -xE 'running|paused|in shutdown|shut off|crashed|idle' || echo none
+}
+
+forget_history() {
+	: >"$GUEST_DIR/com1"
+}
