@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# migrate.sh BUILD OUTDIR: a nested guest moves, live, between two emulated AMD hosts with QEMU and libvirt's daemon on each.
+# migrate.sh BUILD OUTDIR: a nested guest moves, live, between two emulated AMD hosts with QEMU and libvirt on each:
+# by nestmig migrate, by virsh, through the gate; and does not where it must not (roles/migrate-source.sh). OUTDIR/A
+# gets what nestmig said. TESTS: only these parts; KILLS: how often the gate is killed.
 set -uo pipefail
 export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240} EMULATE=1
 TIME_LIMIT=${TIME_LIMIT:-1200}
@@ -11,7 +13,7 @@ TIME_LIMIT=${TIME_LIMIT:-1200}
 [ $# -eq 2 ] || fail "usage: migrate.sh BUILD OUTDIR"
 prepare_programs "$1"
 kernel=$(realpath -m "${NESTMIG_HOST_CACHE:-$hosts/../../build/hosts}/kernel")
-role_extra=("KERNEL=$kernel" "GUEST_DIR=/tmp/nested-guest")
+role_extra=("KERNEL=$kernel" "GUEST_DIR=/tmp/nested-guest" "TESTS=${TESTS:-virsh}" "KILLS=${KILLS:-50}")
 if run_pair migrate-source.sh migrate-destination.sh "$2"; then
 	echo "migrate: passed in $SECONDS s"
 else

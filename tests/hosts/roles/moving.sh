@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What both hosts of migrate.sh can do (to be sourced, after libvirt.sh).
+# What both hosts of migrate.sh do (to be sourced, after apart.sh and libvirt.sh): a guest on each, at the same place.
 #
 # From the environment: KERNEL, the directory with the kernel's modules.
 
 OTHER=10.99.0.2
+QMP_PORT=4444
 
-# ready_libvirt: the daemon runs and the guest's disk is there; the domain comes in, or is defined.
+# ready_libvirt: the daemon runs, and the guest's disk is there.
 ready_libvirt() {
 	libvirt_prepare
 	libvirt_start raw
@@ -21,12 +22,25 @@ reload_kvm() {
 	insmod "$KERNEL/kvm-amd.ko" $1 || fail "kvm_amd does not load with $1"
 }
 
-# domain_state: running, paused, ... or "none".
+# domain_state: running, paused, ..., or "none".
 domain_state() {
 	virsh_try "domstate $GUEST"
 	echo "$said" | grep -xE 'running|paused|in shutdown|shut off|crashed|idle' || echo none
 }
 
-forget_history() {
-	: >"$GUEST_DIR/com1"
+# start_qemu [QEMU ARGUMENTS]: what was there before is gone.
+start_qemu() {
+	end_qemu
+	start_guest "$GUEST_DIR" -qmp "tcp:0.0.0.0:$QMP_PORT,server=on,wait=off" "$@"
+}
+
+end_qemu() {
+	[ -z "$guest_pid" ] || { kill -9 "$(cat "$GUEST_DIR/pid")" && stop_guest; } 2>/dev/null
+}
+
+# The VM's status, or "gone".
+qemu_status() {
+	local status
+	status=$(vm_status)
+	echo "${status:-gone}"
 }
