@@ -87,6 +87,11 @@ bool apart_put(int channel, const void *bytes, size_t size)
 	return true;
 }
 
+static bool is_late(const struct apart *apart)
+{
+	return apart->deadline && live_now() > apart->deadline;
+}
+
 /* Until there is something to read. */
 static bool wait_readable(const struct apart *apart, int channel)
 {
@@ -101,6 +106,8 @@ static bool wait_readable(const struct apart *apart, int channel)
 			return false;
 		if (apart && live_interrupted())
 			kill(apart->pid, SIGTERM);
+		if (apart && is_late(apart))
+			return false;
 	}
 }
 
@@ -172,6 +179,9 @@ enum nestmig_error apart_failed(struct apart *apart, struct nestmig_detail *deta
 
 	if (live_interrupted())
 		return nm_fail(detail, NESTMIG_ERR_CANCELLED, "interrupted");
+	if (!status && is_late(apart))
+		return nm_fail(detail, NESTMIG_ERR_TIMEOUT,
+			       "the process that reads has not answered in time");
 	if (WIFSIGNALED(status))
 		return nm_fail(detail, NESTMIG_ERR_IO,
 			       "the process that reads was ended by signal %d (%s)",

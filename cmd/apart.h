@@ -15,6 +15,7 @@
 struct apart {
 	pid_t pid; /* 0: there is none */
 	int channel;
+	int64_t deadline; /* of live_now, ms, for what is got next; 0: none */
 };
 
 /*
@@ -36,7 +37,8 @@ bool apart_put_error(int channel, enum nestmig_error error, const struct nestmig
 NESTMIG_CHECKED enum nestmig_error apart_get_error(struct apart *apart,
 						   struct nestmig_detail *detail);
 
-/* Fills detail: the process has ended, or does not say what it should. IO, or CANCELLED after a signal. */
+/* Fills detail: the process has ended, or does not say what it should. IO, CANCELLED after a signal, or TIMEOUT
+ * after the deadline. */
 enum nestmig_error apart_failed(struct apart *apart, struct nestmig_detail *detail);
 
 /* Ends the process, if it has not. */

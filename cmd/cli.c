@@ -105,6 +105,13 @@ void cli_print_to(FILE *out, char *text)
 	free(text);
 }
 
+bool cli_refuses(enum nestmig_verdict verdict, bool strict, bool force)
+{
+	if (force)
+		return false;
+	return verdict == NESTMIG_VERDICT_FAIL || (verdict == NESTMIG_VERDICT_UNKNOWN && strict);
+}
+
 void cli_print(char *text)
 {
 	cli_print_to(stdout, text);

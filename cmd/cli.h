@@ -29,6 +29,7 @@ int cmd_convert(const struct command *self, int argc, char **argv);
 int cmd_extract(const struct command *self, int argc, char **argv);
 int cmd_report(const struct command *self, int argc, char **argv);
 int cmd_restore(const struct command *self, int argc, char **argv);
+int cmd_migrate(const struct command *self, int argc, char **argv);
 int cmd_guard(const struct command *self, int argc, char **argv);
 int cmd_top(const struct command *self, int argc, char **argv);
 int cmd_host(const struct command *self, int argc, char **argv);
@@ -60,6 +61,9 @@ int cli_error(const struct command *self, bool json, const char *file, enum nest
 /* The same to other streams than stderr and stdout. */
 int cli_error_to(FILE *out, FILE *err, const struct command *self, bool json, const char *file,
 		 enum nestmig_error error, const struct nestmig_detail *detail);
+
+/* Does this verdict keep a command from going on? With strict an unknown one does too, with force none. */
+bool cli_refuses(enum nestmig_verdict verdict, bool strict, bool force);
 
 /* Writes text to stdout, as whole lines; frees it. main() flushes and checks stdout once, at the end. */
 void cli_print(char *text);

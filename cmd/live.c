@@ -76,6 +76,7 @@ enum nestmig_error live_query_status(struct live *live, struct nestmig_detail *d
 
 enum nestmig_error live_query_migrate(struct live *live, struct nestmig_detail *detail)
 {
+	json_int_t downtime = -1, transferred = 0, remaining = 0;
 	json_t *reply = NULL;
 
 	if (qmp_execute(live->qmp, "query-migrate", NULL, LIVE_REPLY_MS, &reply))
@@ -83,6 +84,11 @@ enum nestmig_error live_query_migrate(struct live *live, struct nestmig_detail *
 	copy_text(live->migration, sizeof(live->migration), json_object_get(reply, "status"),
 		  "none");
 	copy_text(live->error, sizeof(live->error), json_object_get(reply, "error-desc"), "");
+	(void)json_unpack(reply, "{s?I, s?{s?I, s?I}}", "downtime", &downtime, "ram", "transferred",
+			  &transferred, "remaining", &remaining);
+	live->downtime_ms = downtime;
+	live->transferred = (uint64_t)transferred;
+	live->remaining = (uint64_t)remaining;
 	json_decref(reply);
 	return NESTMIG_OK;
 }
@@ -135,8 +141,8 @@ enum nestmig_error live_check_capabilities(struct live *live, struct nestmig_det
 	return error;
 }
 
-/* A property of a CPU object; NULL if QEMU does not have it. */
-static json_t *cpu_property(struct live *live, const char *path, const char *name)
+/* A property of an object; NULL if QEMU does not have it. */
+static json_t *property_of(struct live *live, const char *path, const char *name)
 {
 	json_t *value = NULL;
 
@@ -149,8 +155,8 @@ static json_t *cpu_property(struct live *live, const char *path, const char *nam
 static json_t *cpu_features(struct live *live, const json_t *cpu)
 {
 	const char *path = json_string_value(json_object_get(cpu, "qom-path"));
-	json_t *words = path ? cpu_property(live, path, "feature-words") : NULL;
-	json_t *bits = words ? cpu_property(live, path, "phys-bits") : NULL;
+	json_t *words = path ? property_of(live, path, "feature-words") : NULL;
+	json_t *bits = words ? property_of(live, path, "phys-bits") : NULL;
 
 	if (!words)
 		return json_null();
@@ -204,6 +210,21 @@ const json_t *live_cpu(const json_t *cpus, uint32_t index)
 	return json_object_get(cpus, key);
 }
 
+bool live_machine(struct live *live, char *name, size_t size)
+{
+	static const char end[] = "-machine";
+	json_t *type = property_of(live, "/machine", "type");
+	const char *text = json_string_value(type);
+	size_t length = text ? strlen(text) : 0, tail = sizeof(end) - 1;
+	bool is_told =
+		length > tail && length - tail < size && strcmp(text + length - tail, end) == 0;
+
+	if (is_told)
+		snprintf(name, size, "%.*s", (int)(length - tail), text);
+	json_decref(type);
+	return is_told;
+}
+
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number)
@@ -226,15 +247,21 @@ bool live_interrupted(void)
 	return interrupted;
 }
 
-int64_t live_now(void)
+int64_t live_now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-#define PROGRESS_MS 200
+int64_t live_now(void)
+{
+	return live_now_us() / 1000;
+}
+
+#define PROGRESS_MS    200
+#define PROGRESS_CELLS 20
 
 void live_progress(const char *what, uint64_t done, uint64_t total)
 {
@@ -245,8 +272,10 @@ void live_progress(const char *what, uint64_t done, uint64_t total)
 		return;
 	last = now;
 	if (total)
-		fprintf(stderr, "\r%s: %" PRIu64 " of about %" PRIu64 " MiB ", what, done >> 20,
-			total >> 20);
+		fprintf(stderr, "\r%s: [%-*.*s] %" PRIu64 " of about %" PRIu64 " MiB ", what,
+			PROGRESS_CELLS,
+			done < total ? (int)(done * PROGRESS_CELLS / total) : PROGRESS_CELLS,
+			"####################", done >> 20, total >> 20);
 	else
 		fprintf(stderr, "\r%s: %" PRIu64 " MiB ", what, done >> 20);
 }

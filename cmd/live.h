@@ -17,6 +17,9 @@ struct live {
 	char status[32];    /* of query-status, when last asked */
 	char migration[32]; /* of query-migrate; "none" before the first migration */
 	char error[400];    /* error-desc of query-migrate, or "" */
+	/* Of query-migrate, bytes of RAM: sent so far, still to be sent as far as is known. */
+	uint64_t transferred, remaining;
+	int64_t downtime_ms; /* of the last migration; -1: QEMU does not tell */
 	bool running;
 };
 
@@ -35,7 +38,7 @@ bool live_is_gone(const struct live *live);
 NESTMIG_CHECKED enum nestmig_error live_query_status(struct live *live,
 						     struct nestmig_detail *detail);
 
-/* query-migrate into live->migration and live->error. */
+/* query-migrate into live->migration and what follows it. */
 NESTMIG_CHECKED enum nestmig_error live_query_migrate(struct live *live,
 						      struct nestmig_detail *detail);
 
@@ -55,6 +58,9 @@ bool live_is_migrating(const struct live *live);
 NESTMIG_CHECKED enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
 						   struct nestmig_detail *detail);
 
+/* The name of the machine, as -M takes it, into name; false: QEMU does not tell, or size bytes are not enough. */
+bool live_machine(struct live *live, char *name, size_t size);
+
 /* The CPU with this cpu-index out of these; NULL if there is none. Borrowed. */
 const json_t *live_cpu(const json_t *cpus, uint32_t index);
 
@@ -66,8 +72,9 @@ const json_t *live_cpu(const json_t *cpus, uint32_t index);
 void live_catch_signals(int flags);
 bool live_interrupted(void);
 
-/* Monotonic time, ms. */
+/* Monotonic time, ms; and us. */
 int64_t live_now(void);
+int64_t live_now_us(void);
 
 /* A line of progress on stderr if that is a terminal: done of total bytes (0: not known). Rewrites
  * itself at most five times a second; live_progress_end ends the line. */

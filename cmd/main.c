@@ -100,6 +100,35 @@ static const struct command commands[] = {
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_restore, 1},
+	{"migrate", "--qmp SOCKET (--dest-qmp SOCKET | --dest URI) [--host PROFILE] [--json] ...",
+	 "migrate a running VM, judged for the destination when it is stopped",
+	 "  -q, --qmp SOCKET     QMP socket of the VM: PATH or unix:PATH\n"
+	 "  -Q, --dest-qmp SOCKET\n"
+	 "                       QMP socket of a QEMU started with -incoming defer: PATH, unix:PATH,\n"
+	 "                       tcp:HOST:PORT\n"
+	 "  -d, --dest URI       where the source connects to (unix:PATH, tcp:HOST:PORT); default with\n"
+	 "                       --dest-qmp: a pair of sockets of its own\n"
+	 "      --listen URI     where the destination listens, if that is not --dest\n"
+	 "  -D, --domain NAME    instead of --qmp: a domain of libvirt\n"
+	 "      --connect URI    the libvirt that has it; default: libvirt's own\n"
+	 "      --dest-connect URI\n"
+	 "                       the libvirt that is to have it, as the source's daemon reaches it\n"
+	 "      --migrate-uri URI\n"
+	 "                       where the domain's QEMU connects to; default: libvirt's choice\n"
+	 "      --managed        nestmig speaks to both daemons, not one daemon to the other\n"
+	 "      --monitor        judge the domain's device state, which taints the domain\n"
+	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this machine\n"
+	 "                       (the default with a --dest-qmp that is a file here), \"none\"\n"
+	 "  -f, --force          migrate although the VM would not resume\n"
+	 "      --strict         refuse also what could not be judged\n"
+	 "      --paused         leave the VM paused at the destination\n"
+	 "      --no-preflight   judge it only at the switchover\n"
+	 "      --multifd N      send over N connections\n"
+	 "      --bandwidth N    at most N MiB/s; default: as QEMU is set\n"
+	 "      --downtime MS    switch over when the rest takes no longer; default: as QEMU is set\n"
+	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
+	 "  -j, --json           one JSON document on stdout\n",
+	 cmd_migrate, 1},
 	{"guard", "(run | install | status | remove) [--mode MODE] [--host PROFILE] [--json] ...",
 	 "hold the rules on this running host, inside its kernel",
 	 "  -m, --mode MODE      run, install: audit (tell, the default) or enforce (deny)\n"

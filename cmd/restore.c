@@ -45,27 +45,6 @@ struct restore {
 
 /* ---- Judging -------------------------------------------------------------------------------- */
 
-/* "pc-q35-7.2-machine" of the machine object. Without it QEMU will compare the names itself. */
-static void ask_machine(struct restore *r)
-{
-	static const char end[] = "-machine";
-	json_t *type = NULL;
-	const char *name;
-	size_t length;
-
-	if (qmp_execute_pack(r->live.qmp, LIVE_REPLY_MS, &type, "qom-get", "{s:s, s:s}", "path",
-			     "/machine", "property", "type"))
-		return;
-	name = json_string_value(type);
-	length = name ? strlen(name) : 0;
-	if (length > strlen(end) && length < sizeof(r->machine) + strlen(end) &&
-	    strcmp(name + length - strlen(end), end) == 0) {
-		snprintf(r->machine, sizeof(r->machine), "%.*s", (int)(length - strlen(end)), name);
-		r->request.machine = r->machine;
-	}
-	json_decref(type);
-}
-
 static enum nestmig_error check_target(struct restore *r, struct nestmig_detail *detail)
 {
 	enum nestmig_error error = live_query_status(&r->live, detail);
@@ -83,7 +62,8 @@ static enum nestmig_error check_target(struct restore *r, struct nestmig_detail 
 	if (error)
 		return error;
 	r->request.cpus = r->cpus;
-	ask_machine(r);
+	if (live_machine(&r->live, r->machine, sizeof(r->machine)))
+		r->request.machine = r->machine;
 	return NESTMIG_OK;
 }
 

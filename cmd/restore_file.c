@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli.h"
+#include "cpus.h"
 #include "error.h"
 #include "live.h"
 #include "nms.h"
-#include "qemu_features.h"
 #include "restore.h"
 #include "sandbox.h"
 #include "source.h"
@@ -26,36 +27,6 @@ struct sender {
 };
 
 /* ---- Judging -------------------------------------------------------------------------------- */
-
-/* The guest's CPUID is that of the QEMU which will run it. */
-static enum nestmig_error take_cpus(struct sender *s, struct nestmig_detail *detail)
-{
-	struct nm_origin origin = {.layout = NM_LAYOUT_NONE};
-	const json_t *cpus = s->request->cpus;
-	enum nestmig_error error = NESTMIG_OK;
-
-	for (size_t i = 0; !error && i < s->state->vcpu_count; i++) {
-		struct nm_vcpu *vcpu = &s->state->vcpus[i];
-		const json_t *cpu = live_cpu(cpus, vcpu->id);
-
-		if (!cpu)
-			error = nm_fail(detail, NESTMIG_ERR_CAPABILITY,
-					"the state has vCPU %u, but this QEMU has only %zu: start "
-					"it with the same -smp",
-					vcpu->id, json_object_size(cpus));
-		else if (json_is_object(cpu))
-			error = nm_qemu_features(vcpu, cpu, origin, detail);
-		else /* That of the source would be a guess. */
-			vcpu->view.have &= ~NESTMIG_HAVE(CPUID);
-	}
-	if (!error && json_object_size(cpus) > s->state->vcpu_count)
-		error = nm_fail(
-			detail, NESTMIG_ERR_CAPABILITY,
-			"this QEMU has %zu vCPUs, but the state only %zu: start it with the "
-			"same -smp",
-			json_object_size(cpus), s->state->vcpu_count);
-	return error;
-}
 
 /* Streams that QEMU does not take from a pipe, or not without a capability that nestmig lets no target have. */
 static const struct {
@@ -110,18 +81,8 @@ static enum nestmig_error judge(struct sender *s, struct nestmig_detail *detail)
 	if (!error)
 		error = nestmig_state_set_restore_order(s->state, "qemu", detail);
 	if (!error)
-		error = take_cpus(s, detail);
+		error = cpus_take(s->state, s->request->cpus, detail);
 	return error ? error : nestmig_judge(s->state, request->host, &s->report);
-}
-
-static bool is_refused(const struct sender *s)
-{
-	enum nestmig_verdict verdict = nestmig_report_verdict(s->report);
-
-	if (s->request->force)
-		return false;
-	return verdict == NESTMIG_VERDICT_FAIL ||
-	       (verdict == NESTMIG_VERDICT_UNKNOWN && s->request->strict);
 }
 
 static enum nestmig_error make_report(const struct sender *s, char **ret_text)
@@ -146,7 +107,8 @@ static bool answer(struct sender *s, int channel)
 		return false;
 	s->total = nm_source_size(s->state->stream);
 	answer.total = s->total;
-	answer.is_refused = is_refused(s);
+	answer.is_refused = cli_refuses(nestmig_report_verdict(s->report), s->request->strict,
+					s->request->force);
 	answer.report_size = strlen(report);
 	is_told = apart_put(channel, &answer, sizeof(answer)) &&
 		  apart_put(channel, report, answer.report_size);

@@ -2,7 +2,7 @@
 /*
  * A boot sector for tests/cli/live.sh: counts on the serial port, a line of eight hexadecimal digits
  * at every tick of the BIOS timer. With more than 144 MiB of RAM it first fills 128 MiB with what
- * does not compress.
+ * does not compress. Assembled with SVME defined it sets EFER.SVME first, as a hypervisor does.
  */
 	.code16
 	.globl _start
@@ -12,6 +12,12 @@ _start:
 	movw	%ax, %ds
 	movw	%ax, %ss
 	movw	$0x7c00, %sp
+.ifdef SVME
+	movl	$0xc0000080, %ecx
+	rdmsr
+	orw	$0x1000, %ax
+	wrmsr
+.endif
 	/* CMOS: RAM above 16 MiB, in units of 16 MiB. */
 	movb	$0x35, %al
 	outb	%al, $0x70
