@@ -40,18 +40,19 @@ static void close_others(int a, int b)
 	(void)close_range((unsigned)high + 1, ~0U, 0);
 }
 
+/* parent: 0 for a process that outlives it. */
 static void run_apart(void (*work)(void *ctx, int channel), void *ctx, int channel, int keep,
 		      pid_t parent)
 {
 	close_others(channel, keep);
 	/* Who has gone before this call sends no signal. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
+	if (!parent || (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent))
 		work(ctx, channel);
 	exit(EXIT_SUCCESS);
 }
 
-enum nestmig_error apart_start(struct apart *apart, void (*work)(void *ctx, int channel), void *ctx,
-			       int keep, struct nestmig_detail *detail)
+static enum nestmig_error start(struct apart *apart, void (*work)(void *ctx, int channel),
+				void *ctx, int keep, bool lasting, struct nestmig_detail *detail)
 {
 	pid_t pid, parent = getpid();
 	int ends[2];
@@ -61,7 +62,7 @@ enum nestmig_error apart_start(struct apart *apart, void (*work)(void *ctx, int 
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		run_apart(work, ctx, ends[1], keep, parent);
+		run_apart(work, ctx, ends[1], keep, lasting ? 0 : parent);
 	close(ends[1]);
 	if (pid < 0) {
 		nm_fail_errno(detail, "starting a process that reads");
@@ -70,6 +71,18 @@ enum nestmig_error apart_start(struct apart *apart, void (*work)(void *ctx, int 
 	}
 	*apart = (struct apart){.pid = pid, .channel = ends[0]};
 	return NESTMIG_OK;
+}
+
+enum nestmig_error apart_start(struct apart *apart, void (*work)(void *ctx, int channel), void *ctx,
+			       int keep, struct nestmig_detail *detail)
+{
+	return start(apart, work, ctx, keep, false, detail);
+}
+
+enum nestmig_error apart_start_lasting(struct apart *apart, void (*work)(void *ctx, int channel),
+				       void *ctx, int keep, struct nestmig_detail *detail)
+{
+	return start(apart, work, ctx, keep, true, detail);
 }
 
 bool apart_put(int channel, const void *bytes, size_t size)

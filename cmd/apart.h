@@ -27,6 +27,12 @@ NESTMIG_CHECKED enum nestmig_error apart_start(struct apart *apart,
 					       void (*work)(void *ctx, int channel), void *ctx,
 					       int keep, struct nestmig_detail *detail);
 
+/* The same of one that does not end with this process: it sees that on the channel. */
+NESTMIG_CHECKED enum nestmig_error apart_start_lasting(struct apart *apart,
+						       void (*work)(void *ctx, int channel),
+						       void *ctx, int keep,
+						       struct nestmig_detail *detail);
+
 /* On both sides: size bytes. false: the other side has gone. A signal that live.h catches is handed on to
  * the process apart (NULL: this is that process). */
 bool apart_put(int channel, const void *bytes, size_t size);

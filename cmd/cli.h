@@ -30,6 +30,7 @@ int cmd_extract(const struct command *self, int argc, char **argv);
 int cmd_report(const struct command *self, int argc, char **argv);
 int cmd_restore(const struct command *self, int argc, char **argv);
 int cmd_migrate(const struct command *self, int argc, char **argv);
+int cmd_gate(const struct command *self, int argc, char **argv);
 int cmd_guard(const struct command *self, int argc, char **argv);
 int cmd_top(const struct command *self, int argc, char **argv);
 int cmd_host(const struct command *self, int argc, char **argv);

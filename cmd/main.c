@@ -129,6 +129,21 @@ static const struct command commands[] = {
 	 "  -t, --timeout S      seconds without progress until it gives up (default 30)\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_migrate, 1},
+	{"gate", "--listen ADDRESS --connect ADDRESS --host PROFILE [--strict] [--one-way] [--once | --keep] [--json]",
+	 "pass a migration on, its device state only when that would resume at the destination",
+	 "  -l, --listen ADDRESS   where the source migrates to: unix:PATH or tcp:HOST:PORT\n"
+	 "  -c, --connect ADDRESS  where the destination waits\n"
+	 "  -H, --host PROFILE     the destination's host: a file of `nestmig host --save`, \"live\" for\n"
+	 "                         this machine, \"none\"\n"
+	 "      --strict           refuse also what could not be judged\n"
+	 "      --one-way          pass also a stream without a return path: after a cut the VM stands\n"
+	 "                         still at the source, until `cont`\n"
+	 "  -o, --once             end after one migration (the default)\n"
+	 "  -k, --keep             wait for the next one\n"
+	 "  -t, --timeout S        seconds for connecting, for device state to come, and to be judged\n"
+	 "                         (default 30)\n"
+	 "  -j, --json             one JSON document a migration on stdout\n",
+	 cmd_gate, 1},
 	{"guard", "(run | install | status | remove) [--mode MODE] [--host PROFILE] [--json] ...",
 	 "hold the rules on this running host, inside its kernel",
 	 "  -m, --mode MODE      run, install: audit (tell, the default) or enforce (deny)\n"

@@ -296,6 +296,13 @@ static const int allowed_output[] = {
 	SCMP_SYS(access),   SCMP_SYS(umask),
 };
 
+/* Of sockets that are open already. */
+static const int allowed_sockets[] = {
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(shutdown),
+};
+
 /* What depends on an argument. */
 static const struct {
 	int syscall;
@@ -327,6 +334,10 @@ static int add_rules(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		for (size_t i = 0; !ret && i < sizeof(allowed_output) / sizeof(allowed_output[0]);
 		     i++)
 			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_output[i], 0);
+	if (sandbox->has_sockets)
+		for (size_t i = 0;
+		     !ret && i < sizeof(allowed_sockets) / sizeof(allowed_sockets[0]); i++)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_sockets[i], 0);
 	return ret;
 }
 

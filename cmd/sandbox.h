@@ -24,6 +24,7 @@ struct sandbox {
 	 * becomes writable, for new files, renaming and removal. */
 	const char *output;
 	bool is_paced; /* by another program, which takes what is read: no limit of processor time */
+	bool has_sockets; /* it passes on what comes over sockets that are open, and takes more over a channel */
 };
 
 /*

@@ -25,4 +25,8 @@ nm_qemu_read(struct nestmig_state *state, struct nm_source *source, struct nestm
 NESTMIG_CHECKED enum nestmig_error nm_qemu_pass_ram(struct nm_source *source, uint64_t *ret_devices,
 						    struct nestmig_detail *detail);
 
+/* Do these bytes end with the mark of a stream's end and a vmdesc, "00, 06, be32 length, {", with the length that
+ * is left? *ret_at becomes the place of the 06. */
+bool nm_qemu_find_vmdesc(const uint8_t *bytes, size_t size, size_t *ret_at);
+
 #endif

@@ -23,7 +23,11 @@
 #define QEMU_VM_COMMAND        0x08
 #define QEMU_VM_SECTION_FOOTER 0x7e
 
+#define QEMU_CMD_RETURN_PATH   1
+#define QEMU_CMD_PING          2
+#define QEMU_CMD_ADVISE        3
 #define QEMU_CMD_PACKAGED      7
+#define QEMU_CMD_SWITCHOVER    11
 
 #define QEMU_FILE_HEADER       8
 #define QEMU_FOOTER_SIZE       5
@@ -151,6 +155,13 @@ NESTMIG_CHECKED enum nestmig_error qemu_forward_devices(struct qemu_walk *walk,
  * where the devices behind RAM start; it stays if they are in a package. */
 NESTMIG_CHECKED enum nestmig_error
 qemu_forward_stream(struct qemu_walk *walk, struct qemu_sections *sections, uint64_t *ret_devices);
+
+/* Of a device before RAM, the bytes that tell its length. */
+#define QEMU_EARLY_FIXED 36
+
+/* How long the payload of a device before RAM is that starts so. false: it is not known. (qemu_stream.c) */
+bool qemu_early_length(const char *name, const uint8_t fixed[QEMU_EARLY_FIXED],
+		       uint64_t *ret_length);
 
 /* May the zero bytes from `from` to the end of the source be what O_DIRECT pads a file with? */
 bool qemu_is_padding(const struct qemu_walk *walk, uint64_t from);

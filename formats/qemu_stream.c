@@ -66,12 +66,18 @@ static enum nestmig_error find_end(const struct full *f, uint64_t *ret_end)
 	return NESTMIG_OK;
 }
 
-/* Is p the place of "00, 06, be32 length, {" with the length that is left? */
-static bool is_vmdesc_at(struct qemu_span tail, size_t p)
+bool nm_qemu_find_vmdesc(const uint8_t *bytes, size_t size, size_t *ret_at)
 {
-	return p >= 1 && tail.bytes[p - 1] == QEMU_VM_EOF &&
-	       tail.bytes[p] == QEMU_VM_VMDESCRIPTION && tail.size - p > 5 &&
-	       tail.bytes[p + 5] == '{' && nm_be32(tail.bytes + p + 1) == tail.size - p - 5;
+	if (!size || bytes[size - 1] != '}')
+		return false;
+	for (size_t p = size; p-- > 1;) {
+		if (bytes[p - 1] != QEMU_VM_EOF || bytes[p] != QEMU_VM_VMDESCRIPTION ||
+		    size - p <= 5 || bytes[p + 5] != '{' || nm_be32(bytes + p + 1) != size - p - 5)
+			continue;
+		*ret_at = p;
+		return true;
+	}
+	return false;
 }
 
 /* Finds the vmdesc in windows that grow from the end. f->tail becomes the window, with no bytes if there
@@ -97,11 +103,8 @@ static enum nestmig_error find_vmdesc(struct full *f)
 		error = nm_source_window(f->source, tail.offset, tail.size, &tail.bytes, f->detail);
 		if (error)
 			return error;
-		for (size_t p = tail.size; p-- > 1;) {
-			if (!is_vmdesc_at(tail, p))
-				continue;
+		if (nm_qemu_find_vmdesc(tail.bytes, tail.size, &f->at)) {
 			f->tail = tail;
-			f->at = p;
 			return NESTMIG_OK;
 		}
 	}
@@ -353,26 +356,31 @@ static enum nestmig_error check_range(const struct full *f, uint64_t start, uint
 	return error ? error : qemu_sections_check_hidden(&f->sections, span, f->detail);
 }
 
-#define VIRTIO_MEM       "virtio-mem-device-early"
-#define VIRTIO_MEM_FIXED 36 /* be64 address, region, block; be32 node; be64 size */
+#define VIRTIO_MEM "virtio-mem-device-early"
 
-/*
- * Is the section as long as QEMU takes it to be? virtio-mem, the only device that QEMU 8.0 to 11.0 sets up early,
- * has a bit a block in words of 64 behind its fixed fields (hw/virtio/virtio-mem.c).
- */
+/* virtio-mem, the only device that QEMU 8.0 to 11.0 sets up early, has a bit a block in words of 64 behind its
+ * fixed fields: be64 address, region, block; be32 node; be64 size (hw/virtio/virtio-mem.c). */
+bool qemu_early_length(const char *name, const uint8_t fixed[QEMU_EARLY_FIXED],
+		       uint64_t *ret_length)
+{
+	const char *device = strrchr(name, '/');
+	uint64_t region = nm_be64(fixed + 8), block = nm_be64(fixed + 16);
+
+	if (strcmp(device ? device + 1 : name, VIRTIO_MEM) != 0 || !block ||
+	    region / block > 8 * QEMU_DEVICE_MAX)
+		return false;
+	*ret_length = QEMU_EARLY_FIXED + (region / block + 63) / 64 * 8;
+	return true;
+}
+
+/* Is the section as long as QEMU takes it to be? */
 static bool is_length_known(const struct qemu_section *section)
 {
 	const struct qemu_span *payload = &section->payload;
-	const char *name = strrchr(section->name, '/');
-	uint64_t region, block;
+	uint64_t length;
 
-	if (strcmp(name ? name + 1 : section->name, VIRTIO_MEM) != 0 ||
-	    payload->size < VIRTIO_MEM_FIXED)
-		return false;
-	region = nm_be64(payload->bytes + 8);
-	block = nm_be64(payload->bytes + 16);
-	return block && region / block <= 8 * QEMU_DEVICE_MAX &&
-	       payload->size == VIRTIO_MEM_FIXED + (region / block + 63) / 64 * 8;
+	return payload->size >= QEMU_EARLY_FIXED &&
+	       qemu_early_length(section->name, payload->bytes, &length) && length == payload->size;
 }
 
 /* A device before RAM that is longer for QEMU than was taken would make it read pages as elements. */

@@ -38,10 +38,14 @@ const uint8_t *qemu_take(struct qemu_cursor *c, size_t n)
 	if (c->at < c->start || c->at - c->start > c->have ||
 	    n > c->have - (size_t)(c->at - c->start)) {
 		bool close = c->at >= c->start && c->at - c->start <= c->have;
+		size_t ready;
 
 		c->ahead = close && c->ahead < QEMU_TAKE_MAX ? 2 * c->ahead : AHEAD_MIN;
 		c->have = c->ahead > n ? c->ahead : n;
 		c->have = c->have < left ? c->have : (size_t)left;
+		ready = nm_source_ready(c->source, c->at);
+		if (c->have > ready)
+			c->have = ready > n ? ready : n;
 		c->start = c->at;
 		c->error = c->reads_left == 1 ? NESTMIG_ERR_LIMIT
 					      : nm_source_read(c->source, c->at, c->window, c->have,
@@ -97,8 +101,7 @@ enum nestmig_error qemu_short(const struct qemu_walk *walk, const char *what)
 
 /* ---- Commands ---------------------------------------------------------------------------------- */
 
-#define CMD_POSTCOPY_ADVISE 3
-#define ANY_LENGTH          0xffff
+#define ANY_LENGTH 0xffff
 
 /* Lengths of the data of a command (mig_cmd_args of migration/savevm.c); advise may also have none. */
 static const struct {
@@ -127,7 +130,7 @@ static enum nestmig_error command(struct qemu_walk *walk, struct qemu_element *e
 				  "command %u is not known", element->command);
 	if (commands[element->command].length != ANY_LENGTH &&
 	    commands[element->command].length != length &&
-	    !(element->command == CMD_POSTCOPY_ADVISE && length == 0))
+	    !(element->command == QEMU_CMD_ADVISE && length == 0))
 		return nm_fail_at(walk->detail, NESTMIG_ERR_FORMAT, element->offset,
 				  "command \"%s\" has %u bytes of data, which QEMU refuses",
 				  commands[element->command].name, length);
@@ -139,7 +142,7 @@ static enum nestmig_error command(struct qemu_walk *walk, struct qemu_element *e
 		if (element->length > walk->cursor.end - walk->cursor.at)
 			return qemu_short(walk, "what a command has packaged");
 	}
-	if (element->command == CMD_POSTCOPY_ADVISE && length)
+	if (element->command == QEMU_CMD_ADVISE && length)
 		walk->page_sizes = nm_be64(p);
 	return NESTMIG_OK;
 }

@@ -234,6 +234,11 @@ uint64_t nm_source_size(const struct nm_source *source)
 	return source->size;
 }
 
+size_t nm_source_ready(const struct nm_source *source, uint64_t offset)
+{
+	return source->ops->ready ? source->ops->ready(source->ctx, offset) : SIZE_MAX;
+}
+
 uint64_t nm_source_bytes_read(const struct nm_source *source)
 {
 	return source->bytes_read;

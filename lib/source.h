@@ -20,6 +20,8 @@ struct nm_source_ops {
 	/* Or NULL: nm_source_keep, where reading the range again would be dear. */
 	enum nestmig_error (*keep)(void *ctx, uint64_t offset, size_t length,
 				   struct nestmig_detail *detail);
+	/* Or NULL, all: how many bytes from offset on can be read without waiting for them. */
+	size_t (*ready)(void *ctx, uint64_t offset);
 	void (*free)(void *ctx);
 	bool is_derived; /* it reads from another source, where the bytes are counted */
 };
@@ -60,6 +62,9 @@ void nm_source_free(struct nm_source *source);
 void nm_source_seal(struct nm_source *source);
 
 uint64_t nm_source_size(const struct nm_source *source);
+
+/* How many bytes from offset on can be read without waiting; SIZE_MAX if none is waited for. */
+size_t nm_source_ready(const struct nm_source *source, uint64_t offset);
 
 /* Bytes that it has read itself: 0 if it reads from another source. */
 uint64_t nm_source_bytes_read(const struct nm_source *source);

@@ -8,7 +8,7 @@ set -uo pipefail
 build=$(realpath "$1")
 shift
 here=$(cd "$(dirname "$0")" && pwd)/cli
-nestmig=$build/cmd/nestmig
+work=$(mktemp -d)
 RANDOM=${RANDOM_SEED:-$((20261121 % 32768))}
 # shellcheck source=cli/vms.sh
 . "$here/vms.sh"
@@ -294,4 +294,4 @@ test_link_cut() {
 
 make_guest --defsym SVME=1 || { echo "cannot make the guest" >&2; exit 2; }
 profiles
-run_tests "$here/../migrate.sh" "$@"
+run_tests migration "$here/../migrate.sh" "$@"

@@ -127,10 +127,12 @@ static bool split_host_port(const char *text, char *host, size_t host_size, cons
 	return true;
 }
 
-static enum qmp_error resolve(const char *address, const char *host_port,
-			      struct addrinfo **ret_list, struct qmp_error_info *info)
+enum qmp_error qmp_address_resolve(const char *address, int flags, struct addrinfo **ret_list,
+				   struct qmp_error_info *info)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+	struct addrinfo hints = {
+		.ai_flags = flags, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+	const char *host_port = address + strlen("tcp:");
 	const char *port;
 	char host[256];
 	int why;
@@ -150,7 +152,7 @@ static enum qmp_error resolve(const char *address, const char *host_port,
 	return why == EAI_MEMORY ? QMP_ERR_NOMEM : QMP_ERR_ADDRESS;
 }
 
-static enum qmp_error make_unix(const char *path, struct sockaddr_un *ret_address,
+enum qmp_error qmp_address_unix(const char *path, struct sockaddr_un *ret_address,
 				struct qmp_error_info *info)
 {
 	size_t length = strlen(path);
@@ -207,7 +209,8 @@ enum qmp_error qmp_address_connect(const char *address, unsigned int flags,
 	bool again;
 	int error;
 
-	failed = is_tcp ? resolve(address, rest, &list, info) : make_unix(rest, &path, info);
+	failed = is_tcp ? qmp_address_resolve(address, 0, &list, info)
+			: qmp_address_unix(rest, &path, info);
 	if (failed)
 		return failed;
 	do {

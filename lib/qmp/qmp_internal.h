@@ -135,6 +135,13 @@ void qmp_event_arrived(struct qmp *q, json_t *event, size_t bytes);
 enum qmp_error qmp_address_connect(const char *address, unsigned int flags,
 				   const struct qmp_deadline *deadline, int *ret_fd,
 				   struct qmp_error_info *info);
+/* The two kinds of address, "tcp:HOST:PORT" with flags of getaddrinfo(3), and a path. */
+struct addrinfo;
+struct sockaddr_un;
+enum qmp_error qmp_address_resolve(const char *address, int flags, struct addrinfo **ret_list,
+				   struct qmp_error_info *info);
+enum qmp_error qmp_address_unix(const char *path, struct sockaddr_un *ret_address,
+				struct qmp_error_info *info);
 
 #pragma GCC visibility pop
 

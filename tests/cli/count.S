@@ -2,7 +2,7 @@
 /*
  * A boot sector for tests/cli/live.sh: counts on the serial port, a line of eight hexadecimal digits
  * at every tick of the BIOS timer. With more than 144 MiB of RAM it first fills 128 MiB with what
- * does not compress. Assembled with SVME defined it sets EFER.SVME first, as a hypervisor does.
+ * does not compress. With SVME it sets EFER.SVME first, as a hypervisor does. With BAD it also sets CR0.NW without CD, which no processor takes, but TCG does.
  */
 	.code16
 	.globl _start
@@ -46,6 +46,12 @@ fill:
 	jnz	fill
 
 count:
+.ifdef BAD
+	movl	%cr0, %eax
+	andl	$0xbfffffff, %eax
+	orl	$0x20000000, %eax
+	movl	%eax, %cr0
+.endif
 	xorl	%ebx, %ebx
 tick:
 	sti

@@ -6,11 +6,14 @@ set -uo pipefail
 build=$(realpath "$1")
 shift
 here=$(cd "$(dirname "$0")" && pwd)
-nestmig=$build/cmd/nestmig
+work=$(mktemp -d)
+
 # shellcheck source=vms.sh
 . "$here/vms.sh"
 
-# ---- Claims -------------------------------------------------------------------------------------
+limits() {
+	ask "$1" query-migrate-parameters | jq -c '.return | [."max-bandwidth", ."downtime-limit"]'
+}
 
 # whole FILE: is there, as a snapshot should be, and nothing else of it.
 whole() {
@@ -132,11 +135,6 @@ test_not_now() {
 	still_waits b
 	runs a || complain "the VM does not run"
 	stop a b
-}
-
-# capability VM NAME STATE
-capability() {
-	ask "$1" migrate-set-capabilities "{\"capabilities\": [{\"capability\": \"$2\", \"state\": $3}]}" >/dev/null
 }
 
 test_capabilities() {
@@ -524,4 +522,4 @@ test_other_devices() {
 # ---- The run ------------------------------------------------------------------------------------
 
 make_guest || { echo "cannot make the guest" >&2; exit 2; }
-run_tests "$here/live.sh" "$@"
+run_tests live "$here/live.sh" "$@"

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# Real QEMUs under TCG for tests of the command line (to be sourced). The guest (count.S) counts on its
-# serial port, so that it can be seen whether and from where a VM goes on. Every QEMU has three QMP
-# sockets: .nestmig for nestmig, .ask for the questions of the script, and .events, of which all events
-# are recorded. The caller has set build, here (tests/cli) and nestmig. Needs qemu-system-x86_64,
-# qemu-utils, socat and jq.
+# VMs under TCG for shell scripts (to be sourced, after build, here and work are set). The guest (count.S) counts on
+# its serial port, so that it can be seen whether and from where a VM goes on. Every QEMU has three QMP sockets:
+# .nestmig for nestmig, .ask for the questions of the script, and .events, of which all events are recorded.
+# Needs qemu-system-x86_64, qemu-utils, socat and jq.
 
-work=$(mktemp -d)
+nestmig=$build/cmd/nestmig
 declare -A qemu recorder
 mounted=
 troubles=0
@@ -131,8 +130,16 @@ wait_state() {
 	complain "$1 is \"$(state "$1")\", not \"$2\""
 }
 
-limits() {
-	ask "$1" query-migrate-parameters | jq -c '.return | [."max-bandwidth", ."downtime-limit"]'
+# capability VM NAME STATE
+capability() {
+	ask "$1" migrate-set-capabilities "{\"capabilities\": [{\"capability\": \"$2\", \"state\": $3}]}" >/dev/null
+}
+
+# make_guest [OPTION...]: count.raw, and count.qcow2; options of as.
+make_guest() {
+	as --32 "$@" -o count.o "$here/count.S" &&
+		ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o count.raw count.o &&
+		truncate -s 1M count.raw && qemu-img convert -f raw -O qcow2 count.raw count.qcow2
 }
 
 # ---- Claims -------------------------------------------------------------------------------------
@@ -161,17 +168,10 @@ is() {
 
 # ---- The run ------------------------------------------------------------------------------------
 
-# make_guest [ASSEMBLER OPTION...]: count.qcow2.
-make_guest() {
-	as --32 "$@" -o count.o "$here/count.S" &&
-		ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o count.raw count.o &&
-		truncate -s 1M count.raw && qemu-img convert -f raw -O qcow2 count.raw count.qcow2
-}
-
-# run_tests SCRIPT [TEST...]: those named, or all functions test_... of the script; ends the script.
+# run_tests KIND SCRIPT [TEST...]: those that are named, or all of the script's.
 run_tests() {
-	local script=$1 failed=0 name begin vm tests
-	shift
+	local kind=$1 script=$2 tests name begin vm failed=0
+	shift 2
 	tests=("$@")
 	[ $# -gt 0 ] || mapfile -t tests < <(sed -n 's/^test_\([a-z_]*\)() {$/\1/p' "$script")
 	for name in "${tests[@]}"; do
@@ -186,7 +186,6 @@ run_tests() {
 			failed=$((failed + 1))
 		fi
 	done
-	echo "${#tests[@]} live tests, $failed failed, $SECONDS s"
+	echo "${#tests[@]} $kind tests, $failed failed, $SECONDS s"
 	[ $failed = 0 ]
-	exit
 }
