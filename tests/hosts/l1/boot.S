@@ -57,17 +57,20 @@ park:
 	hlt
 	jmp park
 
-/* 4 GiB mapped one to one with 2 MiB pages; the last GiB, with the local APIC, uncached. */
+/*
+ * 4 GiB mapped one to one with 2 MiB pages; the last GiB, with the local APIC, uncached. Every page is the user's,
+ * so that they may be nested page tables too (APM volume 2, 15.25.5 "Nested Table Walk").
+ */
 build_page_tables:
-	movl $page_directories + 3, %eax
+	movl $page_directories + 7, %eax
 	movl $page_directory_pointers, %edi
 	movl $4, %ecx
 1:	movl %eax, (%edi)
 	addl $4096, %eax
 	addl $8, %edi
 	loop 1b
-	movl $page_directory_pointers + 3, page_map_level4
-	movl $0x83, %eax		/* page size, writable, present */
+	movl $page_directory_pointers + 7, page_map_level4
+	movl $0x87, %eax		/* page size, user, writable, present */
 	movl $page_directories, %edi
 	movl $4 * 512, %ecx
 2:	cmpl $512, %ecx

@@ -24,6 +24,11 @@
 #endif
 #define STUFFED_PERIODS 300
 
+/* Whether L2 runs with nested paging; not, unless build.sh is told. */
+#ifndef NESTED_PAGING
+#define NESTED_PAGING 0
+#endif
+
 extern const char smm_handler[], smm_ticks[], smm_handler_end[];
 
 void l1_vmrun(struct vmcb *vmcb, struct l2_regs *regs, void *host_save);
@@ -91,6 +96,10 @@ static void fill_control_area(struct vmcb *vmcb)
 	vmcb->iopm_base_pa = (uintptr_t)iopm;
 	vmcb->msrpm_base_pa = (uintptr_t)msrpm;
 	vmcb->asid = 1;
+	if (NESTED_PAGING) {
+		vmcb->nested_ctl = NESTED_CTL_NP_ENABLE;
+		vmcb->nested_cr3 = (uintptr_t)page_map_level4;
+	}
 }
 
 /*

@@ -22,6 +22,9 @@
 #define INTERCEPT4_VMRUN    (1u << 0)
 #define INTERCEPT4_VMMCALL  (1u << 1)
 
+/* APM volume 2, 15.25.3 "Enabling Nested Paging": bit 0 of the quadword at 0x090 */
+#define NESTED_CTL_NP_ENABLE 1u
+
 /*
  * Segment attributes as the VMCB packs them: descriptor bits 40-47 and 52-55
  * (APM volume 2, 15.5.1 "Basic Operation", "Segment State in the VMCB").

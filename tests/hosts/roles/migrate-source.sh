@@ -107,6 +107,12 @@ said_so() {
 
 # ---- QEMU -------------------------------------------------------------------------------------------
 
+# profile_of_b NAME: what B's host can do, in $WORK/NAME.json.
+profile_of_b() {
+	on_b '"$NESTMIG" host --json' >"$WORK/$1.json" || fail "no profile of B: $(cat "$WORK/$1.json")"
+}
+
+# new_source [QEMU ARGUMENTS]: L2 counts here.
 new_source() {
 	start_qemu "$@"
 	wait_for_count "$GUEST_DIR" 3 90 || fail "L2 does not count: $(tail -n 1 "$GUEST_DIR/com1")"
@@ -116,49 +122,247 @@ new_destination() {
 	on_b "start_qemu -incoming defer" || fail "B has no QEMU to come into"
 }
 
+# pair [QEMU ARGUMENTS]: a guest here, unless it still runs here, and a QEMU on B that waits.
+pair() {
+	[ "$(qemu_status)" = running ] || new_source "$@"
+	new_destination
+}
+
+# slow RATE: QEMU migrates RATE bytes a second; 0: as fast as it can.
+slow() {
+	qmp migrate-set-parameters "{\"max-bandwidth\":$1}" >/dev/null || fail "max-bandwidth"
+}
+
 # migrate_qemu WHAT STATUS [ARGUMENTS]
 migrate_qemu() {
 	local what=$1 status=$2
 	shift 2
 	run_nestmig "$what" "$status" migrate --qmp "$GUEST_DIR/qmp" --dest-qmp "tcp:$OTHER:$QMP_PORT" \
-		--host "$WORK/b.json" "$@"
+		--dest "tcp:$OTHER:$STREAM_PORT" --listen "tcp:0:$STREAM_PORT" --host "$WORK/b.json" "$@"
+}
+
+# While the migration runs, until QEMU says one of these words of it.
+until_migration_is() {
+	local tries status
+	for ((tries = 0; tries < 300; tries++)); do
+		status=$(qmp query-migrate | jq -r .return.status)
+		[[ " $1 " != *" $status "* ]] || return 0
+		sleep 0.05
+	done
+	bad "the migration is $status, never $1"
 }
 
 do_qemu() {
-	new_source
-	new_destination
+	pair
 	migrate_qemu "migrate" 0
 	is_at "migrate" qemu_places B
 	end_qemu
 }
 
-do_virsh() {
-	virsh_do "start $GUEST"
-	wait_for_count "$GUEST_DIR" 3 90 || fail "L2 does not count under libvirt"
-	virsh_do "migrate $GUEST qemu+tcp://$OTHER/system tcp://$OTHER --live --p2p --unsafe"
-	is_at "virsh migrate" domain_places B
-	on_b "virsh_do 'destroy $GUEST'"
+# A destination without nesting, or without nested paging, which L2 here runs with.
+do_refused() {
+	local L1=$L1_PAGING parameters
+	for parameters in nested=0 npt=0; do
+		on_b end_qemu
+		on_b "reload_kvm '$parameters'" || fail "kvm_amd of B: $parameters"
+		profile_of_b b
+		pair
+		migrate_qemu "$parameters" 1
+		is_at "$parameters" qemu_places A
+		new_destination
+		migrate_qemu "$parameters, at the switchover" 1 --no-preflight
+		is_at "$parameters, at the switchover" qemu_places A
+	done
+	on_b end_qemu
+	on_b "reload_kvm nested=1" || fail "kvm_amd of B"
+	profile_of_b b
+	end_qemu
 }
 
-need qemu-system-x86_64 socat jq awk virsh
-serve_b
-for part in $TESTS; do
-	case $part in
-	virsh | domain | hook) want_libvirt=1 ;;
-	esac
-done
-on_b '"$NESTMIG" host --json' >"$WORK/b.json" || fail "no profile of B: $(cat "$WORK/b.json")"
-if [ -n "${want_libvirt:-}" ]; then
+# L1's SMI handler has broken what RSM will load.
+do_stuffed() {
+	local L1=$L1_STUFFED
+	new_source -bios /usr/share/qemu/qboot.rom
+	new_destination
+	wait_for_count "$GUEST_DIR" 20 90 || fail "L2 does not count to 20"
+	sleep 3
+	migrate_qemu "stuffed SMRAM" 1
+	said_so "stuffed SMRAM" smm-cr0-pg-pe
+	is_at "stuffed SMRAM" qemu_places A
+	end_qemu
+}
+
+# The cable is pulled while RAM is on its way.
+do_cut() {
+	local pid
+	pair
+	slow 20000
+	run_nestmig "cut" 2 migrate --qmp "$GUEST_DIR/qmp" --dest-qmp "tcp:$OTHER:$QMP_PORT" --timeout 10 \
+		--dest "tcp:$OTHER:$STREAM_PORT" --listen "tcp:0:$STREAM_PORT" --host "$WORK/b.json" &
+	pid=$!
+	until_migration_is active
+	sleep 1
+	busybox ip link set eth0 down
+	wait "$pid"
+	busybox ip link set eth0 up
+	slow 0
+	is_at "cut" qemu_places A
+}
+
+# The destination's QEMU is killed when the guest is stopped for the switchover.
+do_killed() {
+	local pid
+	pair
+	run_nestmig "destination killed" 2 migrate --qmp "$GUEST_DIR/qmp" --dest-qmp "tcp:$OTHER:$QMP_PORT" \
+		--dest "tcp:$OTHER:$STREAM_PORT" --listen "tcp:0:$STREAM_PORT" --host "$WORK/b.json" &
+	pid=$!
+	until_migration_is "pre-switchover device"
+	on_b 'kill -9 "$(cat "$GUEST_DIR/pid")"'
+	wait "$pid"
+	is_at "destination killed" qemu_places A
+}
+
+# ---- The gate ---------------------------------------------------------------------------------------
+
+# open_gate [ARGUMENTS]: from here to B, until it listens; $gate is its process.
+open_gate() {
+	local tries
+	"$NESTMIG" gate --listen "tcp:$ADDRESS:$GATE_PORT" --connect "tcp:$OTHER:$STREAM_PORT" "$@" \
+		>"$WORK/said.txt" 2>&1 </dev/null &
+	gate=$!
+	for ((tries = 0; tries < 100; tries++)); do
+		grep -q "$(printf ':%04X 00000000:0000 0A' "$GATE_PORT")" /proc/net/tcp && return
+		sleep 0.1
+	done
+	fail "the gate does not listen: $(cat "$WORK/said.txt")"
+}
+
+# gate_ends WHAT STATUS
+gate_ends() {
+	local status=0
+	wait "$gate" || status=$?
+	{
+		echo "== $1: nestmig gate: exit $status"
+		cat "$WORK/said.txt"
+	} >>"$OUT/said.txt"
+	if [ "$status" = "$2" ]; then ok "$1: the gate's exit $status"; else
+		bad "$1: the gate's exit $status, not $2: $(tail -n 8 "$WORK/said.txt")"
+	fi
+}
+
+RETURN_PATH='{"capabilities":[{"capability":"return-path","state":true}]}'
+
+# through_gate: the guest starts to leave; B waits behind the gate.
+through_gate() {
+	qmp migrate-set-capabilities "$RETURN_PATH" >/dev/null || fail "return-path"
+	on_b "qmp migrate-set-capabilities '$RETURN_PATH'" >/dev/null || fail "B's return-path"
+	on_b "qmp migrate-incoming '{\"uri\":\"tcp:0:$STREAM_PORT\"}'" >/dev/null || fail "B does not wait"
+	qmp migrate "{\"uri\":\"tcp:$ADDRESS:$GATE_PORT\"}" >/dev/null || fail "migrate"
+}
+
+do_gate() {
+	pair
+	open_gate --host "$WORK/b.json"
+	through_gate
+	gate_ends "through the gate" 0
+	is_at "through the gate" qemu_places B
+	end_qemu
+}
+
+do_gate_refused() {
+	pair
+	jq '.params["kvm_amd.nested"] = "0"' "$WORK/b.json" >"$WORK/none.json"
+	open_gate --host "$WORK/none.json"
+	through_gate
+	gate_ends "gate, nested=0" 1
+	is_at "gate, nested=0" qemu_places A
+}
+
+do_gate_killed() {
+	local n place there=0 here=0 wrong=0
+	for ((n = 1; n <= KILLS; n++)); do
+		pair
+		slow 100000
+		open_gate --host "$WORK/b.json"
+		through_gate
+		sleep "$(printf '%d.%03d' $((RANDOM % 5)) $((RANDOM % 1000)))"
+		kill -9 "$gate" 2>/dev/null
+		wait "$gate" 2>/dev/null
+		place=$(settled qemu_places 30)
+		case $place in
+		A) here=$((here + 1)) ;;
+		B) there=$((there + 1)) ;;
+		*) wrong=$((wrong + 1)) && bad "gate killed, $n: $place: $(qmp query-migrate)" ;;
+		esac
+		case $place in
+		A | B) counts_on "gate killed, $n" "$place" >"$WORK/counted" || { cat "$WORK/counted" && wrong=$((wrong + 1)); } ;;
+		esac
+		[ "$place" = A ] || end_qemu
+	done
+	echo "the gate killed at $KILLS points: $here times the source ran on, $there times the destination"
+	expect "gate killed: exactly one side runs the guest" [ $wrong = 0 ]
+}
+
+# ---- libvirt ----------------------------------------------------------------------------------------
+
+has_libvirt=''
+
+libvirt_on_both() {
+	[ -z "$has_libvirt" ] || return
+	has_libvirt=1
+	end_qemu
+	on_b end_qemu
 	on_b "ready_libvirt" || fail "libvirt on B"
 	ready_libvirt
 	libvirt_define
 	echo "$SECONDS s: both daemons run"
-fi
+}
+
+finish() {
+	end_qemu
+	[ -z "$has_libvirt" ] || { on_b libvirt_stop && libvirt_stop; }
+	on_b end_qemu
+}
+
+# A domain counts here, unless it still does.
+new_domain() {
+	on_b "virsh_try 'destroy $GUEST'"
+	[ "$(domain_state)" = running ] || { : >"$GUEST_DIR/com1" && virsh_do "start $GUEST"; }
+	wait_for_count "$GUEST_DIR" 3 90 || fail "L2 does not count under libvirt"
+}
+
+do_virsh() {
+	new_domain
+	virsh_do "migrate $GUEST qemu+tcp://$OTHER/system tcp://$OTHER --live --p2p --unsafe"
+	is_at "virsh migrate" domain_places B
+}
+
+do_domain() {
+	new_domain
+	run_nestmig "migrate --domain" 0 migrate --domain "$GUEST" --dest-connect "qemu+tcp://$OTHER/system" \
+		--migrate-uri "tcp://$OTHER" --host "$WORK/b.json"
+	is_at "migrate --domain" domain_places B
+}
+
+# The domain's QEMU migrates into the gate, which connects to the port where libvirt has the other listen.
+do_domain_gate() {
+	new_domain
+	open_gate --host "$WORK/b.json"
+	virsh_do "migrate $GUEST qemu+tcp://$OTHER/system tcp://$ADDRESS:$GATE_PORT --live --p2p --unsafe --listen-address 0.0.0.0"
+	gate_ends "virsh through the gate" 0
+	is_at "virsh through the gate" domain_places B
+}
+
+need qemu-system-x86_64 socat jq awk virsh
+serve_b
+profile_of_b b
 for part in $TESTS; do
+	case $part in
+	virsh | domain* | hook*) libvirt_on_both ;;
+	esac
 	"do_$part"
 	echo "$SECONDS s: $part"
 done
-[ -z "${want_libvirt:-}" ] || { on_b libvirt_stop && libvirt_stop; }
-on_b end_qemu
+finish
 echo "$failures failures"
 [ "$failures" = 0 ]

@@ -7,6 +7,8 @@
 
 OTHER=10.99.0.2
 QMP_PORT=4444
+STREAM_PORT=4445
+GATE_PORT=4446
 
 # ready_libvirt: the daemon runs, and the guest's disk is there.
 ready_libvirt() {
@@ -31,11 +33,16 @@ domain_state() {
 # start_qemu [QEMU ARGUMENTS]: what was there before is gone.
 start_qemu() {
 	end_qemu
+	rm -f "$GUEST_DIR/qmp" "$GUEST_DIR/monitor"
 	start_guest "$GUEST_DIR" -qmp "tcp:0.0.0.0:$QMP_PORT,server=on,wait=off" "$@"
 }
 
 end_qemu() {
-	[ -z "$guest_pid" ] || { kill -9 "$(cat "$GUEST_DIR/pid")" && stop_guest; } 2>/dev/null
+	[ -n "$guest_pid" ] || return 0
+	kill -9 "$guest_pid" 2>/dev/null
+	wait "$guest_pid" 2>/dev/null
+	qmp_close
+	guest_pid=''
 }
 
 # The VM's status, or "gone".
