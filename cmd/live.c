@@ -48,6 +48,18 @@ enum nestmig_error live_failed(struct live *live, const char *what, struct nestm
 	return translate(qmp_last_error(live->qmp), what, detail);
 }
 
+enum nestmig_error live_execute(struct live *live, const char *command, json_t *arguments, int fd,
+				int timeout_ms, json_t **ret_value, struct nestmig_detail *detail)
+{
+	enum qmp_error error;
+
+	if (live->domain)
+		return libvirt_monitor(live->domain, command, arguments, fd, ret_value, detail);
+	error = fd < 0 ? qmp_execute(live->qmp, command, arguments, timeout_ms, ret_value)
+		       : qmp_execute_fd(live->qmp, command, arguments, fd, timeout_ms, ret_value);
+	return error ? live_failed(live, command, detail) : NESTMIG_OK;
+}
+
 bool live_is_gone(const struct live *live)
 {
 	enum qmp_error code = qmp_last_error(live->qmp)->code;
@@ -144,12 +156,12 @@ enum nestmig_error live_check_capabilities(struct live *live, struct nestmig_det
 /* A property of an object; NULL if QEMU does not have it. */
 static json_t *property_of(struct live *live, const char *path, const char *name)
 {
-	json_t *value = NULL;
+	json_t *arguments = json_pack("{s:s, s:s}", "path", path, "property", name), *value = NULL;
+	enum nestmig_error error =
+		live_execute(live, "qom-get", arguments, -1, LIVE_REPLY_MS, &value, NULL);
 
-	if (qmp_execute_pack(live->qmp, LIVE_REPLY_MS, &value, "qom-get", "{s:s, s:s}", "path",
-			     path, "property", name))
-		return NULL;
-	return value;
+	json_decref(arguments);
+	return error ? NULL : value;
 }
 
 static json_t *cpu_features(struct live *live, const json_t *cpu)
@@ -184,11 +196,10 @@ enum nestmig_error live_query_cpus(struct live *live, json_t **ret_cpus,
 				   struct nestmig_detail *detail)
 {
 	json_t *list = NULL, *cpus = json_object(), *cpu;
-	enum nestmig_error error = NESTMIG_OK;
+	enum nestmig_error error =
+		live_execute(live, "query-cpus-fast", NULL, -1, LIVE_REPLY_MS, &list, detail);
 	size_t i;
 
-	if (qmp_execute(live->qmp, "query-cpus-fast", NULL, LIVE_REPLY_MS, &list))
-		error = live_failed(live, "query-cpus-fast", detail);
 	json_array_foreach (list, i, cpu) {
 		if (!error)
 			error = add_cpu(live, cpus, cpu, detail);

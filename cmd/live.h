@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "nestmig.h"
+#include "libvirt.h"
 #include "qmp.h"
 #include "state.h"
 
@@ -14,6 +14,8 @@
 
 struct live {
 	struct qmp *qmp;
+	virDomainPtr
+		domain;     /* instead of qmp, for live_execute and what is built on it; borrowed */
 	char status[32];    /* of query-status, when last asked */
 	char migration[32]; /* of query-migrate; "none" before the first migration */
 	char error[400];    /* error-desc of query-migrate, or "" */
@@ -27,6 +29,15 @@ struct live {
 NESTMIG_CHECKED enum nestmig_error live_open(struct live *live, const char *address,
 					     struct nestmig_detail *detail);
 void live_close(struct live *live);
+
+/*
+ * A command, by QMP or through libvirt's monitor (libvirt_monitor). arguments: an object or NULL; borrowed. fd: to
+ * be passed with it, or -1. *ret_value: NULL, or becomes a new reference. Errors: QMP, TIMEOUT, NOMEM, and those of
+ * libvirt.
+ */
+NESTMIG_CHECKED enum nestmig_error live_execute(struct live *live, const char *command,
+						json_t *arguments, int fd, int timeout_ms,
+						json_t **ret_value, struct nestmig_detail *detail);
 
 /* Turns the last failure of live->qmp into an error; what is put before its text. */
 enum nestmig_error live_failed(struct live *live, const char *what, struct nestmig_detail *detail);

@@ -44,8 +44,9 @@ static void print_end(const struct migrate_result *result)
 		if (result->downtime_us >= 0)
 			printf(", stopped for %" PRId64 " ms", result->downtime_us / 1000);
 	} else if (result->is_refused) {
-		printf(": refused%s; --force migrates it all the same",
-		       result->is_at_switchover ? " at the switchover" : ", nothing was sent");
+		printf(": refused%s%s%s; --force migrates it all the same",
+		       result->is_at_switchover ? " at the switchover" : ", nothing was sent",
+		       *result->why ? ": " : "", result->why);
 	} else {
 		printf(": not migrated%s%s", *result->why ? ": " : "", result->why);
 	}

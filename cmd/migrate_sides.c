@@ -10,6 +10,8 @@
 #define POLL_US 5000
 /* How long a QEMU may take to end, or to run a VM again by itself, ms. */
 #define SOON_MS 3000
+/* How long a cancellation may take before it is looked after, ms. */
+#define WAKE_MS 200
 
 enum nestmig_error sides_open(struct sides *sides, const char **ret_about,
 			      struct nestmig_detail *detail)
@@ -148,22 +150,48 @@ static void take_back(struct sides *sides, const struct sides_plan *plan, bool i
 	tell(outcome->dest, dest_status(sides));
 }
 
+static void go_on_from(struct live *source, const char *state)
+{
+	(void)!qmp_execute_pack(source->qmp, LIVE_REPLY_MS, NULL, "migrate-continue", "{s:s}",
+				"state", state);
+}
+
+/*
+ * A cancellation that arrives after the migration thread has looked for one and before it says pre-switchover
+ * leaves that thread waiting for ever, and the VM stopped (migration_maybe_pause and migrate_fd_cancel, QEMU 7.2).
+ * migrate-continue wakes it whatever the state, if that is named; what is woken in vain is forgotten before the next
+ * pause.
+ */
+static void wake(struct live *source, int64_t *since)
+{
+	if (strcmp(source->migration, "cancelling") != 0)
+		*since = 0;
+	else if (!*since)
+		*since = live_now();
+	else if (live_now() - *since > WAKE_MS) {
+		go_on_from(source, "cancelling");
+		*since = 0;
+	}
+}
+
 /* Waits until the migration is over, as long as it makes progress. */
 static bool wait_over(struct sides *sides, int timeout_s)
 {
-	int64_t end = live_now() + timeout_s * INT64_C(1000);
+	int64_t end = live_now() + timeout_s * INT64_C(1000), cancelling = 0;
+	struct live *source = &sides->source;
 	uint64_t last = 0;
 
 	while (live_now() < end) {
-		if (live_query_migrate(&sides->source, NULL)) {
-			if (live_is_gone(&sides->source))
+		if (live_query_migrate(source, NULL)) {
+			if (live_is_gone(source))
 				return false;
-		} else if (!live_is_migrating(&sides->source)) {
+		} else if (!live_is_migrating(source)) {
 			return true;
-		} else if (sides->source.transferred != last) {
-			last = sides->source.transferred;
+		} else if (source->transferred != last) {
+			last = source->transferred;
 			end = live_now() + timeout_s * INT64_C(1000);
 		}
+		wake(source, &cancelling);
 		usleep(POLL_US);
 	}
 	return false;
@@ -231,8 +259,7 @@ static bool complete(struct sides *sides, const struct sides_plan *plan)
 	/* Once more, where whoever was to say it may have died before; QEMU refuses it where it is late. */
 	if (live_query_migrate(&sides->source, NULL) == NESTMIG_OK &&
 	    strcmp(sides->source.migration, "pre-switchover") == 0)
-		(void)!qmp_execute_pack(sides->source.qmp, LIVE_REPLY_MS, NULL, "migrate-continue",
-					"{s:s}", "state", "pre-switchover");
+		go_on_from(&sides->source, "pre-switchover");
 	if (wait_over(sides, plan->timeout_s))
 		return true;
 	/* The destination has not been let go, so the VM can come back. */
@@ -256,6 +283,7 @@ void sides_settle(struct sides *sides, const struct sides_plan *plan,
 	}
 	if (!is_over) {
 		tell(outcome->source, status_of(&sides->source));
+		tell(outcome->dest, dest_status(sides));
 		snprintf(outcome->why, sizeof(outcome->why),
 			 "the source does not end its migration, which is \"%s\"",
 			 sides->source.migration);

@@ -21,11 +21,10 @@ static enum nestmig_error add_fd(struct take *take, int fd, json_int_t *ret_set,
 				 struct nestmig_detail *detail)
 {
 	json_t *reply = NULL, *none = json_object();
-	enum nestmig_error error = NESTMIG_OK;
+	enum nestmig_error error =
+		live_execute(take->live, "add-fd", none, fd, LIVE_REPLY_MS, &reply, detail);
 
-	if (qmp_execute_fd(take->live->qmp, "add-fd", none, fd, LIVE_REPLY_MS, &reply))
-		error = live_failed(take->live, "add-fd", detail);
-	else if (json_unpack(reply, "{s:I, s:I}", "fdset-id", ret_set, "fd", ret_fd))
+	if (!error && json_unpack(reply, "{s:I, s:I}", "fdset-id", ret_set, "fd", ret_fd))
 		error = nm_fail(detail, NESTMIG_ERR_QMP, "the reply to add-fd has no \"fdset-id\"");
 	json_decref(none);
 	json_decref(reply);
@@ -48,9 +47,14 @@ static enum nestmig_error open_writer(struct take *take, struct nestmig_detail *
 enum nestmig_error take_open(struct take *take, struct live *live, struct nestmig_detail *detail)
 {
 	enum nestmig_error error;
-	json_int_t set, fd;
+	json_int_t fd;
 
-	*take = (struct take){.live = live, .memory = -1, .writer = -1, .page_memory = -1};
+	*take = (struct take){.live = live,
+			      .memory = -1,
+			      .writer = -1,
+			      .page_memory = -1,
+			      .set = -1,
+			      .page_set = -1};
 	error = open_writer(take, detail);
 	if (!error)
 		error = add_fd(take, take->writer, &take->set, &fd, detail);
@@ -59,7 +63,7 @@ enum nestmig_error take_open(struct take *take, struct live *live, struct nestmi
 	take->page_memory = memfd_create("nestmig-page", MFD_CLOEXEC);
 	if (take->page_memory < 0)
 		return nm_fail_errno(detail, "memfd_create");
-	error = add_fd(take, take->page_memory, &set, &fd, detail);
+	error = add_fd(take, take->page_memory, &take->page_set, &fd, detail);
 	/* pmemsave of QEMU up to 10 opens its file with fopen(), which knows nothing of fdsets. */
 	if (!error)
 		snprintf(take->page_path, sizeof(take->page_path), "/proc/self/fd/%lld",
@@ -81,10 +85,28 @@ void take_close(struct take *take)
 	close_fd(&take->page_memory);
 }
 
+void take_remove(struct take *take)
+{
+	json_int_t *const sets[] = {&take->set, &take->page_set};
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		json_t *arguments = json_pack("{s:I}", "fdset-id", *sets[i]);
+
+		/* It fails only where the monitor is gone, and the descriptors with it. */
+		if (*sets[i] >= 0)
+			(void)!live_execute(take->live, "remove-fd", arguments, -1, LIVE_REPLY_MS,
+					    NULL, NULL);
+		*sets[i] = -1;
+		json_decref(arguments);
+	}
+}
+
 /* ---- Taking ----------------------------------------------------------------------------------- */
 
 enum nestmig_error take_state(struct take *take, int timeout_ms, struct nestmig_detail *detail)
 {
+	enum nestmig_error error;
+	json_t *arguments;
 	char name[64];
 
 	/* QEMU writes from where the descriptor stands, which both sides share. */
@@ -92,22 +114,26 @@ enum nestmig_error take_state(struct take *take, int timeout_ms, struct nestmig_
 		return nm_fail_errno(detail, "making room for the device state");
 	snprintf(name, sizeof(name), "/dev/fdset/%lld", (long long)take->set);
 	/* live=true, the default, would give up the image locks of a paused VM. */
-	if (qmp_execute_pack(take->live->qmp, timeout_ms, NULL, "xen-save-devices-state",
-			     "{s:s, s:b}", "filename", name, "live", 0))
-		return live_failed(take->live, "xen-save-devices-state", detail);
-	return NESTMIG_OK;
+	arguments = json_pack("{s:s, s:b}", "filename", name, "live", 0);
+	error = live_execute(take->live, "xen-save-devices-state", arguments, -1, timeout_ms, NULL,
+			     detail);
+	json_decref(arguments);
+	return error;
 }
 
 bool take_page(void *ctx, uint64_t gpa, uint8_t *page)
 {
 	struct take *take = ctx;
+	enum nestmig_error error;
+	json_t *arguments;
 
-	if (take->page_memory < 0 || ftruncate(take->page_memory, 0) < 0 ||
-	    qmp_execute_pack(take->live->qmp, LIVE_REPLY_MS, NULL, "pmemsave", "{s:I, s:I, s:s}",
-			     "val", (json_int_t)gpa, "size", (json_int_t)NM_PAGE_SIZE, "filename",
-			     take->page_path))
+	if (take->page_memory < 0 || ftruncate(take->page_memory, 0) < 0)
 		return false;
-	return pread(take->page_memory, page, NM_PAGE_SIZE, 0) == (ssize_t)NM_PAGE_SIZE;
+	arguments = json_pack("{s:I, s:I, s:s}", "val", (json_int_t)gpa, "size",
+			      (json_int_t)NM_PAGE_SIZE, "filename", take->page_path);
+	error = live_execute(take->live, "pmemsave", arguments, -1, LIVE_REPLY_MS, NULL, NULL);
+	json_decref(arguments);
+	return !error && pread(take->page_memory, page, NM_PAGE_SIZE, 0) == (ssize_t)NM_PAGE_SIZE;
 }
 
 /* ---- What is RAM ------------------------------------------------------------------------------ */
@@ -167,12 +193,13 @@ enum nestmig_error take_ram_text(const char *text, struct nm_range **ret_ranges,
 enum nestmig_error take_ram(struct live *live, struct nm_range **ret_ranges, size_t *ret_count,
 			    struct nestmig_detail *detail)
 {
-	enum nestmig_error error;
-	json_t *reply = NULL;
+	json_t *arguments = json_pack("{s:s}", "command-line", "info mtree -f"), *reply = NULL;
+	enum nestmig_error error = live_execute(live, "human-monitor-command", arguments, -1,
+						LIVE_REPLY_MS, &reply, detail);
 
-	if (qmp_execute_pack(live->qmp, LIVE_REPLY_MS, &reply, "human-monitor-command", "{s:s}",
-			     "command-line", "info mtree -f"))
-		return live_failed(live, "info mtree", detail);
+	json_decref(arguments);
+	if (error)
+		return error;
 	error = take_ram_text(json_is_string(reply) ? json_string_value(reply) : "", ret_ranges,
 			      ret_count);
 	json_decref(reply);

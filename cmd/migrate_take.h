@@ -5,23 +5,25 @@
 
 #include "live.h"
 
-/* Descriptors that QEMU has been given, so that taking costs one command each. */
+/* Descriptors that QEMU has been given, so that taking costs one command each. Not for several threads. */
 struct take {
 	struct live *live;
-	int memory;      /* memfd of the device state */
-	int writer;      /* its end for writing, which QEMU has, too */
-	int page_memory; /* memfd of one page; -1: pages cannot be had */
-	json_int_t set;  /* fdset of writer */
+	int memory;               /* memfd of the device state */
+	int writer;               /* its end for writing, which QEMU has, too */
+	int page_memory;          /* memfd of one page; -1: pages cannot be had */
+	json_int_t set, page_set; /* fdsets of writer and page_memory; -1: none */
 	char page_path[64];
 };
 
 /*
- * Gives QEMU the descriptors; they are gone again when the connection is closed. take_close must follow, also on
+ * Gives QEMU the descriptors; they are gone again when the connection is closed, under libvirt with take_remove.
+ * take_close must follow, also on
  * failure. Errors: IO, QMP, TIMEOUT.
  */
 NESTMIG_CHECKED enum nestmig_error take_open(struct take *take, struct live *live,
 					     struct nestmig_detail *detail);
 void take_close(struct take *take);
+void take_remove(struct take *take);
 
 /*
  * The device state into take->memory. A VM that runs is stopped for that long. QEMU's xen-save-devices-state
