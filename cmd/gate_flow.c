@@ -224,6 +224,19 @@ static bool goes_on(const struct gate_io *io)
 	return recv(io->source, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+/* A source that has closed: so it goes on to the destination. false: there is nothing more to be seen. */
+static bool watch_source(const struct gate_io *io)
+{
+	uint8_t byte;
+	ssize_t n = recv(io->source, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (n <= 0)
+		(void)shutdown(io->destination, SHUT_WR);
+	return false;
+}
+
 static enum nestmig_error send_tail(struct gate_io *io, struct nestmig_detail *detail)
 {
 	struct gate_shared *shared = io->shared;
@@ -251,20 +264,25 @@ enum nestmig_error gate_finish(struct gate_io *io, int timeout_s, struct nestmig
 	struct gate_shared *shared = io->shared;
 	int64_t deadline = live_now() + timeout_s * INT64_C(1000);
 	enum nestmig_error error = NESTMIG_OK;
+	bool is_watched = true;
 
 	if (shared->end > GATE_STATE_MAX || shared->sent > shared->end)
 		return nm_fail(detail, NESTMIG_ERR_INVALID, "the tail is not inside of the state");
 	while (!error && !io->is_over) {
-		bool has_more = shared->sent < shared->end;
+		bool has_more;
 
-		if (has_more)
+		if (shared->sent < shared->end)
 			error = send_tail(io, detail);
+		has_more = shared->sent < shared->end;
 		if (!error && !io->answer && live_now() > deadline && goes_on(io))
 			error = nm_fail(detail, NESTMIG_ERR_FORMAT,
 					"the stream goes on behind what looked like its end, and "
 					"the destination has not taken it: cut");
 		if (!error)
-			gate_turn(io, 0, shared->sent < shared->end ? POLLOUT : 0, 1000);
+			gate_turn(io, is_watched && !has_more ? POLLIN : 0, has_more ? POLLOUT : 0,
+				  1000);
+		if (is_watched && !has_more)
+			is_watched = watch_source(io);
 	}
 	return error;
 }

@@ -40,6 +40,8 @@ struct relay {
 	uint64_t base; /* offset in the stream of buffer[0] */
 	size_t have;
 	uint64_t pin;      /* what stands from here on must not be sent yet */
+	uint64_t kept;     /* up to here it has been copied to the state */
+	bool keeps;        /* it is still to be: no part of RAM has come */
 	size_t state_size; /* of io.shared->state */
 	uint64_t held;     /* the offset in it of the devices */
 	int64_t started_us;
@@ -122,13 +124,40 @@ static enum nestmig_error receive(struct relay *r, uint8_t *bytes, size_t room, 
 	}
 }
 
+static enum nestmig_error keep(struct relay *r, const uint8_t *bytes, size_t size,
+			       struct nestmig_detail *detail)
+{
+	if (size > GATE_STATE_MAX - r->state_size)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "more than %" PRIu64 " MiB of device state: it cannot be held back",
+			       GATE_STATE_MAX >> 20);
+	memcpy(r->io.shared->state + r->state_size, bytes, size);
+	r->state_size += size;
+	return NESTMIG_OK;
+}
+
+/* What stands before RAM, up to offset, which has come. */
+static enum nestmig_error keep_setup(struct relay *r, uint64_t offset,
+				     struct nestmig_detail *detail)
+{
+	enum nestmig_error error = NESTMIG_OK;
+
+	if (r->keeps && offset > r->kept)
+		error = keep(r, r->buffer + (r->kept - r->base), (size_t)(offset - r->kept),
+			     detail);
+	r->kept = offset;
+	return error;
+}
+
 /* Sends what is before offset and receives more. */
 static enum nestmig_error advance(struct relay *r, uint64_t offset, struct nestmig_detail *detail)
 {
 	uint64_t limit = offset < r->pin ? offset : r->pin;
 	size_t done = limit < r->base + r->have ? (size_t)(limit - r->base) : r->have, got = 0;
-	enum nestmig_error error = send_all(r, r->buffer, done, detail);
+	enum nestmig_error error = keep_setup(r, r->base + done, detail);
 
+	if (!error)
+		error = send_all(r, r->buffer, done, detail);
 	if (error)
 		return error;
 	memmove(r->buffer, r->buffer + done, r->have - done);
@@ -173,90 +202,67 @@ static const struct nm_source_ops relay_ops = {
 
 /* ---- Up to the devices ---------------------------------------------------------------------------- */
 
-static enum nestmig_error keep(struct relay *r, const uint8_t *bytes, size_t size,
-			       struct nestmig_detail *detail)
+/* Before a section of RAM or of a device starts. */
+static enum nestmig_error check_return_path(const struct relay *r, struct nestmig_detail *detail)
 {
-	if (size > GATE_STATE_MAX - r->state_size)
-		return nm_fail(detail, NESTMIG_ERR_LIMIT,
-			       "more than %" PRIu64 " MiB of device state: it cannot be held back",
-			       GATE_STATE_MAX >> 20);
-	memcpy(r->io.shared->state + r->state_size, bytes, size);
-	r->state_size += size;
-	return NESTMIG_OK;
+	if (r->result.return_path || r->request->one_way)
+		return NESTMIG_OK;
+	return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+		       "the stream opens no return path: the source would not wait for what the "
+		       "destination says, and its VM would stand still after a cut. Set the "
+		       "capability return-path on both sides, or see --one-way");
 }
 
-static enum nestmig_error check_passed(struct relay *r, enum nm_qemu_passed passed,
-				       struct nestmig_detail *detail)
+static enum nestmig_error check_command(struct relay *r, enum nm_qemu_passed passed,
+					struct nestmig_detail *detail)
 {
-	switch (passed) {
-	case NM_QEMU_PASSED_RETURN_PATH:
-		r->result.return_path = 1;
-		break;
-	case NM_QEMU_PASSED_START:
-		if (r->result.return_path || r->request->one_way)
-			break;
-		return nm_fail(
-			detail, NESTMIG_ERR_CAPABILITY,
-			"the stream opens no return path: the source would not wait for what the "
-			"destination says, and its VM would stand still after a cut. Set the "
-			"capability return-path on both sides, or see --one-way");
-	case NM_QEMU_PASSED_COMMAND:
+	if (passed == NM_QEMU_PASSED_COMMAND)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "postcopy or COLO is on at the source: it would not go on after a "
 			       "cut. Switch the capability off");
-	case NM_QEMU_PASSED_OTHER:
-		break;
-	}
+	if (passed == NM_QEMU_PASSED_RETURN_PATH)
+		r->result.return_path = 1;
 	return NESTMIG_OK;
 }
 
-/* One element before RAM: it is kept, and sent when it has been understood. */
-static enum nestmig_error setup_element(struct relay *r, struct nestmig_detail *detail)
+/*
+ * One element. A command is sent when it has been understood. Of all else is sent what has been read: with multifd
+ * QEMU waits in the middle of the first section until the destination has seen the end of its records.
+ */
+static enum nestmig_error relay_element(struct relay *r, enum nm_qemu_next next,
+					struct nestmig_detail *detail)
 {
 	enum nm_qemu_passed passed = NM_QEMU_PASSED_OTHER;
-	enum nestmig_error error = nm_qemu_follow_pass(r->follow, &passed, detail);
+	enum nestmig_error error = NESTMIG_OK;
 
-	return error ? error : check_passed(r, passed, detail);
+	if (next == NM_QEMU_NEXT_START)
+		error = check_return_path(r, detail);
+	r->pin = next == NM_QEMU_NEXT_COMMAND ? nm_qemu_follow_offset(r->follow) : UINT64_MAX;
+	if (!error && next == NM_QEMU_NEXT_PART)
+		error = keep_setup(r, nm_qemu_follow_offset(r->follow), detail);
+	r->keeps &= next != NM_QEMU_NEXT_PART;
+	if (!error)
+		error = nm_qemu_follow_pass(r->follow, &passed, detail);
+	return error ? error : check_command(r, passed, detail);
 }
 
-/* The elements before the first part, from pin to offset. */
-static enum nestmig_error keep_setup(struct relay *r, uint64_t offset,
-				     struct nestmig_detail *detail)
-{
-	enum nestmig_error error =
-		keep(r, r->buffer + (r->pin - r->base), (size_t)(offset - r->pin), detail);
-
-	r->pin = offset;
-	return error;
-}
-
-/* Until the devices come. In the middle of RAM commands may stand, too; these are not kept. */
+/* Until the devices come. */
 static enum nestmig_error relay_ram(struct relay *r, struct nestmig_detail *detail)
 {
-	enum nm_qemu_next next = NM_QEMU_NEXT_SETUP;
-	enum nm_qemu_passed passed;
-	bool has_parts = false;
-	enum nestmig_error error = nm_qemu_follow_new(r->source, &r->follow, detail);
+	enum nm_qemu_next next = NM_QEMU_NEXT_START;
+	enum nestmig_error error;
 
-	if (!error)
-		error = keep_setup(r, nm_qemu_follow_offset(r->follow), detail);
-	for (;;) {
-		if (!error)
-			error = nm_qemu_follow_next(r->follow, &next, detail);
-		if (error || next == NM_QEMU_NEXT_DEVICES)
-			return error;
-		if (next == NM_QEMU_NEXT_PART) {
-			has_parts = true;
-			r->pin = UINT64_MAX;
-			error = nm_qemu_follow_pass(r->follow, &passed, detail);
-			r->pin = nm_qemu_follow_offset(r->follow);
-			continue;
-		}
-		error = setup_element(r, detail);
-		if (!error && !has_parts)
-			error = keep_setup(r, nm_qemu_follow_offset(r->follow), detail);
+	r->keeps = true;
+	error = nm_qemu_follow_new(r->source, &r->follow, detail);
+	while (!error) {
 		r->pin = nm_qemu_follow_offset(r->follow);
+		error = nm_qemu_follow_next(r->follow, &next, detail);
+		if (!error && next == NM_QEMU_NEXT_DEVICES)
+			return keep_setup(r, nm_qemu_follow_offset(r->follow), detail);
+		if (!error)
+			error = relay_element(r, next, detail);
 	}
+	return error;
 }
 
 /* ---- The devices ---------------------------------------------------------------------------------- */

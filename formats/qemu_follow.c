@@ -82,8 +82,10 @@ enum nestmig_error nm_qemu_follow_next(struct nm_qemu_follow *follow, enum nm_qe
 	if (!p)
 		return qemu_short(&follow->walk, "its elements");
 	c->at--;
-	*ret_next = NM_QEMU_NEXT_SETUP;
-	if (*p == QEMU_VM_SECTION_PART || *p == QEMU_VM_SECTION_END)
+	*ret_next = NM_QEMU_NEXT_START;
+	if (*p == QEMU_VM_COMMAND)
+		*ret_next = NM_QEMU_NEXT_COMMAND;
+	else if (*p == QEMU_VM_SECTION_PART || *p == QEMU_VM_SECTION_END)
 		*ret_next = NM_QEMU_NEXT_PART;
 	else if (*p == QEMU_VM_EOF || (*p == QEMU_VM_SECTION_FULL && follow->has_ended))
 		*ret_next = NM_QEMU_NEXT_DEVICES;
@@ -138,7 +140,6 @@ enum nestmig_error nm_qemu_follow_pass(struct nm_qemu_follow *follow,
 			return nm_fail_at(detail, NESTMIG_ERR_UNSUPPORTED, element.offset,
 					  "section \"%.64s\" starts behind the first part of RAM",
 					  element.name);
-		*ret_passed = NM_QEMU_PASSED_START;
 		break;
 	case QEMU_VM_SECTION_END:
 		follow->has_ended = true;

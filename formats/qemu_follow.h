@@ -12,7 +12,8 @@ struct nm_qemu_follow;
 
 /* What comes next. */
 enum nm_qemu_next {
-	NM_QEMU_NEXT_SETUP,   /* a command, the start of a section, a device before RAM */
+	NM_QEMU_NEXT_COMMAND,
+	NM_QEMU_NEXT_START,   /* the start of a section that comes in parts, a device before RAM */
 	NM_QEMU_NEXT_PART,    /* a part or the end of a section that comes in parts */
 	NM_QEMU_NEXT_DEVICES, /* the devices behind RAM, or the end of the stream */
 };
@@ -21,7 +22,6 @@ enum nm_qemu_next {
 enum nm_qemu_passed {
 	NM_QEMU_PASSED_OTHER,
 	NM_QEMU_PASSED_RETURN_PATH, /* the source waits for the destination's word before it gives up the VM */
-	NM_QEMU_PASSED_START,       /* of a section in parts */
 	NM_QEMU_PASSED_COMMAND,     /* of postcopy, COLO or of a recovery: RAM may follow the devices */
 };
 

@@ -91,6 +91,7 @@ moved() {
 	ended a completed
 	runs b || complain "the destination does not count"
 	is "source" "$(state a)" postmigrate
+	[ -n "$(first_count b)" ] || return
 	# The line that was being written when it moved has its two halves on two sides.
 	[ $((16#$(first_count b) - 16#$(last_count a))) -le 2 ] ||
 		complain "from $(last_count a) to $(first_count b): a gap"
@@ -128,7 +129,7 @@ test_passed_json() {
 	moved 0
 	gate_ends 0
 	is "JSON" "$(jq -c '[.schema, .connect, .outcome, .verdict == .report.verdict, .return_path, .connections,
-		.bytes > 1e6, .held_bytes > 10000, .held_ms > 0, .judged_ms > 0, .report.schema]' out.txt)" \
+		.bytes > 1e5, .held_bytes > 10000, .held_ms > 0, .judged_ms > 0, .report.schema]' out.txt)" \
 		'["nestmig.gate/1","unix:out","taken-over",true,true,1,true,true,true,true,"nestmig.report/1"]'
 }
 
@@ -161,15 +162,59 @@ test_cut_then_passed() {
 	is "JSON" "$(jq -c .outcome <out.txt | head -n 2 | tr '\n' ' ')" '"cut" "taken-over" '
 }
 
-# What is unknown passes, but not with --strict: here for no host.
+# replay FILE [OPTION...]: a stream as it was recorded, through the gate to a socket that keeps what comes in got.
+replay() {
+	local file=$1
+	shift
+	rm -f out got
+	timeout 10 socat -u UNIX-LISTEN:out CREATE:got &
+	open_gate "$@"
+	while [ ! -S out ]; do sleep 0.05; done
+	socat -u -b 65536 "OPEN:$file" UNIX-CONNECT:in 2>/dev/null
+}
+
+# What was recorded by QEMUs of all kinds passes to the byte.
+test_replayed() {
+	local packed
+	for packed in "$here"/../cases/streams/{full,tcg-}*.qemu.*; do
+		[[ $packed != *bitmaps* ]] || continue # with postcopy
+		case $packed in
+		*.zst) zstd -qdc "$packed" >stream ;;
+		*.xz) xz -dc "$packed" >stream ;;
+		esac
+		replay stream --one-way --host none
+		gate_ends 0 'passed on'
+		wait
+		cmp stream got || complain "$packed is not what comes out"
+	done
+}
+
+# Every cut of a stream is none: nothing of the devices comes out.
+test_truncated() {
+	local size devices at
+	zstd -qdc "$here/../cases/streams/tcg-return-path.qemu.zst" >stream
+	size=$(stat -c %s stream)
+	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' stream | sed -n '1s/:.*//p')
+	for at in 1 7 100 $((size / 2)) $((devices - 1)) $((devices + 1)) $((size - 5000)) $((size - 1)); do
+		head -c "$at" stream >short
+		replay short --timeout 2
+		[ "$at" -ge 4 ] || kill "$gate"
+		gate_ends 2
+		wait
+		[ ! -e got ] || [ "$(stat -c %s got)" -le "$devices" ] || complain "cut at $at: $(stat -c %s got) bytes came out"
+	done
+}
+
+# What is unknown passes, but not with --strict.
 test_strict() {
-	two "${good[@]}"
-	wait_for unix:out
-	open_gate --strict
-	migrate a
-	ended a failed
-	gate_ends 1 'cut; .*the source goes on'
-	stayed
+	zstd -qdc "$here/../cases/streams/full1.qemu.zst" >stream
+	replay stream --one-way --host none --strict
+	gate_ends 1 'cut; .*postmigrate'
+	wait
+	[ "$(stat -c %s got)" -lt "$(stat -c %s stream)" ] || complain "all came out"
+	replay stream --one-way --host none
+	gate_ends 0 'Not everything could be judged'
+	wait
 }
 
 test_tcp() {
