@@ -3,7 +3,7 @@
 #
 # build.sh OUTPUT [-DNESTED_PAGING=1] [-DSTUFF_AT=COUNT]: builds the test hypervisor that
 # `qemu-system-x86_64 -kernel OUTPUT` boots. With a COUNT, when L2 has counted that far it is interrupted by an SMI
-# whose handler has broken SMRAM for half a minute; that needs a firmware which leaves SMBASE alone.
+# whose handler has broken SMRAM for a quarter of a minute; that needs a firmware which leaves SMBASE alone.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: build.sh OUTPUT [-DNAME=VALUE...]" >&2; exit 2; }

@@ -22,7 +22,7 @@
 #ifndef STUFF_AT
 #define STUFF_AT 0
 #endif
-#define STUFFED_PERIODS 300
+#define STUFFED_PERIODS 150
 
 /* Whether L2 runs with nested paging; not, unless build.sh is told. */
 #ifndef NESTED_PAGING

@@ -57,12 +57,12 @@ settled() {
 	echo "neither runs it: $places"
 }
 
-# counts_on WHAT A|B: L2 goes on there, after all that it has printed.
+# counts_on WHAT A|B [SECONDS]: L2 goes on there, after all that it has printed.
 counts_on() {
 	local last trouble there=''
 	last=$(last_count "$GUEST_DIR/com1")
 	[ "$2" = A ] || there=on_b
-	if ! ${there:-eval} "wait_for_count $GUEST_DIR $((last + 5)) 60"; then
+	if ! ${there:-eval} "wait_for_count $GUEST_DIR $((last + 5)) ${3:-60}"; then
 		bad "$1: L2 stands at $(${there:-eval} "counts $GUEST_DIR")after $last"
 		return 1
 	fi
@@ -72,12 +72,12 @@ counts_on() {
 	[ -z "$trouble" ]
 }
 
-# is_at WHAT PLACES A|B: only there, and it counts on.
+# is_at WHAT PLACES A|B [SECONDS]: only there, and it counts on.
 is_at() {
 	local place
 	place=$(settled "$2" 30)
 	if [ "$place" = "$3" ]; then
-		counts_on "$1" "$3"
+		counts_on "$1" "$3" "${4:-}"
 	else
 		bad "$1: at $3 it should be; $place"
 	fi
@@ -141,15 +141,14 @@ migrate_qemu() {
 		--dest "tcp:$OTHER:$STREAM_PORT" --listen "tcp:0:$STREAM_PORT" --host "$WORK/b.json" "$@"
 }
 
-# While the migration runs, until QEMU says one of these words of it.
-until_migration_is() {
-	local tries status
-	for ((tries = 0; tries < 300; tries++)); do
-		status=$(qmp query-migrate | jq -r .return.status)
-		[[ " $1 " != *" $status "* ]] || return 0
-		sleep 0.05
+# Until QEMU is at sending RAM.
+until_migration_is_active() {
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		[ "$(qmp query-migrate | jq -r .return.status)" != active ] || return 0
+		sleep 0.1
 	done
-	bad "the migration is $status, never $1"
+	bad "the migration is never active"
 }
 
 do_qemu() {
@@ -188,7 +187,7 @@ do_stuffed() {
 	sleep 3
 	migrate_qemu "stuffed SMRAM" 1
 	said_so "stuffed SMRAM" smm-cr0-pg-pe
-	is_at "stuffed SMRAM" qemu_places A
+	is_at "stuffed SMRAM" qemu_places A 150
 	end_qemu
 }
 
@@ -200,7 +199,7 @@ do_cut() {
 	run_nestmig "cut" 2 migrate --qmp "$GUEST_DIR/qmp" --dest-qmp "tcp:$OTHER:$QMP_PORT" --timeout 10 \
 		--dest "tcp:$OTHER:$STREAM_PORT" --listen "tcp:0:$STREAM_PORT" --host "$WORK/b.json" &
 	pid=$!
-	until_migration_is active
+	until_migration_is_active
 	sleep 1
 	busybox ip link set eth0 down
 	wait "$pid"
@@ -211,13 +210,17 @@ do_cut() {
 
 # The destination's QEMU is killed when the guest is stopped for the switchover.
 do_killed() {
-	local pid
+	local pid line
 	pair
 	run_nestmig "destination killed" 2 migrate --qmp "$GUEST_DIR/qmp" --dest-qmp "tcp:$OTHER:$QMP_PORT" \
 		--dest "tcp:$OTHER:$STREAM_PORT" --listen "tcp:0:$STREAM_PORT" --host "$WORK/b.json" &
 	pid=$!
-	until_migration_is "pre-switchover device"
-	on_b 'kill -9 "$(cat "$GUEST_DIR/pid")"'
+	while IFS= read -r -t 60 line <&"$qmp_from"; do
+		case $line in
+		*'"event": "STOP"'*) break ;;
+		esac
+	done
+	on_b 'kill -9 "$guest_pid"'
 	wait "$pid"
 	is_at "destination killed" qemu_places A
 }
