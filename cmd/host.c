@@ -5,6 +5,8 @@
 #include <getopt.h>
 #include <stdlib.h>
 
+#include "host_command.h"
+
 struct host_options {
 	const char *root; /* of a captured tree, or NULL: this machine */
 	const char *save; /* file to write, or NULL: print */
@@ -86,6 +88,8 @@ int cmd_host(const struct command *self, int argc, char **argv)
 		return code;
 	error = options.root ? nestmig_host_tree(options.root, &host, &detail)
 			     : nestmig_host_live(&host, &detail);
+	if (!error && !options.root)
+		error = host_probe(host, &detail);
 	if (error)
 		return cli_error(self, options.json, options.root, error, &detail);
 	code = options.save ? save(self, &options, host) : print(self, &options, host);

@@ -175,6 +175,34 @@ enum nestmig_error nm_host_set_cap(struct nestmig_host *host, const char *name, 
 	return set_named(&host->caps, &host->cap_count, NM_HOST_CAPS_MAX, full, text, detail);
 }
 
+enum nestmig_error nm_host_put(struct nm_named_list *list, const char *name, const char *value,
+			       struct nestmig_detail *detail)
+{
+	size_t length = strlen(value);
+
+	if (!is_name(name, "abcdefghijklmnopqrstuvwxyz.-"))
+		return nm_fail(
+			detail, NESTMIG_ERR_FORMAT,
+			"a name of a fact is empty, longer than %d bytes, or has a byte other than "
+			"letters, digits, '_', '-' and '.'",
+			NM_HOST_NAME_MAX);
+	if (length > NM_HOST_VALUE_MAX)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "%s has a value of %zu bytes, more than %d", name, length,
+			       NM_HOST_VALUE_MAX);
+	if (nm_host_text_length(value, length, true) < length)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT, "%s has a byte that is not printable",
+			       name);
+	return set_named(&list->entries, &list->count, NM_HOST_LIST_MAX, name, value, detail);
+}
+
+const char *nm_host_get(const struct nm_named_list *list, const char *name)
+{
+	const struct nm_named_value *entry = find_named(list->entries, list->count, name);
+
+	return entry ? entry->value : NULL;
+}
+
 const char *nm_host_param(const struct nestmig_host *host, const char *module, const char *name)
 {
 	const struct nm_named_value *entry;
@@ -407,6 +435,11 @@ void nestmig_host_free(struct nestmig_host *host)
 	free_named(host->caps, host->cap_count);
 	free(host->cpuid);
 	free(host->msrs);
+	free_named(host->facts.entries, host->facts.count);
+	free_named(host->probes.entries, host->probes.count);
+	free_named(host->changelog.entries, host->changelog.count);
+	free(host->emulated);
+	free(host->saved_msrs);
 	free(host);
 }
 
@@ -472,22 +505,54 @@ enum nestmig_error nm_host_from_parts(enum nestmig_vendor vendor, const char *ke
 	return NESTMIG_OK;
 }
 
-enum nestmig_error nm_host_add_cpuid(struct nestmig_host *host,
-				     const struct nm_cpuid_entry *entries, size_t count)
+static enum nestmig_error add_entries(struct nm_cpuid_entry **to, size_t *to_count,
+				      const struct nm_cpuid_entry *entries, size_t count)
 {
 	struct nm_cpuid_entry *list;
 
 	if (!count)
 		return NESTMIG_OK;
-	if (count > NM_HOST_CPUID_MAX - host->cpuid_count)
+	if (count > NM_HOST_CPUID_MAX - *to_count)
 		return NESTMIG_ERR_LIMIT;
-	list = realloc(host->cpuid, (host->cpuid_count + count) * sizeof(*list));
+	list = realloc(*to, (*to_count + count) * sizeof(*list));
 	if (!list)
 		return NESTMIG_ERR_NOMEM;
-	memcpy(list + host->cpuid_count, entries, count * sizeof(*list));
-	host->cpuid = list;
-	host->cpuid_count += count;
-	nm_host_finish(host);
+	memcpy(list + *to_count, entries, count * sizeof(*list));
+	*to = list;
+	*to_count += count;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_host_add_cpuid(struct nestmig_host *host,
+				     const struct nm_cpuid_entry *entries, size_t count)
+{
+	enum nestmig_error error = add_entries(&host->cpuid, &host->cpuid_count, entries, count);
+
+	if (!error && count)
+		nm_host_finish(host);
+	return error;
+}
+
+enum nestmig_error nm_host_add_emulated(struct nestmig_host *host,
+					const struct nm_cpuid_entry *entries, size_t count)
+{
+	return add_entries(&host->emulated, &host->emulated_count, entries, count);
+}
+
+enum nestmig_error nm_host_add_saved_msr(struct nestmig_host *host, uint32_t index)
+{
+	uint32_t *list;
+
+	for (size_t i = 0; i < host->saved_msr_count; i++)
+		if (host->saved_msrs[i] == index)
+			return NESTMIG_OK;
+	if (host->saved_msr_count >= NM_HOST_MSRS_MAX)
+		return NESTMIG_ERR_LIMIT;
+	list = realloc(host->saved_msrs, (host->saved_msr_count + 1) * sizeof(*list));
+	if (!list)
+		return NESTMIG_ERR_NOMEM;
+	list[host->saved_msr_count++] = index;
+	host->saved_msrs = list;
 	return NESTMIG_OK;
 }
 
@@ -522,6 +587,16 @@ enum nestmig_error nm_host_add_msrs(struct nestmig_host *host, const struct nm_m
 	return NESTMIG_OK;
 }
 
+static enum nestmig_error dup_list(const struct nm_named_list *from, struct nm_named_list *to)
+{
+	enum nestmig_error error = NESTMIG_OK;
+
+	for (size_t i = 0; i < from->count && !error; i++)
+		error = set_named(&to->entries, &to->count, from->count, from->entries[i].name,
+				  from->entries[i].value, NULL);
+	return error;
+}
+
 static enum nestmig_error dup_parts(const struct nestmig_host *from, struct nestmig_host *to)
 {
 	enum nestmig_error error = NESTMIG_OK;
@@ -538,6 +613,16 @@ static enum nestmig_error dup_parts(const struct nestmig_host *from, struct nest
 		error = nm_host_add_cpuid(to, from->cpuid, from->cpuid_count);
 	if (!error)
 		error = nm_host_add_msrs(to, from->msrs, from->msr_count);
+	if (!error)
+		error = dup_list(&from->facts, &to->facts);
+	if (!error)
+		error = dup_list(&from->probes, &to->probes);
+	if (!error)
+		error = dup_list(&from->changelog, &to->changelog);
+	if (!error)
+		error = nm_host_add_emulated(to, from->emulated, from->emulated_count);
+	for (size_t i = 0; i < from->saved_msr_count && !error; i++)
+		error = nm_host_add_saved_msr(to, from->saved_msrs[i]);
 	return error;
 }
 

@@ -17,6 +17,7 @@
 #define NM_HOST_CAPS_MAX   512
 #define NM_HOST_CPUID_MAX  1024
 #define NM_HOST_MSRS_MAX   1024
+#define NM_HOST_LIST_MAX   512 /* entries of facts, probes or changelog */
 #define NM_HOST_NAME_MAX   128 /* bytes of a parameter's or capability's name */
 #define NM_HOST_VALUE_MAX  256 /* bytes of a parameter's value */
 #define NM_HOST_KERNEL_MAX 128 /* bytes of a kernel release; uname(2) has 64 */
@@ -50,6 +51,22 @@ NESTMIG_CHECKED enum nestmig_error nm_host_set_param(struct nestmig_host *host, 
  * Errors: FORMAT, LIMIT, NOMEM. */
 NESTMIG_CHECKED enum nestmig_error nm_host_set_cap(struct nestmig_host *host, const char *name,
 						   uint32_t value, struct nestmig_detail *detail);
+
+/*
+ * Sets an entry of a list; the last one of a name counts. Names are letters, digits, '_', '-' and '.',
+ * values printable ASCII with spaces. Errors: FORMAT, LIMIT, NOMEM.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_host_put(struct nm_named_list *list, const char *name,
+					       const char *value, struct nestmig_detail *detail);
+
+/* The value of a name in a list, or NULL. */
+const char *nm_host_get(const struct nm_named_list *list, const char *name);
+
+/* Adds entries of KVM_GET_EMULATED_CPUID, and indices of KVM_GET_MSR_INDEX_LIST; both are copied. An index
+ * that is there already is passed over. Errors: LIMIT, NOMEM. */
+NESTMIG_CHECKED enum nestmig_error
+nm_host_add_emulated(struct nestmig_host *host, const struct nm_cpuid_entry *entries, size_t count);
+NESTMIG_CHECKED enum nestmig_error nm_host_add_saved_msr(struct nestmig_host *host, uint32_t index);
 
 /* The value of a parameter of a module (or of one whose module is not known), or NULL. */
 const char *nm_host_param(const struct nestmig_host *host, const char *module, const char *name);
