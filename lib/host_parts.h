@@ -97,6 +97,29 @@ struct nm_host_root {
 };
 
 /*
+ * Opens or reads a file below root. NOT_FOUND: it is not there or may not be read. The rest as
+ * nm_host_read_fd. _line: one line of printable text, without its newline (FORMAT for another); ret_text
+ * is the caller's.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_host_open_file(const struct nm_host_root *root,
+						     const char *path, int *ret_fd,
+						     struct nestmig_detail *detail);
+NESTMIG_CHECKED enum nestmig_error nm_host_read_file(const struct nm_host_root *root,
+						     const char *path, size_t limit, bool head,
+						     char **ret_text, size_t *ret_size,
+						     struct nestmig_detail *detail);
+NESTMIG_CHECKED enum nestmig_error nm_host_read_line(const struct nm_host_root *root,
+						     const char *path, size_t limit,
+						     char **ret_text,
+						     struct nestmig_detail *detail);
+
+/* Fills host->facts from files below root. What is not there, or is not what it should be, stays unknown.
+ * Errors: IO, NOMEM. */
+NESTMIG_CHECKED enum nestmig_error nm_host_read_facts(struct nestmig_host *host,
+						      const struct nm_host_root *root,
+						      struct nestmig_detail *detail);
+
+/*
  * Takes the kernel release, the module parameters and the vendor from proc and sys below root.
  * Files that are not there, or that may not be read, leave their facts unknown. Errors: FORMAT,
  * LIMIT (detail names the file and the offset), IO, NOMEM.
