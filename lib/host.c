@@ -326,8 +326,7 @@ static uint32_t kernel_version(const char *release)
 	return NESTMIG_KERNEL(part[0], part[1]);
 }
 
-/* A boolean parameter as sysfs shows it: bools as Y and N, ints as 1 and 0. -1: not known. */
-static int param_bool(const struct nestmig_host *host, const char *module, const char *name)
+int nm_host_param_bool(const struct nestmig_host *host, const char *module, const char *name)
 {
 	const char *value = nm_host_param(host, module, name);
 
@@ -350,10 +349,10 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 
 	if (!module)
 		return;
-	nested = param_bool(host, module, "nested");
-	npt = param_bool(host, module, "npt");
-	ept = param_bool(host, module, "ept");
-	unrestricted = param_bool(host, module, "unrestricted_guest");
+	nested = nm_host_param_bool(host, module, "nested");
+	npt = nm_host_param_bool(host, module, "npt");
+	ept = nm_host_param_bool(host, module, "ept");
+	unrestricted = nm_host_param_bool(host, module, "unrestricted_guest");
 	if (ept < 0 && unrestricted == 1)
 		ept = 1;
 	if (unrestricted < 0 && ept == 0)
@@ -362,9 +361,9 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 	view->npt = npt == 1;
 	view->ept = ept == 1;
 	view->unrestricted_guest = unrestricted == 1;
-	view->no_emulation = param_bool(host, module, "emulate_invalid_guest_state") == 0;
-	view->vgif = param_bool(host, module, "vgif") == 1;
-	view->vls = param_bool(host, module, "vls") == 1;
+	view->no_emulation = nm_host_param_bool(host, module, "emulate_invalid_guest_state") == 0;
+	view->vgif = nm_host_param_bool(host, module, "vgif") == 1;
+	view->vls = nm_host_param_bool(host, module, "vls") == 1;
 	if (nested < 0)
 		return;
 	if (view->vendor == NESTMIG_VENDOR_AMD ? npt >= 0 : ept >= 0 && unrestricted >= 0)

@@ -71,6 +71,9 @@ NESTMIG_CHECKED enum nestmig_error nm_host_add_saved_msr(struct nestmig_host *ho
 /* The value of a parameter of a module (or of one whose module is not known), or NULL. */
 const char *nm_host_param(const struct nestmig_host *host, const char *module, const char *name);
 
+/* A boolean parameter as sysfs shows it: bools as Y and N, ints as 1 and 0. -1: not known. */
+int nm_host_param_bool(const struct nestmig_host *host, const char *module, const char *name);
+
 /* The value of a capability by its full name, or NULL. */
 const char *nm_host_cap(const struct nestmig_host *host, const char *name);
 
