@@ -27,13 +27,13 @@ void nm_advisories_count(const struct nestmig_host *host, size_t counts[NM_ADVIS
 /* Text that goes on in the next line, indented, where it would be too long. */
 static void put_wrapped(struct nm_buf *buf, unsigned indent, const char *text)
 {
-	unsigned column = WIDTH;
+	unsigned column = 0;
 
 	while (*text) {
 		unsigned length = (unsigned)strcspn(text, " ");
 
-		if (column + 1 + length > WIDTH) {
-			nm_buf_printf(buf, "%s%*s", column < WIDTH ? "\n" : "", (int)indent, "");
+		if (!column || column + 1 + length > WIDTH) {
+			nm_buf_printf(buf, "%s%*s", column ? "\n" : "", (int)indent, "");
 			column = indent;
 		} else {
 			nm_buf_puts(buf, " ");
