@@ -50,8 +50,10 @@ static void put_wrapped(struct nm_buf *buf, unsigned indent, const char *text)
 static void put_one(struct nm_buf *buf, const struct nm_advisory *advisory,
 		    const struct nm_advisory_result *result)
 {
+	bool has_cve = *advisory->cve && strcmp(advisory->cve, advisory->id) != 0;
+
 	nm_buf_printf(buf, "%-13s%s%s%s%s%s", nm_advisory_status_name(result->status), advisory->id,
-		      *advisory->cve ? "  " : "", advisory->cve,
+		      has_cve ? "  " : "", has_cve ? advisory->cve : "",
 		      *advisory->mainline ? "  Linux " : "", advisory->mainline);
 	if (result->by != NM_BY_NOTHING)
 		nm_buf_printf(buf, "  (%s: %s)", nm_advisory_by_name(result->by), result->evidence);

@@ -202,10 +202,9 @@ static enum nestmig_error read_fact(struct nestmig_host *host, const struct nm_h
 /* The devices of the processors' key managers; a tree without dev says nothing. */
 static enum nestmig_error read_devices(struct nestmig_host *host, const struct nm_host_root *root)
 {
-	if (faccessat(root->fd, "dev", F_OK, 0) != 0)
+	if (!nm_host_has_file(root, "dev"))
 		return NESTMIG_OK;
-	return put_fact(host, "dev.sev",
-			faccessat(root->fd, "dev/sev", F_OK, 0) == 0 ? "yes" : "no");
+	return put_fact(host, "dev.sev", nm_host_has_file(root, "dev/sev") ? "yes" : "no");
 }
 
 enum nestmig_error nm_host_read_facts(struct nestmig_host *host, const struct nm_host_root *root,

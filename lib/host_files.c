@@ -51,6 +51,16 @@ enum nestmig_error nm_host_open_file(const struct nm_host_root *root, const char
 	return NESTMIG_OK;
 }
 
+bool nm_host_has_file(const struct nm_host_root *root, const char *path)
+{
+	int fd = openat(root->fd, path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static enum nestmig_error check_regular(int fd, const char *name, struct nestmig_detail *detail)
 {
 	struct stat st;
@@ -446,7 +456,7 @@ static enum nestmig_error check_tree(const struct nm_host_root *root, struct nes
 	static const char *const parts[] = {"proc", "sys", "kvm"};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (faccessat(root->fd, parts[i], F_OK, 0) == 0)
+		if (nm_host_has_file(root, parts[i]))
 			return NESTMIG_OK;
 	return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
 		       "no directory proc, sys or kvm in it: this is no captured host");

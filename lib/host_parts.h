@@ -99,6 +99,9 @@ struct nm_host_root {
 	const char *prefix; /* "/" for the running system, "" below a captured tree */
 };
 
+/* Is there a file or directory of this name? It is not opened for anything, as the sandbox wants it. */
+bool nm_host_has_file(const struct nm_host_root *root, const char *path);
+
 /*
  * Opens or reads a file below root. NOT_FOUND: it is not there or may not be read. The rest as
  * nm_host_read_fd. _line: one line of printable text, without its newline (FORMAT for another); ret_text

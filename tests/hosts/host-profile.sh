@@ -16,4 +16,4 @@ kernel=$(realpath "${NESTMIG_HOST_CACHE:-$hosts/../../build/hosts}/kernel")
 mkdir -p "$2"
 "$hosts/host.sh" run P "$hosts/roles/host-profile.sh" "$(realpath "$2")" --timeout 90 --clock instructions \
 	--keep "$(dirname "$NESTMIG")" --keep "$kernel" --env "NESTMIG=$NESTMIG" --env "MODULE=$kernel/kvm-amd.ko" \
-	--env "CHANGELOG=$(realpath "$hosts/../cases/host-amd-6.1")/usr/share/doc"
+	--env "CHANGELOG=$(realpath "$hosts/../cases/host-package")/usr/share/doc"
