@@ -18,6 +18,9 @@ enum nestmig_error host_take_live(struct nestmig_host **ret_host, struct nestmig
 	error = host_probe(host, detail);
 	if (!error)
 		error = nm_host_read_changelog(host, "/", detail);
+	/* A documentation file that is broken is no reason to have no profile. */
+	if (error == NESTMIG_ERR_FORMAT || error == NESTMIG_ERR_LIMIT)
+		error = NESTMIG_OK;
 	if (!error && !host->changelog.count)
 		error = host_ask_rpm(host, detail);
 	if (error) {

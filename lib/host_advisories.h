@@ -85,8 +85,8 @@ NESTMIG_CHECKED enum nestmig_error nm_host_search_changelog(struct nestmig_host 
 
 /*
  * The same of what Debian and its relatives install below usr/share/doc of the directory root ("/": this
- * machine). Nothing there, or of another version: nothing is known. Errors: IO, LIMIT (unpacked more than
- * 64 MiB), NOMEM.
+ * machine). Nothing there, or of another version: nothing is known. Errors: IO, FORMAT (damaged), LIMIT
+ * (more than 64 MiB), NOMEM.
  */
 NESTMIG_CHECKED enum nestmig_error
 nm_host_read_changelog(struct nestmig_host *host, const char *root, struct nestmig_detail *detail);

@@ -28,6 +28,12 @@
 NESTMIG_CHECKED enum nestmig_error nm_host_new(struct nestmig_host **ret_host,
 					       struct nestmig_detail *detail);
 
+/* Sets or adds NAME=VALUE in a list that has at most limit entries; both are copied. Errors: LIMIT, NOMEM. */
+NESTMIG_CHECKED enum nestmig_error nm_host_set_named(struct nm_named_value **list, size_t *count,
+						     size_t limit, const char *name,
+						     const char *value,
+						     struct nestmig_detail *detail);
+
 /*
  * The index of the first of length bytes that is no printable ASCII (with spaces: 0x20 too), or
  * length. Text of a profile is printed on terminals, so nothing else gets in.

@@ -42,6 +42,7 @@
 #define LEAF_SVM    0x8000000a
 #define MSR_HSAVE   0xc0010117
 #define MSR_RATIO   0xc0000104
+#define MSRS_MAX    1024
 #define RATIO_ONE   (UINT64_C(1) << 32)
 
 static const char *word(bool accepted)
@@ -123,7 +124,7 @@ static void put(uint8_t *page, enum vmcb12_offset offset, unsigned width, uint64
 }
 
 /* A VMCB12 that every KVM takes: L1 in 64-bit mode, L2 without nested paging. */
-static void fill_state(struct nm_scratch_nested *state)
+static void fill_state(union nm_scratch_nested *state)
 {
 	uint8_t *page = state->page;
 
@@ -144,13 +145,13 @@ static void fill_state(struct nm_scratch_nested *state)
 	put(page, VMCB12_OFFSET_save_rflags, 8, 2);
 }
 
-static bool set_nested(const struct nm_scratch *s, struct nm_scratch_nested *state)
+static bool set_nested(const struct nm_scratch *s, union nm_scratch_nested *state)
 {
 	return ioctl(s->vcpu, KVM_SET_NESTED_STATE, &state->head) == 0;
 }
 
 /* Has this KVM SVM for guests, and may this vCPU be in guest mode? */
-static bool prepare_l2(struct nm_scratch *s, struct nm_scratch_nested *state)
+static bool prepare_l2(struct nm_scratch *s, union nm_scratch_nested *state)
 {
 	fill_state(state);
 	return has_svm(s) && nm_scratch_add_efer(s, EFER_SVME);
@@ -158,7 +159,7 @@ static bool prepare_l2(struct nm_scratch *s, struct nm_scratch_nested *state)
 
 static const char *ask_l1_state(struct nm_scratch *s, char *buffer)
 {
-	struct nm_scratch_nested state;
+	union nm_scratch_nested state;
 
 	(void)buffer;
 	if (!prepare_l2(s, &state))
@@ -170,7 +171,7 @@ static const char *ask_l1_state(struct nm_scratch *s, char *buffer)
 
 static const char *ask_l2_state(struct nm_scratch *s, char *buffer)
 {
-	struct nm_scratch_nested state;
+	union nm_scratch_nested state;
 
 	(void)buffer;
 	return prepare_l2(s, &state) ? word(set_nested(s, &state)) : NULL;
@@ -179,7 +180,7 @@ static const char *ask_l2_state(struct nm_scratch *s, char *buffer)
 /* Does KVM_GET_NESTED_STATE give back what was set? */
 static const char *ask_l2_again(struct nm_scratch *s, char *buffer)
 {
-	struct nm_scratch_nested state, got = {.head = {.size = sizeof(got)}};
+	union nm_scratch_nested state, got = {.head = {.size = sizeof(got)}};
 
 	(void)buffer;
 	if (!prepare_l2(s, &state) || !set_nested(s, &state))
@@ -197,7 +198,7 @@ static const char *ask_l2_again(struct nm_scratch *s, char *buffer)
 static const char *ask_field(struct nm_scratch *s, enum vmcb12_offset offset, unsigned width,
 			     uint64_t valid, uint64_t invalid)
 {
-	struct nm_scratch_nested state;
+	union nm_scratch_nested state;
 
 	if (!prepare_l2(s, &state))
 		return NULL;
@@ -210,7 +211,7 @@ static const char *ask_field(struct nm_scratch *s, enum vmcb12_offset offset, un
 
 static const char *ask_ncr3(struct nm_scratch *s, char *buffer)
 {
-	struct nm_scratch_nested state;
+	union nm_scratch_nested state;
 
 	(void)buffer;
 	if (!prepare_l2(s, &state) || !has_bit(s, LEAF_SVM, 3, 0))
@@ -226,7 +227,7 @@ static const char *ask_ncr3(struct nm_scratch *s, char *buffer)
 /* With the parameter npt off KVM refuses it (6.1), or drops the bit (7.1). */
 static const char *ask_nested_paging(struct nm_scratch *s, char *buffer)
 {
-	struct nm_scratch_nested state, got = {.head = {.size = sizeof(got)}};
+	union nm_scratch_nested state, got = {.head = {.size = sizeof(got)}};
 
 	(void)buffer;
 	if (!prepare_l2(s, &state) || !set_nested(s, &state))
@@ -263,7 +264,7 @@ static const char *ask_event(struct nm_scratch *s, char *buffer)
 static const char *ask_exception(struct nm_scratch *s, char *buffer)
 {
 	struct kvm_vcpu_events events;
-	struct nm_scratch_nested state;
+	union nm_scratch_nested state;
 
 	(void)buffer;
 	if (!nm_scratch_enable(s, KVM_CAP_EXCEPTION_PAYLOAD) || !prepare_l2(s, &state) ||
@@ -282,10 +283,10 @@ static const char *ask_exception(struct nm_scratch *s, char *buffer)
  * MSR, and QEMU does not write it there. */
 static const char *ask_ratio(struct nm_scratch *s, char *buffer)
 {
-	struct {
+	union {
 		struct kvm_msr_list head;
-		uint32_t indices[1024];
-	} list = {.head = {.nmsrs = 1024}};
+		uint8_t bytes[sizeof(struct kvm_msr_list) + MSRS_MAX * sizeof(uint32_t)];
+	} list = {.head = {.nmsrs = MSRS_MAX}};
 	uint32_t *features = nm_scratch_cpuid_word(s, LEAF_SVM, 3);
 	bool offered = false;
 
@@ -293,7 +294,7 @@ static const char *ask_ratio(struct nm_scratch *s, char *buffer)
 	if (!features || ioctl(s->kvm, KVM_GET_MSR_INDEX_LIST, &list) != 0)
 		return NULL;
 	for (uint32_t i = 0; i < list.head.nmsrs; i++)
-		offered |= list.indices[i] == MSR_RATIO;
+		offered |= list.head.indices[i] == MSR_RATIO;
 	*features &= ~UINT32_C(0x10);
 	if (!offered || !nm_scratch_set_cpuid(s))
 		return NULL;
@@ -332,7 +333,7 @@ static bool run_failing_vmrun(struct nm_scratch *s)
 
 static const char *ask_failed_vmrun(struct nm_scratch *s, char *buffer)
 {
-	struct nm_scratch_nested got = {.head = {.size = sizeof(got)}};
+	union nm_scratch_nested got = {.head = {.size = sizeof(got)}};
 
 	(void)buffer;
 	if (!has_svm(s) || !run_failing_vmrun(s) ||

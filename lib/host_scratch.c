@@ -73,7 +73,7 @@ void nm_scratch_end(struct nm_scratch *scratch)
 uint32_t *nm_scratch_cpuid_word(struct nm_scratch *scratch, uint32_t function, unsigned reg)
 {
 	for (uint32_t i = 0; i < scratch->cpuid.head.nent; i++) {
-		struct kvm_cpuid_entry2 *entry = &scratch->cpuid.entries[i];
+		struct kvm_cpuid_entry2 *entry = &scratch->cpuid.head.entries[i];
 		uint32_t *words[] = {&entry->eax, &entry->ebx, &entry->ecx, &entry->edx};
 
 		if (entry->function == function && entry->index == 0)
@@ -89,11 +89,12 @@ bool nm_scratch_set_cpuid(struct nm_scratch *scratch)
 
 bool nm_scratch_set_msr(const struct nm_scratch *scratch, uint32_t index, uint64_t value)
 {
-	struct {
+	union {
 		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} one = {.head = {.nmsrs = 1}, .entry = {.index = index, .data = value}};
+		uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} one = {.head = {.nmsrs = 1}};
 
+	one.head.entries[0] = (struct kvm_msr_entry){.index = index, .data = value};
 	return ioctl(scratch->vcpu, KVM_SET_MSRS, &one) == 1;
 }
 

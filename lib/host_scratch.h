@@ -16,9 +16,10 @@
 #define NM_SCRATCH_RAM   0x20000
 #define NM_SCRATCH_CPUID 256
 
-struct nm_scratch_cpuid {
+union nm_scratch_cpuid {
 	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entries[NM_SCRATCH_CPUID];
+	uint8_t bytes[sizeof(struct kvm_cpuid2) +
+		      NM_SCRATCH_CPUID * sizeof(struct kvm_cpuid_entry2)];
 };
 
 struct nm_scratch {
@@ -26,7 +27,7 @@ struct nm_scratch {
 	uint8_t *memory; /* NM_SCRATCH_RAM bytes */
 	struct kvm_run *run;
 	size_t run_size;
-	struct nm_scratch_cpuid cpuid; /* what the vCPU has */
+	union nm_scratch_cpuid cpuid; /* what the vCPU has */
 };
 
 /* Makes one on an open /dev/kvm; false: KVM refuses, nothing is left. Freed by nm_scratch_end. */
@@ -47,9 +48,12 @@ bool nm_scratch_add_efer(const struct nm_scratch *scratch, uint64_t bits);
 bool nm_scratch_enable(const struct nm_scratch *scratch, uint32_t cap);
 
 /* A KVM_SET_NESTED_STATE with one page of data. */
-struct nm_scratch_nested {
+union nm_scratch_nested {
 	struct kvm_nested_state head;
-	uint8_t page[4096];
+	struct {
+		uint8_t header[sizeof(struct kvm_nested_state)];
+		uint8_t page[4096];
+	};
 };
 
 #endif

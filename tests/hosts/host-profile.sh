@@ -14,6 +14,6 @@ find_program NESTMIG "$1/cmd/nestmig"
 "$hosts/host.sh" prepare || fail "cannot prepare the emulated host"
 kernel=$(realpath "${NESTMIG_HOST_CACHE:-$hosts/../../build/hosts}/kernel")
 mkdir -p "$2"
-"$hosts/host.sh" run P "$hosts/roles/host-profile.sh" "$(realpath "$2")" --timeout 90 --clock instructions \
+"$hosts/host.sh" run P "$hosts/roles/host-profile.sh" "$(realpath "$2")" --timeout "$TIME_LIMIT" --clock instructions \
 	--keep "$(dirname "$NESTMIG")" --keep "$kernel" --env "NESTMIG=$NESTMIG" --env "MODULE=$kernel/kvm-amd.ko" \
 	--env "CHANGELOG=$(realpath "$hosts/../cases/host-package")/usr/share/doc"
