@@ -100,6 +100,16 @@ expect "no commit of mainline before 6.1 is unknown" \
 	eval '"$NESTMIG" host advisories --json "$one" >said
 	is said "[.advisories[] | select(.mainline == \"5.14\" and .status != \"fixed\" and .by == \"nothing\")] | length == 0"'
 
+# Where rpm keeps the changelog; one that answers what rpm would, since there is none for this kernel.
+rm -rf "/usr/share/doc/linux-image-$(uname -r)"
+cat >/usr/bin/rpm <<'RPM'
+#!/bin/sh
+[ "$*" = "-qf --changelog /lib/modules/$(uname -r)/vmlinuz" ] || exit 1
+printf '* Mon Nov 16 2026 - 1\n- KVM: nSVM: Sync NextRIP to cached vmcb12 after VMRUN of L2\n'
+RPM
+chmod +x /usr/bin/rpm
+expect "rpm is asked" eval '"$NESTMIG" host --json >said && is said ".changelog.\"778d8c1b2a6f\" == \"has\""'
+
 for format in openmetrics nfd nova; do
 	expect "$format" ends 0 "$NESTMIG" host --format $format --save "$OUT/$format"
 done
