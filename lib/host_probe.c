@@ -431,9 +431,12 @@ const char *nm_probe_name(size_t index)
 	return probes[index].name;
 }
 
-const char *nm_probe_title(size_t index)
+const char *nm_probe_title(const char *name)
 {
-	return probes[index].title;
+	for (size_t i = 0; i < PROBES; i++)
+		if (!strcmp(probes[i].name, name))
+			return probes[i].title;
+	return "";
 }
 
 #else
@@ -449,9 +452,9 @@ const char *nm_probe_name(size_t index)
 	return "";
 }
 
-const char *nm_probe_title(size_t index)
+const char *nm_probe_title(const char *name)
 {
-	(void)index;
+	(void)name;
 	return "";
 }
 

@@ -11,10 +11,10 @@
 #define NM_PROBE_NAME  32 /* bytes of a probe's name and of its result, with the NUL */
 #define NM_PROBE_VALUE 32
 
-/* The number of probes, and of each its name and what it does in one line. */
+/* The number of probes, their names, and what the one of a name tries, in a few words; "" for another name. */
 size_t nm_probe_count(void);
 const char *nm_probe_name(size_t index);
-const char *nm_probe_title(size_t index);
+const char *nm_probe_title(const char *name);
 
 /*
  * Asks one question of the running KVM with a VM of its own, which is gone afterwards: to be called in a

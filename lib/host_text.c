@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "host_cpuid.h"
+#include "host_probe.h"
 
 static void row(struct nm_buf *buf, const char *label, const char *value)
 {
@@ -112,6 +113,15 @@ static void table(struct nm_buf *buf, const char *title, const struct nm_named_v
 		nm_buf_printf(buf, "  %-42s %s\n", list[i].name, list[i].value);
 }
 
+static void probes(struct nm_buf *buf, const struct nm_named_list *list)
+{
+	if (list->count)
+		nm_buf_puts(buf, "\nProbes\n");
+	for (size_t i = 0; i < list->count; i++)
+		nm_buf_printf(buf, "  %-24s %-10s %s\n", list->entries[i].name,
+			      list->entries[i].value, nm_probe_title(list->entries[i].name));
+}
+
 static void msrs(struct nm_buf *buf, const struct nestmig_host *host)
 {
 	if (!host->msr_count)
@@ -136,7 +146,7 @@ enum nestmig_error nestmig_host_text(const struct nestmig_host *host, char **ret
 	if (host->saved_msr_count)
 		nm_buf_printf(&buf, "%-22s%zu\n", "MSRs saved:", host->saved_msr_count);
 	table(&buf, "Facts", host->facts.entries, host->facts.count);
-	table(&buf, "Probes", host->probes.entries, host->probes.count);
+	probes(&buf, &host->probes);
 	table(&buf, "Module parameters", host->params, host->param_count);
 	table(&buf, "Capabilities", host->caps, host->cap_count);
 	msrs(&buf, host);

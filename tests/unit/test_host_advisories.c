@@ -49,6 +49,21 @@ static bool is_probe(const char *name)
 	return false;
 }
 
+START_TEST(probes)
+{
+	ck_assert_uint_gt(nm_probe_count(), 10);
+	for (size_t i = 0; i < nm_probe_count(); i++) {
+		const char *name = nm_probe_name(i);
+
+		ck_assert_msg(*name && strlen(name) < NM_PROBE_NAME, "%s", name);
+		ck_assert_msg(*nm_probe_title(name), "%s", name);
+		for (size_t k = 0; k < i; k++)
+			ck_assert_str_ne(nm_probe_name(k), name);
+	}
+	ck_assert_str_eq(nm_probe_title("no-such-probe"), "");
+}
+END_TEST
+
 START_TEST(table)
 {
 	ck_assert_uint_ge(nm_advisory_count, 120);
@@ -283,6 +298,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_test(tc, probes);
 	tcase_add_test(tc, table);
 	tcase_add_loop_test(tc, decision, 0, ROWS(decisions));
 	tcase_add_test(tc, vendors);
