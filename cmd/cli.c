@@ -148,6 +148,7 @@ enum nestmig_error cli_write_file(const char *path, const char *text, unsigned m
 {
 	enum nestmig_error error;
 	struct stat there;
+	const char *name;
 	char *temporary;
 	int fd;
 
@@ -155,7 +156,9 @@ enum nestmig_error cli_write_file(const char *path, const char *text, unsigned m
 	if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode))
 		return nm_fail(detail, NESTMIG_ERR_INVALID,
 			       "this name belongs to something that is not a regular file");
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+	/* With a dot in front: what watches the directory for files passes over it. */
+	name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	if (asprintf(&temporary, "%.*s.%s.XXXXXX", (int)(name - path), path, name) < 0)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0) {

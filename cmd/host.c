@@ -1,34 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nestmig host: what this host, or a captured one, can do. */
-#include "cli.h"
-
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 
-struct host_options {
-	const char *root; /* of a captured tree, or NULL: this machine */
-	const char *save; /* file to write, or NULL: print */
-	bool json;
+#include "host_command.h"
+#include "host_export.h"
+
+typedef enum nestmig_error render(const struct nestmig_host *host, char **ret_text);
+
+static const struct format {
+	const char *name;
+	render *render;
+} formats[] = {
+	{"text", nestmig_host_text},
+	{"json", nestmig_host_json},
+	{"openmetrics", nm_host_openmetrics},
+	{"nfd", nm_host_nfd},
+	{"nova", nm_host_nova},
 };
+
+static render *find_format(const char *name)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (!strcmp(formats[i].name, name))
+			return formats[i].render;
+	return NULL;
+}
 
 /* An exit code to end with, or -1 to go on. */
 static int parse_options(const struct command *self, int argc, char **argv,
 			 struct host_options *options)
 {
-	static const struct option table[] = {{"root", required_argument, NULL, 'r'},
-					      {"save", required_argument, NULL, 's'},
-					      {"json", no_argument, NULL, 'j'},
-					      {"help", no_argument, NULL, 'h'},
-					      {0}};
+	static const struct option table[] = {
+		{"root", required_argument, NULL, 'r'},   {"save", required_argument, NULL, 's'},
+		{"format", required_argument, NULL, 'f'}, {"all", no_argument, NULL, 'a'},
+		{"strict", no_argument, NULL, 'S'},       {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},         {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "s:jh", table, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:f:ajh", table, NULL)) != -1) {
 		switch (c) {
 		case 'r':
 			options->root = optarg;
 			break;
 		case 's':
 			options->save = optarg;
+			break;
+		case 'f':
+			options->format = optarg;
+			break;
+		case 'a':
+			options->all = true;
+			break;
+		case 'S':
+			options->strict = true;
 			break;
 		case 'j':
 			options->json = true;
@@ -39,56 +65,77 @@ static int parse_options(const struct command *self, int argc, char **argv,
 			return cli_wrong_option(self);
 		}
 	}
-	if (optind < argc)
-		return cli_usage_error(self, "too many arguments");
+	options->arguments = argv + optind;
+	options->argument_count = argc - optind;
 	return -1;
 }
 
-/* Writes the profile to a file: nothing in it is secret. */
-static int save(const struct command *self, const struct host_options *options,
-		const struct nestmig_host *host)
+/* Which form: --save writes JSON unless told otherwise. */
+static render *choose(const struct host_options *options)
 {
-	struct nestmig_detail detail = {0};
-	char *text = NULL;
-	enum nestmig_error error = nestmig_host_json(host, &text);
-
-	if (!error)
-		error = cli_write_file(options->save, text, 0644, &detail);
-	free(text);
-	if (error)
-		return cli_error(self, options->json, options->save, error, &detail);
-	return EXIT_CLEAN;
+	if (options->format)
+		return find_format(options->format);
+	return options->json || options->save ? nestmig_host_json : nestmig_host_text;
 }
 
-static int print(const struct command *self, const struct host_options *options,
-		 const struct nestmig_host *host)
+/* Writes the profile to a file: nothing in it is secret. */
+static enum nestmig_error save(const char *path, char *text, struct nestmig_detail *detail)
 {
-	struct nestmig_detail detail = {0};
-	char *text = NULL;
-	enum nestmig_error error =
-		options->json ? nestmig_host_json(host, &text) : nestmig_host_text(host, &text);
+	enum nestmig_error error = cli_write_file(path, text, 0644, detail);
 
-	if (error)
-		return cli_error(self, options->json, options->root, error, &detail);
-	cli_print(text);
-	return EXIT_CLEAN;
+	free(text);
+	return error;
+}
+
+static int show(const struct command *self, const struct host_options *options)
+{
+	render *form = choose(options);
+	struct nestmig_host *host = NULL;
+	struct nestmig_detail detail = {0};
+	const char *about = options->root;
+	enum nestmig_error error;
+	char *text = NULL;
+
+	if (!form)
+		return cli_usage_error(self, "--format takes text, json, openmetrics, nfd or nova");
+	if (options->all || options->strict)
+		return cli_usage_error(self, "--all and --strict are for diff and advisories");
+	error = options->root ? host_take_tree(options->root, &host, &detail)
+			      : host_take_live(&host, &detail);
+	if (!error)
+		error = form(host, &text);
+	nestmig_host_free(host);
+	if (!error && options->save) {
+		about = options->save;
+		error = save(options->save, text, &detail);
+	} else if (!error) {
+		cli_print(text);
+	}
+	return error ? cli_error(self, options->json, about, error, &detail) : EXIT_CLEAN;
 }
 
 int cmd_host(const struct command *self, int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		int (*run)(const struct command *self, const struct host_options *options);
+	} actions[] = {{"diff", host_diff}, {"advisories", host_advisories}};
 	struct host_options options = {0};
-	struct nestmig_detail detail = {0};
-	struct nestmig_host *host = NULL;
 	int code = parse_options(self, argc, argv, &options);
-	enum nestmig_error error;
+	const char *action = options.argument_count ? options.arguments[0] : NULL;
 
 	if (code >= 0)
 		return code;
-	error = options.root ? nestmig_host_tree(options.root, &host, &detail)
-			     : nestmig_host_live(&host, &detail);
-	if (error)
-		return cli_error(self, options.json, options.root, error, &detail);
-	code = options.save ? save(self, &options, host) : print(self, &options, host);
-	nestmig_host_free(host);
-	return code;
+	if (!action)
+		return show(self, &options);
+	if (options.root || options.save || options.format)
+		return cli_usage_error(self, "%s takes neither --root, --save nor --format",
+				       action);
+	options.arguments++;
+	options.argument_count--;
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (!strcmp(actions[i].name, action))
+			return actions[i].run(self, &options);
+	return cli_usage_error(self, "there is no \"host %s\": diff, advisories, or nothing",
+			       action);
 }

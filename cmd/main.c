@@ -161,10 +161,13 @@ static const struct command commands[] = {
 	 "                       standard output is no terminal\n"
 	 "  -j, --json           one JSON document an update\n",
 	 cmd_top, 1},
-	{"host", "[--root DIR] [--save FILE] [--json]",
-	 "show or save the profile of a host",
+	{"host", "[diff A B | advisories [PROFILE]] [--root DIR] [--format FORMAT] [--save FILE] [--json]",
+	 "show or save the profile of a host, compare two, look for known faults of its kernel",
 	 "      --root DIR       a captured directory tree instead of this machine\n"
-	 "  -s, --save FILE      write the profile as JSON to FILE\n"
+	 "  -f, --format FORMAT  text (the default), json, openmetrics, nfd (Kubernetes), nova (OpenStack)\n"
+	 "  -s, --save FILE      write the profile to FILE, as JSON unless --format says otherwise\n"
+	 "  -a, --all            diff, advisories: also what does not matter, or is fixed\n"
+	 "      --strict         diff, advisories: count what is not known as a finding\n"
 	 "  -j, --json           one JSON document on stdout\n",
 	 cmd_host, 1},
 	{"rules", "[--json]",

@@ -25,7 +25,17 @@ _nestmig() {
 		esac
 		;;
 	top) options="--delay --count --json --help" ;;
-	host) options="--root --save --json --help" ;;
+	host)
+		options="--root --format --save --all --strict --json --help"
+		if [ "$previous" = --format ] || [ "$previous" = -f ]; then
+			mapfile -t COMPREPLY < <(compgen -W "text json openmetrics nfd nova" -- "$current")
+			return
+		fi
+		if [ "$COMP_CWORD" = 2 ] && [[ $current != -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "diff advisories" -- "$current")
+			return
+		fi
+		;;
 	rules) options="--json --help" ;;
 	explain)
 		options="--json --help"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The host profile: its parts, the view made of them, and copies.
+ * The host profile: its parts, and the view made of them.
  *
  * Facts come from outside (files, JSON, meta.json of a dump), so each setter checks what it is
  * given. What nobody set stays unknown: there are no defaults here.
@@ -13,36 +13,6 @@
 
 #include "error.h"
 #include "host_parts.h"
-
-/* Parameters of the module kvm itself on x86, Linux 4.20 to 7.x: all others are the vendor's. */
-static const char *const kvm_params[] = {
-	"allow_unsafe_mappings",
-	"eager_page_split",
-	"enable_pmu",
-	"enable_virt_at_load",
-	"enable_vmware_backdoor",
-	"flush_on_reuse",
-	"force_emulation_prefix",
-	"halt_poll_ns",
-	"halt_poll_ns_grow",
-	"halt_poll_ns_grow_start",
-	"halt_poll_ns_shrink",
-	"ignore_msrs",
-	"kvmclock_periodic_sync",
-	"lapic_timer_advance",
-	"lapic_timer_advance_ns",
-	"min_timer_period_us",
-	"mitigate_smt_rsb",
-	"mmio_caching",
-	"nx_huge_pages",
-	"nx_huge_pages_recovery_period_ms",
-	"nx_huge_pages_recovery_ratio",
-	"pi_inject_timer",
-	"report_ignored_msrs",
-	"tdp_mmu",
-	"tsc_tolerance_ppm",
-	"vector_hashing",
-};
 
 static bool is_name(const char *name, const char *more)
 {
@@ -64,10 +34,9 @@ static struct nm_named_value *find_named(struct nm_named_value *list, size_t cou
 	return NULL;
 }
 
-/* Sets or adds NAME=VALUE; both are copied. The limit is the number of entries. */
-static enum nestmig_error set_named(struct nm_named_value **list, size_t *count, size_t limit,
-				    const char *name, const char *value,
-				    struct nestmig_detail *detail)
+enum nestmig_error nm_host_set_named(struct nm_named_value **list, size_t *count, size_t limit,
+				     const char *name, const char *value,
+				     struct nestmig_detail *detail)
 {
 	struct nm_named_value *entry = find_named(*list, *count, name);
 	char *new_value, *new_name;
@@ -148,8 +117,8 @@ enum nestmig_error nm_host_set_param(struct nestmig_host *host, const char *modu
 	if (nm_host_text_length(value, length, true) < length)
 		return nm_fail(detail, NESTMIG_ERR_FORMAT,
 			       "module parameter %s has a byte that is not printable", full);
-	return set_named(&host->params, &host->param_count, NM_HOST_PARAMS_MAX, full, value,
-			 detail);
+	return nm_host_set_named(&host->params, &host->param_count, NM_HOST_PARAMS_MAX, full, value,
+				 detail);
 }
 
 enum nestmig_error nm_host_set_cap(struct nestmig_host *host, const char *name, uint32_t value,
@@ -172,7 +141,37 @@ enum nestmig_error nm_host_set_cap(struct nestmig_host *host, const char *name, 
 		return nm_fail(detail, NESTMIG_ERR_FORMAT,
 			       "%s is %u, more than KVM_CHECK_EXTENSION can return", full, value);
 	snprintf(text, sizeof(text), "%u", value);
-	return set_named(&host->caps, &host->cap_count, NM_HOST_CAPS_MAX, full, text, detail);
+	return nm_host_set_named(&host->caps, &host->cap_count, NM_HOST_CAPS_MAX, full, text,
+				 detail);
+}
+
+enum nestmig_error nm_host_put(struct nm_named_list *list, const char *name, const char *value,
+			       struct nestmig_detail *detail)
+{
+	size_t length = strlen(value);
+
+	if (!is_name(name, "abcdefghijklmnopqrstuvwxyz.-"))
+		return nm_fail(
+			detail, NESTMIG_ERR_FORMAT,
+			"a name of a fact is empty, longer than %d bytes, or has a byte other than "
+			"letters, digits, '_', '-' and '.'",
+			NM_HOST_NAME_MAX);
+	if (length > NM_HOST_VALUE_MAX)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT,
+			       "%s has a value of %zu bytes, more than %d", name, length,
+			       NM_HOST_VALUE_MAX);
+	if (nm_host_text_length(value, length, true) < length)
+		return nm_fail(detail, NESTMIG_ERR_FORMAT, "%s has a byte that is not printable",
+			       name);
+	return nm_host_set_named(&list->entries, &list->count, NM_HOST_LIST_MAX, name, value,
+				 detail);
+}
+
+const char *nm_host_get(const struct nm_named_list *list, const char *name)
+{
+	const struct nm_named_value *entry = find_named(list->entries, list->count, name);
+
+	return entry ? entry->value : NULL;
 }
 
 const char *nm_host_param(const struct nestmig_host *host, const char *module, const char *name)
@@ -298,8 +297,7 @@ static uint32_t kernel_version(const char *release)
 	return NESTMIG_KERNEL(part[0], part[1]);
 }
 
-/* A boolean parameter as sysfs shows it: bools as Y and N, ints as 1 and 0. -1: not known. */
-static int param_bool(const struct nestmig_host *host, const char *module, const char *name)
+int nm_host_param_bool(const struct nestmig_host *host, const char *module, const char *name)
 {
 	const char *value = nm_host_param(host, module, name);
 
@@ -322,10 +320,10 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 
 	if (!module)
 		return;
-	nested = param_bool(host, module, "nested");
-	npt = param_bool(host, module, "npt");
-	ept = param_bool(host, module, "ept");
-	unrestricted = param_bool(host, module, "unrestricted_guest");
+	nested = nm_host_param_bool(host, module, "nested");
+	npt = nm_host_param_bool(host, module, "npt");
+	ept = nm_host_param_bool(host, module, "ept");
+	unrestricted = nm_host_param_bool(host, module, "unrestricted_guest");
 	if (ept < 0 && unrestricted == 1)
 		ept = 1;
 	if (unrestricted < 0 && ept == 0)
@@ -334,9 +332,9 @@ static void fill_params(const struct nestmig_host *host, struct nestmig_host_vie
 	view->npt = npt == 1;
 	view->ept = ept == 1;
 	view->unrestricted_guest = unrestricted == 1;
-	view->no_emulation = param_bool(host, module, "emulate_invalid_guest_state") == 0;
-	view->vgif = param_bool(host, module, "vgif") == 1;
-	view->vls = param_bool(host, module, "vls") == 1;
+	view->no_emulation = nm_host_param_bool(host, module, "emulate_invalid_guest_state") == 0;
+	view->vgif = nm_host_param_bool(host, module, "vgif") == 1;
+	view->vls = nm_host_param_bool(host, module, "vls") == 1;
 	if (nested < 0)
 		return;
 	if (view->vendor == NESTMIG_VENDOR_AMD ? npt >= 0 : ept >= 0 && unrestricted >= 0)
@@ -375,199 +373,4 @@ void nm_host_finish(struct nestmig_host *host)
 		view.have |= NESTMIG_HAVE(HOST_MSRS);
 	fill_vmx(host, &view.vmx);
 	host->view = view;
-}
-
-/* ---- Making, copying, freeing ---------------------------------------------------------------- */
-
-enum nestmig_error nm_host_new(struct nestmig_host **ret_host, struct nestmig_detail *detail)
-{
-	struct nestmig_host *host = calloc(1, sizeof(*host));
-
-	if (!host)
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
-	*ret_host = host;
-	return NESTMIG_OK;
-}
-
-static void free_named(struct nm_named_value *list, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		free(list[i].name);
-		free(list[i].value);
-	}
-	free(list);
-}
-
-void nestmig_host_free(struct nestmig_host *host)
-{
-	if (!host)
-		return;
-	free(host->kernel);
-	free_named(host->params, host->param_count);
-	free_named(host->caps, host->cap_count);
-	free(host->cpuid);
-	free(host->msrs);
-	free(host);
-}
-
-static bool is_kvm_param(const char *name)
-{
-	for (size_t i = 0; i < sizeof(kvm_params) / sizeof(kvm_params[0]); i++)
-		if (!strcmp(kvm_params[i], name))
-			return true;
-	return false;
-}
-
-/* One word of "nested=1 npt=0". */
-static enum nestmig_error set_param_word(struct nestmig_host *host, char *word,
-					 struct nestmig_detail *detail)
-{
-	char *equals = strchr(word, '=');
-	const char *module = NULL;
-
-	if (!equals)
-		return nm_fail(detail, NESTMIG_ERR_FORMAT,
-			       "module parameters are words NAME=VALUE, and one has no '='");
-	*equals = '\0';
-	if (!strchr(word, '.'))
-		module = is_kvm_param(word) ? "kvm" : nm_host_module(host->view.vendor);
-	return nm_host_set_param(host, module, word, equals + 1, detail);
-}
-
-static enum nestmig_error set_param_words(struct nestmig_host *host, const char *params,
-					  struct nestmig_detail *detail)
-{
-	enum nestmig_error error = NESTMIG_OK;
-	char *copy = strdup(params), *state = NULL;
-
-	if (!copy)
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
-	for (char *word = strtok_r(copy, " \t\r\n", &state); word && !error;
-	     word = strtok_r(NULL, " \t\r\n", &state))
-		error = set_param_word(host, word, detail);
-	free(copy);
-	return error;
-}
-
-enum nestmig_error nm_host_from_parts(enum nestmig_vendor vendor, const char *kernel,
-				      const char *params, struct nestmig_host **ret_host,
-				      struct nestmig_detail *detail)
-{
-	struct nestmig_host *host = NULL;
-	enum nestmig_error error = nm_host_new(&host, detail);
-
-	if (error)
-		return error;
-	host->view.vendor = vendor;
-	if (kernel)
-		error = nm_host_set_kernel(host, kernel, strlen(kernel), detail);
-	if (!error && params)
-		error = set_param_words(host, params, detail);
-	if (error) {
-		nestmig_host_free(host);
-		return error;
-	}
-	nm_host_finish(host);
-	*ret_host = host;
-	return NESTMIG_OK;
-}
-
-enum nestmig_error nm_host_add_cpuid(struct nestmig_host *host,
-				     const struct nm_cpuid_entry *entries, size_t count)
-{
-	struct nm_cpuid_entry *list;
-
-	if (!count)
-		return NESTMIG_OK;
-	if (count > NM_HOST_CPUID_MAX - host->cpuid_count)
-		return NESTMIG_ERR_LIMIT;
-	list = realloc(host->cpuid, (host->cpuid_count + count) * sizeof(*list));
-	if (!list)
-		return NESTMIG_ERR_NOMEM;
-	memcpy(list + host->cpuid_count, entries, count * sizeof(*list));
-	host->cpuid = list;
-	host->cpuid_count += count;
-	nm_host_finish(host);
-	return NESTMIG_OK;
-}
-
-/* Puts one MSR into a list that has room for it; the last value of an index counts. */
-static void put_msr(struct nestmig_host *host, struct nm_msr msr)
-{
-	for (size_t i = 0; i < host->msr_count; i++) {
-		if (host->msrs[i].index == msr.index) {
-			host->msrs[i].value = msr.value;
-			return;
-		}
-	}
-	host->msrs[host->msr_count++] = msr;
-}
-
-enum nestmig_error nm_host_add_msrs(struct nestmig_host *host, const struct nm_msr *msrs,
-				    size_t count)
-{
-	struct nm_msr *list;
-
-	if (!count)
-		return NESTMIG_OK;
-	if (count > NM_HOST_MSRS_MAX - host->msr_count)
-		return NESTMIG_ERR_LIMIT;
-	list = realloc(host->msrs, (host->msr_count + count) * sizeof(*list));
-	if (!list)
-		return NESTMIG_ERR_NOMEM;
-	host->msrs = list;
-	for (size_t i = 0; i < count; i++)
-		put_msr(host, msrs[i]);
-	nm_host_finish(host);
-	return NESTMIG_OK;
-}
-
-static enum nestmig_error dup_parts(const struct nestmig_host *from, struct nestmig_host *to)
-{
-	enum nestmig_error error = NESTMIG_OK;
-
-	if (from->kernel)
-		error = nm_host_set_kernel(to, from->kernel, strlen(from->kernel), NULL);
-	for (size_t i = 0; i < from->param_count && !error; i++)
-		error = set_named(&to->params, &to->param_count, from->param_count,
-				  from->params[i].name, from->params[i].value, NULL);
-	for (size_t i = 0; i < from->cap_count && !error; i++)
-		error = set_named(&to->caps, &to->cap_count, from->cap_count, from->caps[i].name,
-				  from->caps[i].value, NULL);
-	if (!error)
-		error = nm_host_add_cpuid(to, from->cpuid, from->cpuid_count);
-	if (!error)
-		error = nm_host_add_msrs(to, from->msrs, from->msr_count);
-	return error;
-}
-
-enum nestmig_error nm_host_dup(const struct nestmig_host *host, struct nestmig_host **ret_host)
-{
-	struct nestmig_host *copy = NULL;
-	enum nestmig_error error = nm_host_new(&copy, NULL);
-
-	if (error)
-		return error;
-	error = dup_parts(host, copy);
-	if (error) {
-		nestmig_host_free(copy);
-		return error;
-	}
-	copy->view = host->view;
-	*ret_host = copy;
-	return NESTMIG_OK;
-}
-
-enum nestmig_error nestmig_host_of_state(const struct nestmig_state *state,
-					 struct nestmig_host **ret_host,
-					 struct nestmig_detail *detail)
-{
-	enum nestmig_error error;
-
-	if (!state->host)
-		return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
-			       "a state of format %s brings no host profile with it",
-			       state->format);
-	error = nm_host_dup(state->host, ret_host);
-	return error ? nm_fail(detail, error, "out of memory") : NESTMIG_OK;
 }

@@ -12,6 +12,11 @@ struct nm_named_value {
 	char *name, *value; /* owned */
 };
 
+struct nm_named_list {
+	struct nm_named_value *entries; /* owned */
+	size_t count;
+};
+
 struct nestmig_host {
 	struct nestmig_host_view view; /* made from what follows by nm_host_finish */
 	char *kernel;                  /* release, as uname -r, or NULL */
@@ -23,6 +28,15 @@ struct nestmig_host {
 	size_t cpuid_count;
 	struct nm_msr *msrs; /* feature MSRs of the system fd */
 	size_t msr_count;
+	/* What rules do not read, but comparisons and advisories do (nestmig-host-profile(5)). */
+	struct nm_named_list facts;  /* of distribution, processor and clock: "os.id", "tsc.khz" */
+	struct nm_named_list probes; /* what a scratch VM did: "l2-state" "accepted" */
+	struct nm_named_list changelog;  /* of the kernel's package: an advisory's id, and "has",
+					   "lacks" or "reverted" */
+	struct nm_cpuid_entry *emulated; /* KVM_GET_EMULATED_CPUID */
+	size_t emulated_count;
+	uint32_t *saved_msrs; /* KVM_GET_MSR_INDEX_LIST: what a VMM saves and restores */
+	size_t saved_msr_count;
 };
 
 /*

@@ -31,9 +31,8 @@
 
 /* ---- One file -------------------------------------------------------------------------------- */
 
-/* Opens a file for reading. */
-static enum nestmig_error open_file(const struct nm_host_root *root, const char *path, int *ret_fd,
-				    struct nestmig_detail *detail)
+enum nestmig_error nm_host_open_file(const struct nm_host_root *root, const char *path, int *ret_fd,
+				     struct nestmig_detail *detail)
 {
 	/* O_NONBLOCK: a fifo in a hostile tree must not hang. */
 	int fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
@@ -50,6 +49,16 @@ static enum nestmig_error open_file(const struct nm_host_root *root, const char 
 		return nm_fail_errno(detail, "cannot open %s%s", root->prefix, path);
 	*ret_fd = fd;
 	return NESTMIG_OK;
+}
+
+bool nm_host_has_file(const struct nm_host_root *root, const char *path)
+{
+	int fd = openat(root->fd, path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
 }
 
 static enum nestmig_error check_regular(int fd, const char *name, struct nestmig_detail *detail)
@@ -112,13 +121,13 @@ enum nestmig_error nm_host_read_fd(int fd, const char *name, size_t limit, bool 
 	return NESTMIG_OK;
 }
 
-static enum nestmig_error read_file(const struct nm_host_root *root, const char *path, size_t limit,
-				    bool head, char **ret_text, size_t *ret_size,
-				    struct nestmig_detail *detail)
+enum nestmig_error nm_host_read_file(const struct nm_host_root *root, const char *path,
+				     size_t limit, bool head, char **ret_text, size_t *ret_size,
+				     struct nestmig_detail *detail)
 {
 	char name[PATH_SIZE + 1];
 	int fd = -1;
-	enum nestmig_error error = open_file(root, path, &fd, detail);
+	enum nestmig_error error = nm_host_open_file(root, path, &fd, detail);
 
 	if (error)
 		return error;
@@ -128,13 +137,13 @@ static enum nestmig_error read_file(const struct nm_host_root *root, const char 
 	return error;
 }
 
-/* A file of one line of printable text, without its newline. */
-static enum nestmig_error read_line(const struct nm_host_root *root, const char *path, size_t limit,
-				    char **ret_text, struct nestmig_detail *detail)
+enum nestmig_error nm_host_read_line(const struct nm_host_root *root, const char *path,
+				     size_t limit, char **ret_text, struct nestmig_detail *detail)
 {
 	char *text = NULL;
 	size_t size = 0, good;
-	enum nestmig_error error = read_file(root, path, limit + 1, false, &text, &size, detail);
+	enum nestmig_error error =
+		nm_host_read_file(root, path, limit + 1, false, &text, &size, detail);
 
 	if (error)
 		return error;
@@ -166,7 +175,7 @@ static enum nestmig_error read_proc_version(struct nestmig_host *host,
 	static const char start[] = "Linux version ";
 	const char *path = "proc/version", *release;
 	char *text = NULL;
-	enum nestmig_error error = read_line(root, path, VERSION_MAX, &text, detail);
+	enum nestmig_error error = nm_host_read_line(root, path, VERSION_MAX, &text, detail);
 
 	if (error)
 		return unless_missing(error);
@@ -185,8 +194,8 @@ static enum nestmig_error read_kernel(struct nestmig_host *host, const struct nm
 				      struct nestmig_detail *detail)
 {
 	char *text;
-	enum nestmig_error error =
-		read_line(root, "proc/sys/kernel/osrelease", NM_HOST_KERNEL_MAX, &text, detail);
+	enum nestmig_error error = nm_host_read_line(root, "proc/sys/kernel/osrelease",
+						     NM_HOST_KERNEL_MAX, &text, detail);
 
 	if (error == NESTMIG_ERR_NOT_FOUND)
 		return read_proc_version(host, root, detail);
@@ -209,7 +218,7 @@ static enum nestmig_error read_param(struct nestmig_host *host, const struct nm_
 			       "%ssys/module/%s/parameters has a name longer than %d bytes",
 			       root->prefix, module, NM_HOST_NAME_MAX);
 	snprintf(path, sizeof(path), "sys/module/%s/parameters/%s", module, name);
-	error = read_line(root, path, NM_HOST_VALUE_MAX, &value, detail);
+	error = nm_host_read_line(root, path, NM_HOST_VALUE_MAX, &value, detail);
 	if (error)
 		return unless_missing(error);
 	error = nm_host_set_param(host, module, name, value, detail);
@@ -271,7 +280,7 @@ static enum nestmig_error read_cpuinfo_vendor(struct nestmig_host *host,
 	char *text = NULL, *line, id[13] = "";
 	size_t size = 0;
 	enum nestmig_error error =
-		read_file(root, "proc/cpuinfo", CPUINFO_HEAD, true, &text, &size, detail);
+		nm_host_read_file(root, "proc/cpuinfo", CPUINFO_HEAD, true, &text, &size, detail);
 
 	if (error)
 		return unless_missing(error);
@@ -292,6 +301,8 @@ enum nestmig_error nm_host_read_system(struct nestmig_host *host, const struct n
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]) && !error; i++)
 		error = read_module(host, root, modules[i], detail);
+	if (!error)
+		error = nm_host_read_facts(host, root, detail);
 	if (error)
 		return error;
 	nm_host_finish(host);
@@ -310,7 +321,7 @@ static enum nestmig_error read_array(const struct nm_host_root *root, const char
 	char *text = NULL;
 	size_t size = 0;
 	enum nestmig_error error =
-		read_file(root, path, entry_size * most, false, &text, &size, detail);
+		nm_host_read_file(root, path, entry_size * most, false, &text, &size, detail);
 
 	if (error)
 		return error;
@@ -414,7 +425,7 @@ static enum nestmig_error read_caps(struct nestmig_host *host, const struct nm_h
 	size_t size = 0, offset = 0;
 	char *text = NULL;
 	enum nestmig_error error =
-		read_file(root, path, CAPS_FILE_MAX, false, &text, &size, detail);
+		nm_host_read_file(root, path, CAPS_FILE_MAX, false, &text, &size, detail);
 
 	if (error)
 		return unless_missing(error);
@@ -445,7 +456,7 @@ static enum nestmig_error check_tree(const struct nm_host_root *root, struct nes
 	static const char *const parts[] = {"proc", "sys", "kvm"};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (faccessat(root->fd, parts[i], F_OK, 0) == 0)
+		if (nm_host_has_file(root, parts[i]))
 			return NESTMIG_OK;
 	return nm_fail(detail, NESTMIG_ERR_NOT_FOUND,
 		       "no directory proc, sys or kvm in it: this is no captured host");

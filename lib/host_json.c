@@ -57,12 +57,40 @@ static bool write_caps(json_t *root, const struct nestmig_host *host)
 	return object;
 }
 
-static bool write_cpuid(json_t *root, const struct nestmig_host *host)
+static bool write_list(json_t *root, const char *key, const struct nm_named_list *list)
 {
-	json_t *array = put_new(root, "cpuid", json_array());
+	json_t *object;
 
-	for (size_t i = 0; array && i < host->cpuid_count; i++) {
-		const struct nm_cpuid_entry *from = &host->cpuid[i];
+	if (!list->count)
+		return true;
+	object = put_new(root, key, json_object());
+	for (size_t i = 0; object && i < list->count; i++)
+		if (json_object_set_new(object, list->entries[i].name,
+					json_string(list->entries[i].value)))
+			return false;
+	return object;
+}
+
+static bool write_saved_msrs(json_t *root, const struct nestmig_host *host)
+{
+	json_t *array = put_new(root, "saved_msrs", json_array());
+	char text[16];
+
+	for (size_t i = 0; array && i < host->saved_msr_count; i++) {
+		snprintf(text, sizeof(text), "0x%x", host->saved_msrs[i]);
+		if (json_array_append_new(array, json_string(text)))
+			return false;
+	}
+	return array;
+}
+
+static bool write_cpuid(json_t *root, const char *key, const struct nm_cpuid_entry *entries,
+			size_t count)
+{
+	json_t *array = put_new(root, key, json_array());
+
+	for (size_t i = 0; array && i < count; i++) {
+		const struct nm_cpuid_entry *from = &entries[i];
 		json_t *entry = json_object();
 
 		if (json_array_append_new(array, entry))
@@ -108,7 +136,13 @@ static bool write_host(json_t *root, const struct nestmig_host *host)
 	return (!host->param_count || write_params(root, host)) &&
 	       (!host->cap_count || write_caps(root, host)) &&
 	       (!host->msr_count || write_msrs(root, host)) &&
-	       (!host->cpuid_count || write_cpuid(root, host));
+	       (!host->cpuid_count || write_cpuid(root, "cpuid", host->cpuid, host->cpuid_count)) &&
+	       write_list(root, "facts", &host->facts) &&
+	       write_list(root, "probes", &host->probes) &&
+	       write_list(root, "changelog", &host->changelog) &&
+	       (!host->emulated_count ||
+		write_cpuid(root, "emulated_cpuid", host->emulated, host->emulated_count)) &&
+	       (!host->saved_msr_count || write_saved_msrs(root, host));
 }
 
 enum nestmig_error nestmig_host_json(const struct nestmig_host *host, char **ret_text)
@@ -201,10 +235,13 @@ static enum nestmig_error check_types(const json_t *root, struct nestmig_detail 
 		const char *key;
 		json_type type;
 	} keys[] = {
-		{"schema", JSON_STRING}, {"vendor", JSON_STRING},
-		{"kernel", JSON_STRING}, {"maxphyaddr", JSON_INTEGER},
-		{"params", JSON_OBJECT}, {"capabilities", JSON_OBJECT},
-		{"msrs", JSON_OBJECT},   {"cpuid", JSON_ARRAY},
+		{"schema", JSON_STRING},    {"vendor", JSON_STRING},
+		{"kernel", JSON_STRING},    {"maxphyaddr", JSON_INTEGER},
+		{"params", JSON_OBJECT},    {"capabilities", JSON_OBJECT},
+		{"msrs", JSON_OBJECT},      {"cpuid", JSON_ARRAY},
+		{"facts", JSON_OBJECT},     {"probes", JSON_OBJECT},
+		{"changelog", JSON_OBJECT}, {"emulated_cpuid", JSON_ARRAY},
+		{"saved_msrs", JSON_ARRAY},
 	};
 	enum nestmig_error error = NESTMIG_OK;
 
@@ -316,12 +353,49 @@ static enum nestmig_error read_msrs(struct nestmig_host *host, json_t *object,
 	return NESTMIG_OK;
 }
 
-static enum nestmig_error read_cpuid_entry(struct nestmig_host *host, size_t at,
-					   const json_t *object, struct nestmig_detail *detail)
+static enum nestmig_error read_list(struct nm_named_list *list, json_t *root, const char *key,
+				    struct nestmig_detail *detail)
+{
+	enum nestmig_error error = NESTMIG_OK;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach (json_object_get(root, key), name, value) {
+		if (!json_is_string(value))
+			return nm_fail(detail, NESTMIG_ERR_FORMAT,
+				       "\"%s\" has a value that is not a string", key);
+		error = nm_host_put(list, name, json_string_value(value), detail);
+		if (error)
+			break;
+	}
+	return error;
+}
+
+static enum nestmig_error read_saved_msrs(struct nestmig_host *host, const json_t *array,
+					  struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+	uint64_t index;
+
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (!parse_hex(json_string_value(json_array_get(array, i)), 8, &index))
+			return nm_fail(detail, NESTMIG_ERR_FORMAT,
+				       "\"saved_msrs\"[%zu] is not a string \"0x...\" of at most 8 "
+				       "hexadecimal digits",
+				       i);
+		error = nm_host_add_saved_msr(host, (uint32_t)index);
+		if (error)
+			return nm_fail(detail, error, "cannot keep the entries of \"saved_msrs\"");
+	}
+	return NESTMIG_OK;
+}
+
+static enum nestmig_error read_cpuid_entry(struct nm_cpuid_entry *ret_entry, const char *key,
+					   size_t at, const json_t *object,
+					   struct nestmig_detail *detail)
 {
 	static const char *const names[] = {"function", "index", "flags", "eax",
 					    "ebx",      "ecx",   "edx"};
-	struct nm_cpuid_entry entry;
 	uint64_t value[7] = {0};
 
 	for (size_t i = 0; i < 7; i++) {
@@ -329,11 +403,11 @@ static enum nestmig_error read_cpuid_entry(struct nestmig_host *host, size_t at,
 
 		if (!parse_hex(text, 8, &value[i]))
 			return nm_fail(detail, NESTMIG_ERR_FORMAT,
-				       "\"cpuid\"[%zu] has no \"%s\" that is a string \"0x...\" of "
+				       "\"%s\"[%zu] has no \"%s\" that is a string \"0x...\" of "
 				       "at most 8 hexadecimal digits",
-				       at, names[i]);
+				       key, at, names[i]);
 	}
-	entry = (struct nm_cpuid_entry){
+	*ret_entry = (struct nm_cpuid_entry){
 		.function = (uint32_t)value[0],
 		.index = (uint32_t)value[1],
 		.flags = (uint32_t)value[2],
@@ -342,21 +416,28 @@ static enum nestmig_error read_cpuid_entry(struct nestmig_host *host, size_t at,
 		.ecx = (uint32_t)value[5],
 		.edx = (uint32_t)value[6],
 	};
-	return nm_host_add_cpuid(host, &entry, 1);
+	return NESTMIG_OK;
 }
 
-static enum nestmig_error read_cpuid(struct nestmig_host *host, const json_t *array,
-				     struct nestmig_detail *detail)
+typedef enum nestmig_error add_cpuid(struct nestmig_host *host,
+				     const struct nm_cpuid_entry *entries, size_t count);
+
+static enum nestmig_error read_cpuid(struct nestmig_host *host, const json_t *root, const char *key,
+				     add_cpuid *add, struct nestmig_detail *detail)
 {
+	const json_t *array = json_object_get(root, key);
 	size_t count = json_array_size(array);
 
 	if (count > NM_HOST_CPUID_MAX)
-		return nm_fail(detail, NESTMIG_ERR_LIMIT, "\"cpuid\" has %zu entries, more than %d",
-			       count, NM_HOST_CPUID_MAX);
+		return nm_fail(detail, NESTMIG_ERR_LIMIT, "\"%s\" has %zu entries, more than %d",
+			       key, count, NM_HOST_CPUID_MAX);
 	for (size_t i = 0; i < count; i++) {
+		struct nm_cpuid_entry entry;
 		enum nestmig_error error =
-			read_cpuid_entry(host, i, json_array_get(array, i), detail);
+			read_cpuid_entry(&entry, key, i, json_array_get(array, i), detail);
 
+		if (!error)
+			error = add(host, &entry, 1);
 		if (error == NESTMIG_ERR_NOMEM)
 			return nm_fail(detail, error, "out of memory");
 		if (error)
@@ -365,7 +446,7 @@ static enum nestmig_error read_cpuid(struct nestmig_host *host, const json_t *ar
 	return NESTMIG_OK;
 }
 
-static enum nestmig_error read_host(struct nestmig_host *host, const json_t *root,
+static enum nestmig_error read_host(struct nestmig_host *host, json_t *root,
 				    struct nestmig_detail *detail)
 {
 	enum nestmig_error error;
@@ -385,7 +466,17 @@ static enum nestmig_error read_host(struct nestmig_host *host, const json_t *roo
 	if (!error)
 		error = read_msrs(host, json_object_get(root, "msrs"), detail);
 	if (!error)
-		error = read_cpuid(host, json_object_get(root, "cpuid"), detail);
+		error = read_cpuid(host, root, "cpuid", nm_host_add_cpuid, detail);
+	if (!error)
+		error = read_list(&host->facts, root, "facts", detail);
+	if (!error)
+		error = read_list(&host->probes, root, "probes", detail);
+	if (!error)
+		error = read_list(&host->changelog, root, "changelog", detail);
+	if (!error)
+		error = read_cpuid(host, root, "emulated_cpuid", nm_host_add_emulated, detail);
+	if (!error)
+		error = read_saved_msrs(host, json_object_get(root, "saved_msrs"), detail);
 	return error;
 }
 

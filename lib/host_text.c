@@ -7,37 +7,8 @@
 #include <string.h>
 
 #include "buf.h"
-
-/* Bits of CPUID 8000_000A EDX, "SVM Feature Identification" (AMD APM volume 3, appendix E.4.9). */
-static const char *const svm_features[32] = {
-	[0] = "npt",
-	[1] = "lbrv",
-	[2] = "svm-lock",
-	[3] = "nrip-save",
-	[4] = "tsc-scale",
-	[5] = "vmcb-clean",
-	[6] = "flush-by-asid",
-	[7] = "decode-assists",
-	[10] = "pause-filter",
-	[12] = "pause-filter-threshold",
-	[13] = "avic",
-	[15] = "v-vmsave-vmload",
-	[16] = "vgif",
-	[17] = "gmet",
-	[18] = "x2avic",
-	[19] = "sss-check",
-	[20] = "v-spec-ctrl",
-	[21] = "rogpt",
-	[23] = "host-mce-override",
-	[24] = "tlbi-ctl",
-	[25] = "vnmi",
-	[26] = "ibs-virt",
-	[27] = "ext-lvt-avic-access-change",
-	[28] = "vmcb-addr-check-change",
-	[29] = "bus-lock-threshold",
-	[30] = "idle-hlt-intercept",
-	[31] = "enhanced-shutdown-intercept",
-};
+#include "host_cpuid.h"
+#include "host_probe.h"
 
 static void row(struct nm_buf *buf, const char *label, const char *value)
 {
@@ -88,7 +59,14 @@ static void maxphyaddr_row(struct nm_buf *buf, const struct nestmig_host *host)
 
 static void summary(struct nm_buf *buf, const struct nestmig_host *host)
 {
+	const char *os = nm_host_get(&host->facts, "os.name");
+	const char *cpu = nm_host_get(&host->facts, "cpu.name");
+
+	if (os)
+		row(buf, "distribution:", os);
 	row(buf, "kernel:", host->kernel ? host->kernel : "unknown");
+	if (cpu)
+		row(buf, "processor:", cpu);
 	row(buf, "vendor:", nm_host_vendor_name(host->view.vendor));
 	param_row(buf, host, "nested:", "nested");
 	if (host->view.vendor == NESTMIG_VENDOR_AMD)
@@ -103,6 +81,7 @@ static void summary(struct nm_buf *buf, const struct nestmig_host *host)
 
 static void svm(struct nm_buf *buf, const struct nestmig_host *host)
 {
+	const char *const *names = nm_features_find(0x8000000a, "edx")->names;
 	uint32_t edx = host->view.cpuid.word[NESTMIG_CPUID_8000000A_EDX];
 
 	if (has_word(host, NESTMIG_CPUID_8000000A_EBX))
@@ -116,8 +95,8 @@ static void svm(struct nm_buf *buf, const struct nestmig_host *host)
 	for (unsigned bit = 0; bit < 32; bit++) {
 		if (!(edx >> bit & 1))
 			continue;
-		if (svm_features[bit])
-			nm_buf_printf(buf, " %s", svm_features[bit]);
+		if (names[bit])
+			nm_buf_printf(buf, " %s", names[bit]);
 		else
 			nm_buf_printf(buf, " bit-%u", bit);
 	}
@@ -132,6 +111,15 @@ static void table(struct nm_buf *buf, const char *title, const struct nm_named_v
 	nm_buf_printf(buf, "\n%s\n", title);
 	for (size_t i = 0; i < count; i++)
 		nm_buf_printf(buf, "  %-42s %s\n", list[i].name, list[i].value);
+}
+
+static void probes(struct nm_buf *buf, const struct nm_named_list *list)
+{
+	if (list->count)
+		nm_buf_puts(buf, "\nProbes\n");
+	for (size_t i = 0; i < list->count; i++)
+		nm_buf_printf(buf, "  %-24s %-10s %s\n", list->entries[i].name,
+			      list->entries[i].value, nm_probe_title(list->entries[i].name));
 }
 
 static void msrs(struct nm_buf *buf, const struct nestmig_host *host)
@@ -155,6 +143,10 @@ enum nestmig_error nestmig_host_text(const struct nestmig_host *host, char **ret
 		nm_buf_printf(&buf, "%-22s%zu entries\n", "CPUID:", host->cpuid_count);
 	else
 		row(&buf, "CPUID:", "unknown");
+	if (host->saved_msr_count)
+		nm_buf_printf(&buf, "%-22s%zu\n", "MSRs saved:", host->saved_msr_count);
+	table(&buf, "Facts", host->facts.entries, host->facts.count);
+	probes(&buf, &host->probes);
 	table(&buf, "Module parameters", host->params, host->param_count);
 	table(&buf, "Capabilities", host->caps, host->cap_count);
 	msrs(&buf, host);

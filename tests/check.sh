@@ -71,6 +71,8 @@ long_step "the rules give one answer in the kernel and in the library" \
 	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2
 long_step "the guard on real KVM" tests/hosts/guard.sh build/release "$out/guard"
 long_step "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
+long_step "profiles of a host, compared, with probes of real KVM" \
+	tests/hosts/host-profile.sh build/release "$out/host-profile"
 long_step "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
 long_step "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel

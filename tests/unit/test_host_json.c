@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "host_parts.h"
 #include "host_tree.h"
 
 #define SCHEMA "\"schema\":\"nestmig.host/1\""
@@ -28,7 +29,9 @@ START_TEST(round_trip)
 		"\\\\\\\"b\"},"
 		"\"capabilities\":{\"KVM_CAP_NESTED_STATE\":8320,\"KVM_CAP_MAX\":2147483647},"
 		"\"msrs\":{\"0x480\":\"0xda040000000004ff\",\"0xffffffff\":\"0x0000000000000000\"},"
-		"\"cpuid\":[" ENTRY "]}\n";
+		"\"cpuid\":[" ENTRY "],\"facts\":{\"os.id\":\"debian\"},"
+		"\"probes\":{\"l2-state\":\"accepted\"},\"changelog\":{\"f85a6ce06e4a\":\"has\"},"
+		"\"emulated_cpuid\":[" ENTRY "],\"saved_msrs\":[\"0x10\",\"0xc0000104\"]}\n";
 	struct nestmig_host *host = NULL;
 	struct nestmig_detail detail = {0};
 	char *again = NULL;
@@ -41,6 +44,9 @@ START_TEST(round_trip)
 	ck_assert_uint_eq(host->cpuid[0].flags, 1);
 	ck_assert_uint_eq(host->cpuid[0].ecx, 0xffffffff);
 	ck_assert_uint_eq(host->view.has_nested_state, 1);
+	ck_assert_uint_eq(host->emulated_count, 1);
+	ck_assert_uint_eq(host->saved_msrs[1], 0xc0000104);
+	ck_assert_str_eq(nm_host_get(&host->probes, "l2-state"), "accepted");
 	ck_assert(!nestmig_host_json(host, &again));
 	ck_assert_str_eq(again, text);
 	nestmig_host_free(host);
@@ -124,6 +130,13 @@ static const struct {
 	{"{" SCHEMA ",\"msrs\":{\"0x480\":\"0x1\",\"0x0480\":\"0x1\"}}", NESTMIG_ERR_FORMAT,
 	 "twice"},
 	{"{" SCHEMA ",\"cpuid\":{}}", NESTMIG_ERR_FORMAT, "cpuid"},
+	{"{" SCHEMA ",\"facts\":[]}", NESTMIG_ERR_FORMAT, "facts"},
+	{"{" SCHEMA ",\"facts\":{\"os.id\":1}}", NESTMIG_ERR_FORMAT, "facts"},
+	{"{" SCHEMA ",\"facts\":{\"os id\":\"x\"}}", NESTMIG_ERR_FORMAT, "name of a fact"},
+	{"{" SCHEMA ",\"probes\":{\"l2\":\"\\u001b[2J\"}}", NESTMIG_ERR_FORMAT, "not printable"},
+	{"{" SCHEMA ",\"changelog\":{\"\":\"has\"}}", NESTMIG_ERR_FORMAT, "empty"},
+	{"{" SCHEMA ",\"saved_msrs\":[16]}", NESTMIG_ERR_FORMAT, "\"saved_msrs\"[0]"},
+	{"{" SCHEMA ",\"emulated_cpuid\":[1]}", NESTMIG_ERR_FORMAT, "\"emulated_cpuid\"[0]"},
 	{"{" SCHEMA ",\"cpuid\":[1]}", NESTMIG_ERR_FORMAT, "\"cpuid\"[0]"},
 	{"{" SCHEMA ",\"cpuid\":[" ENTRY ",{\"function\":\"0x1\"}]}", NESTMIG_ERR_FORMAT,
 	 "\"cpuid\"[1] has no \"index\""},
