@@ -177,7 +177,7 @@ replay() {
 test_replayed() {
 	local packed
 	for packed in "$here"/../cases/streams/{full,tcg-}*.qemu.*; do
-		[[ $packed != *bitmaps* ]] || continue # with postcopy
+		[[ $packed != *bitmaps* && $packed != *return-path* ]] || continue # with postcopy
 		case $packed in
 		*.zst) zstd -qdc "$packed" >stream ;;
 		*.xz) xz -dc "$packed" >stream ;;
@@ -192,12 +192,12 @@ test_replayed() {
 # Every cut of a stream is none: nothing of the devices comes out.
 test_truncated() {
 	local size devices at
-	zstd -qdc "$here/../cases/streams/tcg-return-path.qemu.zst" >stream
+	zstd -qdc "$here/../cases/streams/full1.qemu.zst" >stream
 	size=$(stat -c %s stream)
 	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' stream | sed -n '1s/:.*//p')
 	for at in 1 7 100 $((size / 2)) $((devices - 1)) $((devices + 1)) $((size - 5000)) $((size - 1)); do
 		head -c "$at" stream >short
-		replay short --timeout 2
+		replay short --timeout 2 --one-way
 		[ "$at" -ge 4 ] || kill "$gate"
 		gate_ends 2
 		wait
