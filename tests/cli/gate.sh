@@ -445,37 +445,41 @@ relay_of() {
 
 # One of keeper and relay is killed, at any moment: exactly one side runs the guest.
 test_killed() {
-	local i victim source runs_a runs_b a=0 b=0 delay
+	local i j victim delay runs_a runs_b a=0 b=0
 	for ((i = 0; i < ${KILLS:-50}; i++)); do
 		two "${good[@]}"
 		wait_for unix:out
 		open_gate
-		source=$gate
+		delay=0.$(printf %03d $((RANDOM % 600)))
 		migrate a &
-		delay=0.$(printf %03d $((RANDOM % 500)))
-		[ $((i % 3)) != 2 ] || delay=0
-		[ "$delay" = 0 ] && for ((j = 0; j < RANDOM % 400; j++)); do [ ! -S in ] || :; done
 		sleep "$delay"
-		victim=$source
-		[ $((i % 2)) = 0 ] || victim=$(relay_of "$source")
+		victim=$gate
+		[ $((i % 2)) = 0 ] || victim=$(relay_of "$gate")
 		[ -z "$victim" ] || kill -9 "$victim" 2>/dev/null
 		wait $!
-		sleep 0.5
-		kill -9 "$source" 2>/dev/null
-		wait "$source" 2>/dev/null
-		for ((j = 0; j < 100; j++)); do
+		for ((j = 0; j < 300; j++)); do
+			kill -0 "$gate" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -9 "$gate" 2>/dev/null && complain "the gate is still there (kill $i at $delay s)"
+		wait "$gate" 2>/dev/null
+		for ((j = 0; j < 300; j++)); do
 			case $(status_of a) in completed | failed | null) break ;; esac
 			sleep 0.1
 		done
-		runs a && runs_a=1 || runs_a=0
-		[ $runs_a = 0 ] || stands b || complain "both run (kill $i at $delay s)"
-		runs_b=0
-		[ $runs_a = 1 ] || { runs b && runs_b=1; }
-		[ $((runs_a + runs_b)) = 1 ] || complain "$((runs_a + runs_b)) sides run (kill $i at $delay s): a $(state a), b $(state b)"
+		runs_a=0 runs_b=0
+		! runs a || runs_a=1
+		if [ $runs_a = 1 ]; then
+			stands b || runs_b=1
+		else
+			! runs b || runs_b=1
+		fi
+		[ $((runs_a + runs_b)) = 1 ] ||
+			complain "$((runs_a + runs_b)) sides run (kill $i at $delay s): a $(state a), b $(state b)"
 		a=$((a + runs_a))
 		b=$((b + runs_b))
-		rm -f in out
 		stop a b
+		rm -f in out
 	done
 	echo "    of $i kills: the source went on after $a, the destination after $b"
 }
