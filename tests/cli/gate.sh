@@ -332,7 +332,7 @@ test_one_way_cut() {
 	open_gate --one-way
 	migrate a
 	ended a completed
-	gate_ends 1 'stands still \(postmigrate\), until `cont`'
+	gate_ends 1 'stands still \(postmigrate\), until .cont.'
 	[ -z "$(first_count b)" ] || complain "the destination has run"
 	is "source" "$(state a)" postmigrate
 	ask a cont >/dev/null
@@ -488,8 +488,10 @@ test_killed() {
 
 for kind in bad good; do
 	[ $kind = good ] && options=() || options=(--defsym BAD=1)
-	make_guest "${options[@]}" && mv count.qcow2 $kind.qcow2 ||
-		{ echo "cannot make the guest" >&2; exit 2; }
+	if ! make_guest "${options[@]}" || ! mv count.qcow2 $kind.qcow2; then
+		echo "cannot make the guest" >&2
+		exit 2
+	fi
 done
 "$nestmig" host --root "$here/../cases/host-amd-6.1" --save host.json || exit 2
 run_tests gate "$here/gate.sh" "$@"
