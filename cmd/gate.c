@@ -167,7 +167,13 @@ static int parse(struct gate *g, int argc, char **argv)
 
 static bool is_address(const char *text)
 {
-	return text && (strncmp(text, "unix:", 5) == 0 || strncmp(text, "tcp:", 4) == 0);
+	size_t prefix = 0;
+
+	if (text && strncmp(text, "unix:", 5) == 0)
+		prefix = 5;
+	else if (text && strncmp(text, "tcp:", 4) == 0)
+		prefix = 4;
+	return prefix && text[prefix];
 }
 
 static int check(struct gate *g, int argc)
