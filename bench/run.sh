@@ -27,17 +27,8 @@ cp -r "$here/../tests/cases/raw-dump-vmx" "$work/vmx"
 zstd -q -d --rm "$work"/vmx/mem/0.zst
 "$build/bench/bench-judge" "$work/vmx"
 
-# full_stream MIB: a genuine stream with this much of pages in it. The list of blocks ends with an end of
-# section and its footer; the first device of a q35 machine is "timer".
-full_stream() {
-	local list devices section
-	list=$(grep -obUaPm 1 '\x00{7}\x10\x7e' "$stream" | sed -n '1s/:.*//p')
-	devices=$(grep -obUaP '\x04\x00{3}.\x05timer' "$stream" | sed -n '1s/:.*//p')
-	section=$(od -An -tu1 -j $((list + 9)) -N 4 "$stream" | awk '{print ($1 * 256 + $2) * 65536 + $3 * 256 + $4}')
-	head -c $((list + 13)) "$stream"
-	"$build/bench/bench-pages" "$section" "$1"
-	tail -c +$((devices + 1)) "$stream"
-}
+# shellcheck source=stream.sh
+. "$here/stream.sh"
 
 # timed [-c FILE] TIMES PROGRAM...: sets $seconds and $rss
 timed() {
@@ -119,3 +110,7 @@ rm -r "$work/many"
 echo
 echo "== .nms: writing and verifying 256 MiB of stream, as a ratio to zstd -1 and to cat"
 "$build/bench/bench-nms" "$work"
+
+echo
+echo "== A migration through the gate and through socat"
+"$here/gate.sh" "$build" "${2-}"

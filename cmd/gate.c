@@ -58,7 +58,8 @@ static void print_outcome(const struct gate *g)
 	if (is_cut(result))
 		puts(result->return_path
 			     ? ": cut; the destination has no VM, and the source goes on"
-			     : ": cut; the destination has no VM. The source did not wait: its VM is "
+			     : ": cut; the destination has no VM. The source did not wait: its VM "
+			       "is "
 			       "whole, but stands still (postmigrate), until `cont`");
 	else if (result->answer == GATE_ANSWER_TAKEN)
 		puts(": passed on; the destination has taken the VM over");
@@ -74,7 +75,8 @@ static void print_outcome(const struct gate *g)
 	       result->connections, result->held_bytes >> 10, (double)result->held_us / 1e3,
 	       (double)result->judged_us / 1e3);
 	if (result->verdict == NESTMIG_VERDICT_UNKNOWN && !is_cut(result))
-		puts("Not everything could be judged: a stream that passes by has no guest memory to "
+		puts("Not everything could be judged: a stream that passes by has no guest memory "
+		     "to "
 		     "look at. --strict refuses what is unknown");
 }
 
@@ -89,17 +91,16 @@ static enum nestmig_error print_result(struct gate *g)
 		print_outcome(g);
 		return NESTMIG_OK;
 	}
-	json = json_pack(
-		"{s:s, s:o, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:i, s:o?}", "schema",
-		"nestmig.gate/1", "connect", nm_json_text(g->request.name), "outcome",
-		outcome(result), "verdict",
-		nestmig_verdict_name((enum nestmig_verdict)result->verdict), "return_path",
-		(int)result->return_path, "bytes", (json_int_t)result->bytes, "held_bytes",
-		(json_int_t)result->held_bytes, "seconds", (double)result->relayed_us / 1e6,
-		"mib_per_second", mib_per_second(result), "held_ms", (double)result->held_us / 1e3,
-		"judged_ms", (double)result->judged_us / 1e3, "connections",
-		(int)result->connections, "report",
-		g->keeper.report ? json_loads(g->keeper.report, 0, NULL) : NULL);
+	json = json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:i, s:o?}",
+			 "schema", "nestmig.gate/1", "connect", nm_json_text(g->request.name),
+			 "outcome", outcome(result), "verdict",
+			 nestmig_verdict_name((enum nestmig_verdict)result->verdict), "return_path",
+			 (int)result->return_path, "bytes", (json_int_t)result->bytes, "held_bytes",
+			 (json_int_t)result->held_bytes, "seconds",
+			 (double)result->relayed_us / 1e6, "mib_per_second", mib_per_second(result),
+			 "held_ms", (double)result->held_us / 1e3, "judged_ms",
+			 (double)result->judged_us / 1e3, "connections", (int)result->connections,
+			 "report", g->keeper.report ? json_loads(g->keeper.report, 0, NULL) : NULL);
 	if (!json)
 		return NESTMIG_ERR_NOMEM;
 	json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -112,13 +113,17 @@ static enum nestmig_error print_result(struct gate *g)
 
 static int parse(struct gate *g, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"listen", required_argument, NULL, 'l'},  {"connect", required_argument, NULL, 'c'},
-		{"host", required_argument, NULL, 'H'},    {"strict", no_argument, NULL, 's'},
-		{"one-way", no_argument, NULL, 'w'},       {"once", no_argument, NULL, 'o'},
-		{"keep", no_argument, NULL, 'k'},          {"timeout", required_argument, NULL, 't'},
-		{"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},
-		{0}};
+	static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+						{"connect", required_argument, NULL, 'c'},
+						{"host", required_argument, NULL, 'H'},
+						{"strict", no_argument, NULL, 's'},
+						{"one-way", no_argument, NULL, 'w'},
+						{"once", no_argument, NULL, 'o'},
+						{"keep", no_argument, NULL, 'k'},
+						{"timeout", required_argument, NULL, 't'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "l:c:H:okt:jh", options, NULL)) != -1) {
@@ -162,7 +167,13 @@ static int parse(struct gate *g, int argc, char **argv)
 
 static bool is_address(const char *text)
 {
-	return text && (strncmp(text, "unix:", 5) == 0 || strncmp(text, "tcp:", 4) == 0);
+	size_t prefix = 0;
+
+	if (text && strncmp(text, "unix:", 5) == 0)
+		prefix = 5;
+	else if (text && strncmp(text, "tcp:", 4) == 0)
+		prefix = 4;
+	return prefix && text[prefix];
 }
 
 static int check(struct gate *g, int argc)

@@ -179,9 +179,8 @@ bool gate_turn(struct gate_io *io, short source, short destination, int timeout_
 		destination |= POLLIN;
 	/* A side that is closed would be ready all the time. */
 	polled[POLL_SOURCE] = (struct pollfd){.fd = source ? io->source : -1, .events = source};
-	polled[POLL_DESTINATION] =
-		(struct pollfd){.fd = io->is_over || !destination ? -1 : io->destination,
-				.events = destination};
+	polled[POLL_DESTINATION] = (struct pollfd){
+		.fd = io->is_over || !destination ? -1 : io->destination, .events = destination};
 	polled[POLL_CHANNEL] =
 		(struct pollfd){.fd = io->is_given_up ? -1 : io->channel, .events = POLLIN};
 	polled[POLL_JUDGE] = (struct pollfd){.fd = io->judge, .events = POLLIN};

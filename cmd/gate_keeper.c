@@ -18,8 +18,8 @@
 #include "qemu.h"
 
 /* How often progress and signals are looked for, ms. */
-#define TICK_MS 200
-#define WAITING 64
+#define TICK_MS       200
+#define WAITING       64
 
 #define MULTIFD_MAGIC 0x11223344U /* MULTIFD_MAGIC of migration/multifd.h */
 #define TLS_HANDSHAKE 0x16        /* RFC 8446, 5.1 */
@@ -253,9 +253,8 @@ static enum nestmig_error turn(struct session *s, bool *ret_is_over, struct nest
 	polled[0] = (struct pollfd){.fd = s->keeper->listener, .events = POLLIN};
 	polled[1] = (struct pollfd){.fd = s->relay.channel, .events = POLLIN};
 	for (size_t i = 0; i < s->waiting_count; i++)
-		polled[2 + i] =
-			(struct pollfd){.fd = s->waiting[i].is_multifd ? -1 : s->waiting[i].fd,
-					.events = POLLIN};
+		polled[2 + i] = (struct pollfd){
+			.fd = s->waiting[i].is_multifd ? -1 : s->waiting[i].fd, .events = POLLIN};
 	if (poll(polled, 2 + s->waiting_count, TICK_MS) > 0) {
 		if (polled[0].revents)
 			accept_one(s);

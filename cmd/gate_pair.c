@@ -54,8 +54,7 @@ bool gate_receive_pair(int channel, int *ret_source, int *ret_destination)
 		n = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	header = n == 1 && byte == PAIR ? CMSG_FIRSTHDR(&message) : NULL;
-	if (!header || header->cmsg_type != SCM_RIGHTS ||
-	    header->cmsg_len != CMSG_LEN(sizeof(fds)))
+	if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(fds)))
 		return false;
 	memcpy(fds, CMSG_DATA(header), sizeof(fds));
 	*ret_source = fds[0];

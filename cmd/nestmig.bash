@@ -3,7 +3,7 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore guard top host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore gate guard top host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
@@ -16,6 +16,7 @@ _nestmig() {
 	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
 	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
+	gate) options="--listen --connect --host --strict --one-way --once --keep --timeout --json --help" ;;
 	guard)
 		options="--mode --host --best-effort --rate --metrics --json --help"
 		[[ $current = -* ]] || case $previous in

@@ -335,8 +335,8 @@ static int add_rules(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		     i++)
 			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_output[i], 0);
 	if (sandbox->has_sockets)
-		for (size_t i = 0;
-		     !ret && i < sizeof(allowed_sockets) / sizeof(allowed_sockets[0]); i++)
+		for (size_t i = 0; !ret && i < sizeof(allowed_sockets) / sizeof(allowed_sockets[0]);
+		     i++)
 			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_sockets[i], 0);
 	return ret;
 }

@@ -22,7 +22,7 @@ enum nm_qemu_next {
 enum nm_qemu_passed {
 	NM_QEMU_PASSED_OTHER,
 	NM_QEMU_PASSED_RETURN_PATH, /* the source waits for the destination's word before it gives up the VM */
-	NM_QEMU_PASSED_COMMAND,     /* of postcopy, COLO or of a recovery: RAM may follow the devices */
+	NM_QEMU_PASSED_COMMAND, /* of postcopy, COLO or of a recovery: RAM may follow the devices */
 };
 
 /*

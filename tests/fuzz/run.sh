@@ -129,6 +129,13 @@ seeds() {
 			small_ram "$artefacts/A/full$number.qemu" >"$work/$1/ram$number"
 		done
 		;;
+	fuzz_follow)
+		# The first byte: in pieces of what size the stream comes
+		small_ram "$artefacts/A/full1.qemu" >"$work/stream"
+		{ printf '\x01' && cat "$work/stream"; } >"$work/$1/pieces"
+		{ printf '\xff' && cat "$work/stream"; } >"$work/$1/whole"
+		{ printf '\x10' && cat "$artefacts/A/dev1.qemu"; } >"$work/$1/devices"
+		;;
 	fuzz_nms) cp "$artefacts"/A/*.nms "$work/$1" ;;
 	fuzz_rawdump)
 		raw_dump "$here/../cases/raw-dump" >"$work/$1/amd"

@@ -1,0 +1,2 @@
+# The gate wants two addresses and the destination's host, and says so before it listens
+for args in "" "--listen unix:a" "--listen a --connect unix:b --host none" "--listen unix:a --connect unix:b" "--listen unix:a --connect unix:b --host none file" "--listen unix:a --connect unix:b --host none --timeout 0" "--listen unix: --connect unix:b --host none" "--listen tcp:nowhere --connect unix:b --host none" "--listen unix:a --connect unix:b --host missing.json" "--json --listen unix:a --connect unix:b --host missing.json"; do nestmig gate $args; echo $?; done; ls
