@@ -3,7 +3,7 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore guard top host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore migrate guard top host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
@@ -16,6 +16,8 @@ _nestmig() {
 	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
 	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
+	migrate) options="--qmp --dest-qmp --dest --listen --domain --connect --dest-connect --migrate-uri --managed --monitor \
+		--host --force --strict --paused --no-preflight --multifd --bandwidth --downtime --timeout --json --help" ;;
 	guard)
 		options="--mode --host --best-effort --rate --metrics --json --help"
 		[[ $current = -* ]] || case $previous in

@@ -64,6 +64,7 @@ step "containers of QEMU and libvirt, as kept" \
 	tests/containers.sh build/release tests/cases/containers
 step "report pages in a real browser" tests/report.sh build/release
 step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
+step "migrations between real QEMUs under TCG, and what kills them" tests/migrate.sh build/release
 step "the guard's service asks for no more than it needs" tests/service.sh build/release
 long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
 long_step "containers of QEMU and libvirt, made anew" tests/hosts/containers.sh build/release "$out"
