@@ -53,7 +53,7 @@ enum nestmig_error libvirt_open(const char *uri, virConnectPtr *ret_connection,
 	virSetErrorFunc(NULL, keep_quiet);
 	connection = virConnectOpen(uri);
 	if (!connection)
-		return libvirt_failed(uri ? uri : "libvirt's default connection", detail);
+		return libvirt_failed(uri ? "" : "libvirt's default connection", detail);
 	*ret_connection = connection;
 	return NESTMIG_OK;
 }
