@@ -13,7 +13,7 @@ struct migrate_request {
 	const char *domain, *connect, *dest_connect, *migrate_uri; /* of libvirt */
 	const char *host_argument;
 	const struct nestmig_host *host; /* the destination; NULL: not known */
-	bool strict, force, json, paused, no_preflight, monitor, managed;
+	bool strict, force, json, paused, no_preflight, monitor, managed, unsafe;
 	int timeout_s, multifd;     /* multifd: channels, 0: none */
 	int bandwidth, downtime_ms; /* MiB/s, ms; 0: as QEMU is set */
 };

@@ -134,6 +134,7 @@ static enum nestmig_error check_monitor(struct moving *m, struct nestmig_detail 
 static unsigned long flags_of(const struct migrate_request *request)
 {
 	return VIR_MIGRATE_LIVE | (request->managed ? 0 : (unsigned long)VIR_MIGRATE_PEER2PEER) |
+	       (request->unsafe ? (unsigned long)VIR_MIGRATE_UNSAFE : 0) |
 	       (request->paused ? (unsigned long)VIR_MIGRATE_PAUSED : 0);
 }
 

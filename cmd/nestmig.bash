@@ -16,7 +16,7 @@ _nestmig() {
 	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
 	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
-	migrate) options="--qmp --dest-qmp --dest --listen --domain --connect --dest-connect --migrate-uri --managed --monitor \
+	migrate) options="--qmp --dest-qmp --dest --listen --domain --connect --dest-connect --migrate-uri --managed --unsafe --monitor \
 		--host --force --strict --paused --no-preflight --multifd --bandwidth --downtime --timeout --json --help" ;;
 	guard)
 		options="--mode --host --best-effort --rate --metrics --json --help"
