@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host.h"
 #include "hostarg.h"
 #include "options.h"
 
@@ -156,6 +157,11 @@ static int parse(const struct command *self, struct migrate_request *r, int argc
 	if (optind != argc)
 		return cli_usage_error(self, "it takes no file");
 	return check_options(self, r);
+}
+
+bool migrate_lacks_nesting(const struct nestmig_host *host)
+{
+	return host && (host->view.have & NESTMIG_HAVE(HOST_PARAMS)) && !host->view.nested;
 }
 
 /* A migration that had begun and failed has a result too: which side has the VM. */

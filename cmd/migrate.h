@@ -55,6 +55,9 @@ NESTMIG_CHECKED enum nestmig_error migrate_domain(const struct migrate_request *
 						  const char **ret_about,
 						  struct nestmig_detail *detail);
 
+/* Is it known that this host does not run guests' hypervisors (nested=0)? host may be NULL. */
+bool migrate_lacks_nesting(const struct nestmig_host *host);
+
 /* Prints what has come of it. Errors: NOMEM. */
 NESTMIG_CHECKED enum nestmig_error migrate_report(const struct migrate_request *request,
 						  struct migrate_result *result);

@@ -154,7 +154,7 @@ test_refused() {
 	grep -q 'error evt-sregs-efer' out || complain "the reason: $(<out)"
 	is "query-migrate of b" "$(ask b query-migrate | jq -c .return)" '{}'
 	at_source
-	ends 1 'refused at the switchover; .* at the source \(source: running' \
+	ends 1 'refused at the switchover: SVM or VMX is on in 1 of 1 vCPUs, and the destination.s KVM has nested=0; .* at the source \(source: running' \
 		migrate --qmp a.nestmig --dest-qmp b.nestmig --host bad.json --no-preflight
 	grep -q 'error evt-sregs-efer' out || complain "the reason: $(<out)"
 	at_source
