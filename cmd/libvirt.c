@@ -53,7 +53,7 @@ enum nestmig_error libvirt_open(const char *uri, virConnectPtr *ret_connection,
 	virSetErrorFunc(NULL, keep_quiet);
 	connection = virConnectOpen(uri);
 	if (!connection)
-		return libvirt_failed(uri ? uri : "libvirt's default connection", detail);
+		return libvirt_failed(uri ? "" : "libvirt's default connection", detail);
 	*ret_connection = connection;
 	return NESTMIG_OK;
 }
@@ -129,7 +129,7 @@ static enum nestmig_error take_reply(const char *command, const char *text, json
 enum nestmig_error libvirt_monitor(virDomainPtr domain, const char *command, json_t *arguments,
 				   int fd, json_t **ret_value, struct nestmig_detail *detail)
 {
-	json_t *whole = json_pack("{s:s, s:O?}", "execute", command, "arguments", arguments);
+	json_t *whole = json_pack("{s:s, s:O*}", "execute", command, "arguments", arguments);
 	char *text = whole ? json_dumps(whole, JSON_COMPACT) : NULL, *reply = NULL;
 	enum nestmig_error error = NESTMIG_OK;
 	int status;

@@ -116,6 +116,7 @@ static const struct command commands[] = {
 	 "      --migrate-uri URI\n"
 	 "                       where the domain's QEMU connects to; default: libvirt's choice\n"
 	 "      --managed        nestmig speaks to both daemons, not one daemon to the other\n"
+	 "      --unsafe         migrate a domain whose storage libvirt does not know to be shared\n"
 	 "      --monitor        judge the domain's device state, which taints the domain\n"
 	 "  -H, --host PROFILE   the destination: a file of `nestmig host --save`, \"live\" for this machine\n"
 	 "                       (the default with a --dest-qmp that is a file here), \"none\"\n"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host.h"
 #include "hostarg.h"
 #include "options.h"
 
@@ -16,6 +17,7 @@ enum {
 	OPT_MIGRATE_URI,
 	OPT_MONITOR,
 	OPT_MANAGED,
+	OPT_UNSAFE,
 	OPT_PAUSED,
 	OPT_NO_PREFLIGHT,
 	OPT_MULTIFD,
@@ -34,6 +36,7 @@ static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
 					{"migrate-uri", required_argument, NULL, OPT_MIGRATE_URI},
 					{"monitor", no_argument, NULL, OPT_MONITOR},
 					{"managed", no_argument, NULL, OPT_MANAGED},
+					{"unsafe", no_argument, NULL, OPT_UNSAFE},
 					{"host", required_argument, NULL, 'H'},
 					{"force", no_argument, NULL, 'f'},
 					{"strict", no_argument, NULL, OPT_STRICT},
@@ -65,6 +68,7 @@ static bool take_text(struct migrate_request *r, int option, const char *text)
 		      {'H', &r->host_argument, NULL},
 		      {OPT_MONITOR, NULL, &r->monitor},
 		      {OPT_MANAGED, NULL, &r->managed},
+		      {OPT_UNSAFE, NULL, &r->unsafe},
 		      {'f', NULL, &r->force},
 		      {OPT_STRICT, NULL, &r->strict},
 		      {OPT_PAUSED, NULL, &r->paused},
@@ -110,8 +114,8 @@ static int check_options(const struct command *self, const struct migrate_reques
 {
 	bool has_qmp =
 		r->socket || r->dest_socket || r->uri || r->listen || r->multifd || r->no_preflight;
-	bool has_libvirt =
-		r->connect || r->dest_connect || r->migrate_uri || r->monitor || r->managed;
+	bool has_libvirt = r->connect || r->dest_connect || r->migrate_uri || r->monitor ||
+			   r->managed || r->unsafe;
 
 	if (r->domain && has_qmp)
 		return cli_usage_error(self, "--domain does not go with options of QMP");
@@ -153,6 +157,11 @@ static int parse(const struct command *self, struct migrate_request *r, int argc
 	if (optind != argc)
 		return cli_usage_error(self, "it takes no file");
 	return check_options(self, r);
+}
+
+bool migrate_lacks_nesting(const struct nestmig_host *host)
+{
+	return host && (host->view.have & NESTMIG_HAVE(HOST_PARAMS)) && !host->view.nested;
 }
 
 /* A migration that had begun and failed has a result too: which side has the VM. */

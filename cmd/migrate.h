@@ -13,7 +13,7 @@ struct migrate_request {
 	const char *domain, *connect, *dest_connect, *migrate_uri; /* of libvirt */
 	const char *host_argument;
 	const struct nestmig_host *host; /* the destination; NULL: not known */
-	bool strict, force, json, paused, no_preflight, monitor, managed;
+	bool strict, force, json, paused, no_preflight, monitor, managed, unsafe;
 	int timeout_s, multifd;     /* multifd: channels, 0: none */
 	int bandwidth, downtime_ms; /* MiB/s, ms; 0: as QEMU is set */
 };
@@ -54,6 +54,9 @@ NESTMIG_CHECKED enum nestmig_error migrate_domain(const struct migrate_request *
 						  struct migrate_result *result,
 						  const char **ret_about,
 						  struct nestmig_detail *detail);
+
+/* Is it known that this host does not run guests' hypervisors (nested=0)? host may be NULL. */
+bool migrate_lacks_nesting(const struct nestmig_host *host);
 
 /* Prints what has come of it. Errors: NOMEM. */
 NESTMIG_CHECKED enum nestmig_error migrate_report(const struct migrate_request *request,

@@ -12,7 +12,6 @@
 
 #include "domain.h"
 #include "error.h"
-#include "host.h"
 #include "migrate.h"
 #include "migrate_take.h"
 
@@ -62,15 +61,12 @@ static enum nestmig_error read_exposed(struct moving *m, const char **ret_featur
 /* What the XML asks for, and the destination surely does not have. */
 static enum nestmig_error check_xml(struct moving *m, struct nestmig_detail *detail)
 {
-	const struct nestmig_host *host = m->request->host;
 	const char *feature = NULL;
 	enum nestmig_error error = read_exposed(m, &feature, detail);
 
 	m->result->checked = "the domain's XML";
-	if (error || !feature || !host)
+	if (error || !feature || !migrate_lacks_nesting(m->request->host))
 		return error;
-	if (!(host->view.have & NESTMIG_HAVE(HOST_PARAMS)) || host->view.nested)
-		return NESTMIG_OK;
 	snprintf(m->result->why, sizeof(m->result->why),
 		 "the domain's CPU requires %s, and the destination's KVM has nested=0", feature);
 	m->result->is_refused = !m->request->force;
@@ -134,6 +130,7 @@ static enum nestmig_error check_monitor(struct moving *m, struct nestmig_detail 
 static unsigned long flags_of(const struct migrate_request *request)
 {
 	return VIR_MIGRATE_LIVE | (request->managed ? 0 : (unsigned long)VIR_MIGRATE_PEER2PEER) |
+	       (request->unsafe ? (unsigned long)VIR_MIGRATE_UNSAFE : 0) |
 	       (request->paused ? (unsigned long)VIR_MIGRATE_PAUSED : 0);
 }
 

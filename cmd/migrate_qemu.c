@@ -49,13 +49,24 @@ static enum nestmig_error make_check(struct migration *m, struct migrate_check *
 	return error;
 }
 
-/* A verdict that is not good enough ends it. */
+/*
+ * A verdict that is not good enough ends it; and a host without nesting, though rules judge only what is restored:
+ * the state of a vCPU that runs L1 may load there, but its next VM entry is not to be had.
+ */
 static bool refuses(struct migration *m, const struct migrate_check *check, bool is_at_switchover)
 {
-	m->result->is_refused =
-		cli_refuses(check->answer.verdict, m->request->strict, m->request->force);
-	m->result->is_at_switchover = m->result->is_refused && is_at_switchover;
-	return m->result->is_refused;
+	struct migrate_result *result = m->result;
+	bool is_stranded = check->answer.on && migrate_lacks_nesting(m->request->host);
+
+	if (is_stranded)
+		snprintf(result->why, sizeof(result->why),
+			 "SVM or VMX is on in %u of %u vCPUs, and the destination's KVM has "
+			 "nested=0",
+			 check->answer.on, check->answer.vcpus);
+	result->is_refused = cli_refuses(is_stranded ? NESTMIG_VERDICT_FAIL : check->answer.verdict,
+					 m->request->strict, m->request->force);
+	result->is_at_switchover = result->is_refused && is_at_switchover;
+	return result->is_refused;
 }
 
 /* ---- Before ----------------------------------------------------------------------------------- */
@@ -266,7 +277,8 @@ static void settle(struct migration *m)
 		result->downtime_us = source->downtime_ms * 1000;
 	snprintf(result->source, sizeof(result->source), "%s", m->outcome.source);
 	snprintf(result->dest, sizeof(result->dest), "%s", m->outcome.dest);
-	snprintf(result->why, sizeof(result->why), "%s", m->outcome.why);
+	if (*m->outcome.why || !result->is_refused)
+		snprintf(result->why, sizeof(result->why), "%s", m->outcome.why);
 	if (!result->is_migrated)
 		setup_undo(&m->setup, &m->sides);
 }

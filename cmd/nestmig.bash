@@ -3,7 +3,7 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore gate guard top host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore migrate gate guard top host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
@@ -17,6 +17,8 @@ _nestmig() {
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
 	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
 	gate) options="--listen --connect --host --strict --one-way --once --keep --timeout --json --help" ;;
+	migrate) options="--qmp --dest-qmp --dest --listen --domain --connect --dest-connect --migrate-uri --managed --unsafe --monitor \
+		--host --force --strict --paused --no-preflight --multifd --bandwidth --downtime --timeout --json --help" ;;
 	guard)
 		options="--mode --host --best-effort --rate --metrics --json --help"
 		[[ $current = -* ]] || case $previous in

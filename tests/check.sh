@@ -65,8 +65,10 @@ step "containers of QEMU and libvirt, as kept" \
 step "report pages in a real browser" tests/report.sh build/release
 step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
 step "migrations of real QEMUs through the gate under TCG" tests/cli/gate.sh build/release
+step "migrations between real QEMUs under TCG, and what kills them" tests/migrate.sh build/release
 step "the guard's service asks for no more than it needs" tests/service.sh build/release
 long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
+long_step "a nested guest migrates on real KVM" tests/hosts/migrate.sh build/release "$out/migrate"
 long_step "containers of QEMU and libvirt, made anew" tests/hosts/containers.sh build/release "$out"
 long_step "the rules give one answer in the kernel and in the library" \
 	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2

@@ -1,0 +1,2 @@
+# libvirt's test driver has a domain, but cannot migrate it; its own words are not on standard error twice.
+nestmig migrate --domain missing --connect test:///default --dest-connect test:///default --host none; nestmig migrate --domain test --connect test:///default --dest-connect test:///default --host none --json | jq -c 'del(.total_ms)'; nestmig migrate --domain test --connect nowhere:///x --dest-connect test:///default --host none

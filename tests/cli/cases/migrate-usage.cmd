@@ -1,0 +1,2 @@
+# What migrate cannot do without, and options that do not go together.
+nestmig migrate; nestmig migrate -q s; nestmig migrate -q s -d unix:x; nestmig migrate -q s -Q tcp:h:1; nestmig migrate -q s -Q d --listen unix:x; nestmig migrate -q s -Q d --multifd 2; nestmig migrate -q s -Q d -t 0; nestmig migrate -D x -H none; nestmig migrate -D x -q s --dest-connect y -H none; nestmig migrate -q s -Q d --monitor; nestmig migrate -q s -d unix:x -H none --paused; nestmig migrate -q s -Q d x
