@@ -23,6 +23,7 @@ struct command {
 
 int cmd_snapshot(const struct command *self, int argc, char **argv);
 int cmd_validate(const struct command *self, int argc, char **argv);
+int cmd_place(const struct command *self, int argc, char **argv);
 int cmd_inspect(const struct command *self, int argc, char **argv);
 int cmd_diff(const struct command *self, int argc, char **argv);
 int cmd_convert(const struct command *self, int argc, char **argv);

@@ -33,6 +33,18 @@ static const struct command commands[] = {
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
 	 cmd_validate, 1},
+	{"place", "--hosts DIR [--order LIST] [--snapshot NAME] [--strict] [--jobs N] [--json] FILE...",
+	 "tell on which of many hosts saved vCPUs will resume, and why not on the others",
+	 "  -H, --hosts DIR      the profiles: its files *.json, of `nestmig host --save`\n"
+	 "  -o, --order LIST     the ioctls of the restore in their order, as `nestmig validate` takes it\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
+	 "      --strict         a host of which it is not known is none\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
+	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
+	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
+	 "  -j, --json           one JSON document a file on stdout\n",
+	 cmd_place, 1},
 	{"inspect", "[--field NAME | --raw ITEM | --smram | --xml] [--vcpu N] [--snapshot NAME] [--jobs N] [--json] FILE...",
 	 "show the saved state of vCPUs in readable form",
 	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"

@@ -3,13 +3,14 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore guard top host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate place inspect diff convert extract report restore guard top host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
 	validate) options="--host --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
+	place) options="--hosts --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
 	inspect) options="--field --raw --smram --xml --fields --vcpu --snapshot --skip-ram --jobs --files-from --json --help" ;;
 	diff) options="--host --all --skip-ram --quick --json --help" ;;
 	convert) options="--to --memory --snapshot --force --skip-ram --json --help" ;;
@@ -33,7 +34,7 @@ _nestmig() {
 			sed -n 's/.*"id": *"\([^"]*\)".*/\1/p')
 		;;
 	esac
-	if [ "$previous" = --order ] || [ "${COMP_WORDS[1]} $previous" = "validate -o" ]; then
+	if [ "$previous" = --order ] || [ [[ "${COMP_WORDS[1]} $previous" = @(validate|place)\ -o ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "qemu selftests" -- "$current")
 		return
 	fi
