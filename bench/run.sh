@@ -136,7 +136,7 @@ for ((i = 0; i < places; i++)); do
 		;;
 	2)
 		cp -r "$here/../tests/cases/raw-dump" "$work/places/$i"
-		printf '%08x' $i | xxd -r -p | dd of="$work/places/$i/vcpu0/regs" conv=notrunc status=none
+		printf "\\x$(printf %02x $((i & 255)))\\x$(printf %02x $((i >> 8)))" | dd of="$work/places/$i/vcpu0/regs" conv=notrunc status=none
 		;;
 	esac
 done

@@ -136,7 +136,7 @@ static int parse(struct place *p, int argc, char **argv)
 /* All states for all hosts that could be read. */
 static int place_all(struct place *p, const char *what)
 {
-	int status = place_hosts_read(&p->hosts, p->self, p->json), placed;
+	int status = place_hosts_read(&p->hosts, p->processes, p->self, p->json), placed;
 
 	if (!p->hosts.count)
 		return status;

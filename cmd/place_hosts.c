@@ -10,6 +10,7 @@
 #include "apart.h"
 #include "error.h"
 #include "host.h"
+#include "jobs.h"
 #include "jsontext.h"
 #include "sandbox.h"
 
@@ -90,10 +91,12 @@ void place_hosts_free(struct place_hosts *hosts)
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-/* What the process apart is to read: the profiles from first on. */
-struct reading {
+/* A process that reads every step-th profile, from the one at first on. */
+struct reader {
 	const struct place_hosts *hosts;
-	size_t first;
+	size_t first, step;
+	struct apart apart;
+	bool is_ready; /* it has told how entering the sandbox went */
 };
 
 static bool tell_profile(const char *path, int channel)
@@ -108,25 +111,33 @@ static bool tell_profile(const char *path, int channel)
 	return is_told;
 }
 
-/* The work of apart_start, of a struct reading: how entering the sandbox went, then of each profile how reading it
- * went and its view. */
+/* The work of apart_start, of a struct reader: how entering the sandbox went, then of each profile how reading
+ * it went and its view. */
 static void read_profiles(void *ctx, int channel)
 {
-	const struct reading *reading = ctx;
-	const struct place_hosts *hosts = reading->hosts;
-	size_t count = hosts->count - reading->first;
-	const char **paths = calloc(count, sizeof(*paths));
+	const struct reader *reader = ctx;
+	const struct place_hosts *hosts = reader->hosts;
+	const char **paths = calloc(hosts->count, sizeof(*paths));
 	struct nestmig_detail detail = {0};
 	enum nestmig_error error = paths ? NESTMIG_OK : NESTMIG_ERR_NOMEM;
+	size_t count = 0;
 
-	for (size_t i = 0; !error && i < count; i++)
-		paths[i] = hosts->hosts[reading->first + i].path;
+	for (size_t i = reader->first; !error && i < hosts->count; i += reader->step)
+		paths[count++] = hosts->hosts[i].path;
 	if (!error)
 		error = sandbox_enter(&(struct sandbox){.paths = paths, .count = count}, &detail);
 	if (apart_put_error(channel, error, &detail) && !error)
 		for (size_t i = 0; i < count && tell_profile(paths[i], channel); i++)
 			;
 	free(paths);
+}
+
+static enum nestmig_error start_reader(struct reader *reader, size_t first,
+				       struct nestmig_detail *detail)
+{
+	reader->first = first;
+	reader->is_ready = false;
+	return apart_start(&reader->apart, read_profiles, reader, -1, detail);
 }
 
 static enum nestmig_error take_profile(struct apart *apart, struct place_host *host,
@@ -139,28 +150,46 @@ static enum nestmig_error take_profile(struct apart *apart, struct place_host *h
 	return error;
 }
 
-/* Reads from *at on, until all are read or the process has ended; the host at *at - 1 is the one that ended it. */
-static enum nestmig_error read_some(struct place_hosts *hosts, bool *is_bad, size_t *at,
-				    const struct command *self, bool json,
-				    struct nestmig_detail *detail)
+/* Takes the profile at `at` from its reader; is_bad says that it could not be read, which has been told. A reader that
+ * has ended with it begins again behind it. */
+static enum nestmig_error read_one(struct place_hosts *hosts, struct reader *reader, size_t at,
+				   const struct command *self, bool json, bool *is_bad,
+				   struct nestmig_detail *detail)
 {
-	struct reading reading = {hosts, *at};
-	struct apart apart = {.channel = -1};
-	enum nestmig_error error = apart_start(&apart, read_profiles, &reading, -1, detail);
+	struct place_host *host = &hosts->hosts[at];
+	struct nestmig_detail why = {0};
+	enum nestmig_error error = NESTMIG_OK, failed;
 
-	if (!error)
-		error = apart_get_error(&apart, detail);
-	while (!error && *at < hosts->count && apart.pid != 0) {
-		struct nestmig_detail why = {0};
-		size_t i = (*at)++;
-		enum nestmig_error failed = take_profile(&apart, &hosts->hosts[i], &why);
+	if (reader->apart.pid == 0)
+		error = start_reader(reader, at, detail);
+	if (!error && !reader->is_ready)
+		error = apart_get_error(&reader->apart, detail);
+	if (error)
+		return error;
+	reader->is_ready = true;
+	failed = take_profile(&reader->apart, host, &why);
+	if (failed)
+		cli_error(self, json, host->path, failed, &why);
+	*is_bad = failed;
+	return NESTMIG_OK;
+}
 
-		if (failed) {
-			cli_error(self, json, hosts->hosts[i].path, failed, &why);
-			is_bad[i] = true;
-		}
-	}
-	apart_end(&apart);
+/* All of them, by so many processes. */
+static enum nestmig_error read_all(struct place_hosts *hosts, struct reader *readers, size_t count,
+				   const struct command *self, bool json, bool *is_bad,
+				   struct nestmig_detail *detail)
+{
+	enum nestmig_error error = NESTMIG_OK;
+
+	for (size_t i = 0; i < count; i++)
+		readers[i] =
+			(struct reader){.hosts = hosts, .step = count, .apart = {.channel = -1}};
+	for (size_t i = 0; i < count && !error; i++)
+		error = start_reader(&readers[i], i, detail);
+	for (size_t i = 0; i < hosts->count && !error; i++)
+		error = read_one(hosts, &readers[i % count], i, self, json, &is_bad[i], detail);
+	for (size_t i = 0; i < count; i++)
+		apart_end(&readers[i].apart);
 	return error;
 }
 
@@ -210,19 +239,22 @@ static bool remove_bad(struct place_hosts *hosts, const bool *is_bad)
 	return true;
 }
 
-int place_hosts_read(struct place_hosts *hosts, const struct command *self, bool json)
+int place_hosts_read(struct place_hosts *hosts, int processes, const struct command *self,
+		     bool json)
 {
-	bool *is_bad = calloc(hosts->count + 1, sizeof(*is_bad)), had_bad = false;
-	enum nestmig_error error = is_bad ? NESTMIG_OK : NESTMIG_ERR_NOMEM;
+	size_t count = jobs_process_count(processes, hosts->count);
+	struct reader *readers = calloc(count, sizeof(*readers));
+	bool *is_bad = calloc(hosts->count, sizeof(*is_bad)), had_bad = false;
 	struct nestmig_detail detail = {0};
-	size_t at = 0;
+	enum nestmig_error error = NESTMIG_ERR_NOMEM;
 
-	while (!error && at < hosts->count)
-		error = read_some(hosts, is_bad, &at, self, json, &detail);
+	if (readers && is_bad)
+		error = read_all(hosts, readers, count, self, json, is_bad, &detail);
 	if (!error) {
 		had_bad = remove_bad(hosts, is_bad);
 		error = find_same(hosts, &detail);
 	}
+	free(readers);
 	free(is_bad);
 	if (error) {
 		place_hosts_free(hosts);

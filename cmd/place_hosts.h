@@ -27,10 +27,11 @@ NESTMIG_CHECKED enum nestmig_error place_hosts_list(const char *directory,
 						    struct nestmig_detail *detail);
 
 /*
- * Reads them, in processes apart. One that cannot be read is told like other errors of the command and
+ * Reads them, in so many processes apart (0: one a processor). One that cannot be read is told like other errors of the command and
  * taken out. Returns EXIT_CLEAN, or EXIT_TROUBLE if there was one; with no host left, there is nothing to judge for.
  */
-int place_hosts_read(struct place_hosts *hosts, const struct command *self, bool json);
+int place_hosts_read(struct place_hosts *hosts, int processes, const struct command *self,
+		     bool json);
 
 void place_hosts_free(struct place_hosts *hosts);
 
