@@ -24,6 +24,7 @@ const char *nestmig_error_name(enum nestmig_error error)
 		[NESTMIG_ERR_QMP] = "qmp",
 		[NESTMIG_ERR_TIMEOUT] = "timeout",
 		[NESTMIG_ERR_CANCELLED] = "cancelled",
+		[NESTMIG_ERR_LIBVIRT] = "libvirt",
 	};
 
 	if ((size_t)error >= sizeof(names) / sizeof(names[0]) || !names[error])

@@ -51,6 +51,7 @@ enum nestmig_error {
 	NESTMIG_ERR_QMP,         /* QEMU answered with an error, or closed the connection */
 	NESTMIG_ERR_TIMEOUT,     /* no answer in time */
 	NESTMIG_ERR_CANCELLED,   /* the caller's progress function asked to stop */
+	NESTMIG_ERR_LIBVIRT,     /* libvirt refused or failed */
 };
 
 /* Where and why something failed. Plain data, no ownership. */

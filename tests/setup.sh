@@ -6,7 +6,7 @@ set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config scdoc libjansson-dev libzstd-dev libxxhash-dev
 libseccomp-dev libcap-ng-dev libsmartcols-dev libexpat1-dev zlib1g-dev libbz2-dev liblzma-dev liblzo2-dev libbpf-dev bpftool
-libsystemd-dev clang-14 check"
+libsystemd-dev libvirt-dev clang-14 check"
 hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace socat zstd iproute2 ca-certificates
 bochs bochs-term bochsbios vgabios xz-utils"
 tests="systemd clang clang-format libclang-rt-14-dev lld man-db bzip2 lzop xz-utils zstd chromium"
