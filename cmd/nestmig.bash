@@ -3,12 +3,12 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate place inspect diff convert extract report restore guard top host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate place inspect diff convert extract report restore guard top hook host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
+	snapshot) options="--qmp --domain --connect --state-only --resume --host --level --timeout --json --help" ;;
 	validate) options="--host --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
 	place) options="--hosts --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
 	inspect) options="--field --raw --smram --xml --fields --vcpu --snapshot --skip-ram --jobs --files-from --json --help" ;;
@@ -16,7 +16,7 @@ _nestmig() {
 	convert) options="--to --memory --snapshot --force --skip-ram --json --help" ;;
 	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
-	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
+	restore) options="--qmp --domain --connect --host --snapshot --force --strict --watch --timeout --json --help" ;;
 	guard)
 		options="--mode --host --best-effort --rate --metrics --json --help"
 		[[ $current = -* ]] || case $previous in
@@ -26,6 +26,13 @@ _nestmig() {
 		esac
 		;;
 	top) options="--delay --count --json --help" ;;
+	hook)
+		options="--root --program --host --json --help"
+		[[ $current = -* ]] || case $previous in
+		--root | --program | --host | -H) options= ;;
+		*) options="install remove status run" ;;
+		esac
+		;;
 	host) options="--root --save --json --help" ;;
 	rules) options="--json --help" ;;
 	explain)
@@ -45,7 +52,7 @@ _nestmig() {
 	if [ "$previous" = --field ] || [ "$previous" = -f ]; then
 		options=$(nestmig inspect --fields 2>/dev/null)
 	elif [[ $current != -* ]] && [ "${COMP_WORDS[1]}" != explain ] &&
-		{ [ "${COMP_WORDS[1]}" != guard ] || [ -z "$options" ]; }; then
+		{ [[ ${COMP_WORDS[1]} != @(guard|hook) ]] || [ -z "$options" ]; }; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 	fi

@@ -151,9 +151,8 @@ static void put_missing(struct nm_buf *buf, const struct nm_placement *placement
 	}
 }
 
-/* One line; empty where the state resumes. */
-static enum nestmig_error reason(const struct placed *placed, const struct nm_placement *placement,
-				 char **ret_text)
+enum nestmig_error place_reason(const struct nestmig_state *state,
+				const struct nm_placement *placement, char **ret_text)
 {
 	struct nm_buf buf = {0};
 
@@ -167,13 +166,13 @@ static enum nestmig_error reason(const struct placed *placed, const struct nm_pl
 			      nm_rules[placement->rule].title);
 	else if (placement->undecided)
 		put_missing(&buf, placement);
-	else if (placement->verdict == NESTMIG_VERDICT_UNKNOWN && placed->state->ram.unread)
+	else if (placement->verdict == NESTMIG_VERDICT_UNKNOWN && state->ram.unread)
 		nm_buf_puts(&buf, "QEMU may find other devices in the stream, see `nestmig "
 				  "validate`");
 	return nm_buf_take(&buf, ret_text);
 }
 
-static enum nestmig_error outcome(const struct nm_placement *placement, char **ret_text)
+enum nestmig_error place_outcome(const struct nm_placement *placement, char **ret_text)
 {
 	const struct nm_consequence_row *row = &nm_consequences[placement->outcome];
 	struct nm_buf buf = {0};
@@ -224,8 +223,8 @@ static bool add_line(struct libscols_table *table, const struct placed *placed, 
 
 	return line && set_text(line, 0, names_of(placed, group, &text), &text) &&
 	       !scols_line_set_data(line, 1, verdict) &&
-	       set_text(line, 2, outcome(placement, &text), &text) &&
-	       set_text(line, 3, reason(placed, placement, &text), &text);
+	       set_text(line, 2, place_outcome(placement, &text), &text) &&
+	       set_text(line, 3, place_reason(placed->state, placement, &text), &text);
 }
 
 static bool fill_table(struct libscols_table *table, const struct placed *placed, bool colour)
@@ -300,7 +299,7 @@ static bool add_reason(json_t *json, const struct placed *placed,
 
 	if (placement->verdict == NESTMIG_VERDICT_OK)
 		return true;
-	if (reason(placed, placement, &text))
+	if (place_reason(placed->state, placement, &text))
 		return false;
 	ok = !json_object_set_new(json, "reason", json_string(text));
 	free(text);

@@ -31,6 +31,14 @@ void placed_free(struct placed *placed);
 /* The hosts with this verdict. */
 size_t placed_count(const struct placed *placed, enum nestmig_verdict verdict);
 
+/* One line on why; empty where the state resumes. And what becomes of the vCPU: "ioctl-rejected (...)". The caller
+ * frees the text. Errors: NOMEM. */
+NESTMIG_CHECKED enum nestmig_error place_reason(const struct nestmig_state *state,
+						const struct nm_placement *placement,
+						char **ret_text);
+NESTMIG_CHECKED enum nestmig_error place_outcome(const struct nm_placement *placement,
+						 char **ret_text);
+
 /* A table, or one line of JSON, schema "nestmig.place/1". The caller frees the text. Errors: NOMEM. */
 NESTMIG_CHECKED enum nestmig_error placed_text(const struct placed *placed, bool colour,
 					       char **ret_text);
