@@ -41,7 +41,7 @@ _nestmig() {
 			sed -n 's/.*"id": *"\([^"]*\)".*/\1/p')
 		;;
 	esac
-	if [ "$previous" = --order ] || [ [[ "${COMP_WORDS[1]} $previous" = @(validate|place)\ -o ]]; then
+	if [ "$previous" = --order ] || [[ "${COMP_WORDS[1]} $previous" = @(validate|place)" -o" ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "qemu selftests" -- "$current")
 		return
 	fi
