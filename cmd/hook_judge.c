@@ -138,11 +138,15 @@ static bool is_image_of(int fd, const char *domain)
 /* The image behind a descriptor of the daemon, under a name that leads to the same file. */
 static bool take_image(struct judging *j, const char *link)
 {
-	int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat there, named;
 	ssize_t length;
 	bool is_taken;
+	int fd;
 
+	/* To open something else could do something. */
+	if (stat(link, &there) < 0 || !S_ISREG(there.st_mode))
+		return false;
+	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	length = readlink(link, j->image, sizeof(j->image) - 1);

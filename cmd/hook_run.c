@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
+/* Lines of this program's source are of no interest in a journal. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
@@ -17,7 +19,8 @@
 #include "live.h"
 
 /* Names of links that keep an image: IMAGE.nestmig-1 to -9. */
-#define KEPT_MAX 9
+#define KEPT_FORMAT "%s.nestmig-%d"
+#define KEPT_MAX    9
 
 struct run {
 	const struct hook_options *options;
@@ -113,16 +116,22 @@ static bool judge(struct run *r, bool is_restore)
 /*
  * libvirt 11.3.0 deletes the image of a managed save when a hook refuses it, and says that it has started the
  * domain (qemuDomainObjStart: ret is still 0 then). A second link keeps the file; the daemon cannot be asked for its
- * version from here.
+ * version from here. The name of the managed save, if that is what is restored, by this process's own reckoning, to be
+ * freed by the caller; else NULL.
  */
-static bool is_managed_save(const struct run *r)
+static char *managed_save(const struct run *r)
 {
-	char *saves = hook_path(r->options->root, HOOK_SAVES);
-	bool is_there = saves && strncmp(r->answer.image, saves, strlen(saves)) == 0 &&
-			r->answer.image[strlen(saves)] == '/';
+	char *saves = hook_path(r->options->root, HOOK_SAVES), *path = NULL;
+	struct stat image, managed;
 
+	if (!saves || asprintf(&path, "%s/%s.save", saves, r->domain) < 0)
+		path = NULL;
 	free(saves);
-	return is_there;
+	if (path && stat(path, &managed) == 0 && stat(r->answer.image, &image) == 0 &&
+	    image.st_dev == managed.st_dev && image.st_ino == managed.st_ino)
+		return path;
+	free(path);
+	return NULL;
 }
 
 static bool is_same_file(const char *a, const char *b)
@@ -133,45 +142,54 @@ static bool is_same_file(const char *a, const char *b)
 	       x.st_ino == y.st_ino;
 }
 
-/* The name of the link that keeps this image now; false if there can be none. */
-static bool keep_image(const char *image, char *ret_kept, size_t size)
+/* The name of the link that keeps this image now, to be freed by the caller; NULL if there can be none. */
+static char *keep_image(const char *image)
 {
 	for (int i = 1; i <= KEPT_MAX; i++) {
-		snprintf(ret_kept, size, "%s.nestmig-%d", image, i);
-		if (link(image, ret_kept) == 0 || is_same_file(image, ret_kept))
-			return true;
-		if (errno != EEXIST)
-			return false;
+		char *kept;
+
+		if (asprintf(&kept, KEPT_FORMAT, image, i) < 0)
+			return NULL;
+		if (link(image, kept) == 0 || is_same_file(image, kept))
+			return kept;
+		free(kept);
 	}
-	return false;
+	return NULL;
 }
 
 /* What is restored after all need not be kept. */
-static void release_image(const char *image)
+static void release_image(const struct run *r)
 {
-	char kept[HOOK_PATH_MAX + 16];
+	char *image = managed_save(r), *kept;
 
-	for (int i = 1; i <= KEPT_MAX; i++) {
-		snprintf(kept, sizeof(kept), "%s.nestmig-%d", image, i);
+	for (int i = 1; image && i <= KEPT_MAX; i++) {
+		if (asprintf(&kept, KEPT_FORMAT, image, i) < 0)
+			break;
 		if (is_same_file(image, kept))
 			(void)unlink(kept);
+		free(kept);
 	}
+	free(image);
 }
 
 /* Can it be refused without a loss? */
 static bool can_refuse(const struct run *r)
 {
-	char kept[HOOK_PATH_MAX + 16], text[HOOK_PATH_MAX + 200];
+	char *image = managed_save(r), *kept;
+	char text[HOOK_PATH_MAX + 100];
 
-	if (!*r->answer.image || !is_managed_save(r))
+	if (!image)
 		return true;
-	if (!keep_image(r->answer.image, kept, sizeof(kept))) {
+	kept = keep_image(image);
+	free(image);
+	if (!kept) {
 		tell(r, LOG_WARNING, "let-pass",
 		     "a second link to the image, which libvirt may delete, could not be made");
 		return false;
 	}
 	snprintf(text, sizeof(text), "the image is kept as %s, should libvirt delete it", kept);
 	tell(r, LOG_WARNING, "refused", text);
+	free(kept);
 	return true;
 }
 
@@ -192,8 +210,7 @@ static int decide(struct run *r)
 		tell(r, LOG_INFO, "ok", "nothing found");
 	else
 		tell_all(r, LOG_NOTICE, "unchecked", r->answer.reasons);
-	if (*r->answer.image && is_managed_save(r))
-		release_image(r->answer.image);
+	release_image(r);
 	return 0;
 }
 
