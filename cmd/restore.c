@@ -309,6 +309,20 @@ static enum nestmig_error print_result(struct restore *r)
 	return NESTMIG_OK;
 }
 
+/* What is left after the options: an exit code to end with, or -1 to go on. */
+static int take_file(struct restore *r, int argc, char **argv)
+{
+	if (!r->socket == !r->domain || optind + 1 != argc)
+		return cli_usage_error(r->self, "give --qmp SOCKET or --domain NAME and one file");
+	if (r->domain ? r->request.snapshot != NULL : r->uri != NULL)
+		return cli_usage_error(r->self, r->domain ? "--snapshot goes with --qmp"
+							  : "--connect goes with --domain");
+	r->request.file = argv[optind];
+	r->request.timeout_s = r->timeout_s;
+	r->about = r->request.file;
+	return -1;
+}
+
 static int parse(struct restore *r, int argc, char **argv)
 {
 	static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
@@ -365,15 +379,7 @@ static int parse(struct restore *r, int argc, char **argv)
 			return cli_wrong_option(r->self);
 		}
 	}
-	if (!r->socket == !r->domain || optind + 1 != argc)
-		return cli_usage_error(r->self, "give --qmp SOCKET or --domain NAME and one file");
-	if (r->domain ? r->request.snapshot != NULL : r->uri != NULL)
-		return cli_usage_error(r->self, r->domain ? "--snapshot goes with --qmp"
-							  : "--connect goes with --domain");
-	r->request.file = argv[optind];
-	r->request.timeout_s = r->timeout_s;
-	r->about = r->request.file;
-	return -1;
+	return take_file(r, argc, argv);
 }
 
 int cmd_restore(const struct command *self, int argc, char **argv)

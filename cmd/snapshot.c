@@ -454,6 +454,20 @@ static void report(const struct snapshot *s)
 	json_decref(json);
 }
 
+/* What is left after the options: an exit code to end with, or -1 to go on. */
+static int take_file(struct snapshot *s, int argc, char **argv)
+{
+	if (!s->socket == !s->domain || optind + 1 != argc)
+		return cli_usage_error(s->self, "give --qmp SOCKET or --domain NAME and one file");
+	if (s->domain ? s->state_only || s->resume : s->uri != NULL)
+		return cli_usage_error(s->self, s->domain
+							? "--state-only and --resume go with --qmp"
+							: "--connect goes with --domain");
+	s->file = argv[optind];
+	s->about = s->file;
+	return -1;
+}
+
 static int parse(struct snapshot *s, int argc, char **argv)
 {
 	static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
@@ -507,15 +521,7 @@ static int parse(struct snapshot *s, int argc, char **argv)
 			return cli_wrong_option(s->self);
 		}
 	}
-	if (!s->socket == !s->domain || optind + 1 != argc)
-		return cli_usage_error(s->self, "give --qmp SOCKET or --domain NAME and one file");
-	if (s->domain ? s->state_only || s->resume : s->uri != NULL)
-		return cli_usage_error(s->self, s->domain
-							? "--state-only and --resume go with --qmp"
-							: "--connect goes with --domain");
-	s->file = argv[optind];
-	s->about = s->file;
-	return -1;
+	return take_file(s, argc, argv);
 }
 
 /* This machine runs the VM, unless the socket says or the user knows better. */
