@@ -6,8 +6,8 @@
 set -euo pipefail
 
 build=$(realpath "$1")
-mebibytes=8192 packed_mebibytes=1024 files=10000
-[ "${2-}" != --quick ] || mebibytes=256 packed_mebibytes=64 files=500
+mebibytes=8192 packed_mebibytes=1024 files=10000 places=1000
+[ "${2-}" != --quick ] || mebibytes=256 packed_mebibytes=64 files=500 places=100
 here=$(cd "$(dirname "$0")" && pwd)
 nestmig=$build/cmd/nestmig
 work=$(mktemp -d)
@@ -106,6 +106,47 @@ awk -v n="$files" -v s="$seconds" -v r="$reading" -v rss="$rss" -v size="$(stat 
 		size, jobs, n / s, n / r, s / r, rss / 1024}'
 cd "$OLDPWD"
 rm -r "$work/many"
+
+echo
+echo "== place: $places states, all different, against $places profiles, all different"
+mkdir "$work/places" "$work/profiles"
+zstd -qdc "$here/../tests/cases/streams/vmxdev1.qemu.zst" >"$work/vmxdev1.qemu"
+# A third each: a stream with L2 on SVM, one on VMX, a raw dump with the guest's CPUID. RAX and RIP are no two times
+# the same, and every ninth has an ASID or CR0 that is refused.
+for ((i = 0; i < places; i++)); do
+	value=$(printf '0x%x' $((0x100000 + i)))
+	bad=()
+	case $((i % 3)) in
+	0)
+		[ $((i % 9)) != 0 ] || bad=(vcpu0.vmcb12.control.asid 0)
+		"$build/tests/nestmig-poke" "$work/dev1.qemu" "$work/places/$i" vcpu0.regs.rip "$value" "${bad[@]}"
+		;;
+	1)
+		[ $((i % 9)) != 1 ] || bad=(vcpu0.sregs.cr0 0x20010033)
+		"$build/tests/nestmig-poke" "$work/vmxdev1.qemu" "$work/places/$i" vcpu0.regs.rip "$value" "${bad[@]}"
+		;;
+	2)
+		cp -r "$here/../tests/cases/raw-dump" "$work/places/$i"
+		printf "\\x$(printf %02x $((i & 255)))\\x$(printf %02x $((i >> 8)))" | dd of="$work/places/$i/vcpu0/regs" conv=notrunc status=none
+		;;
+	esac
+done
+# CPUID 7.EBX is another one in each, and kernels, nested and npt or ept differ.
+for vendor in amd intel; do
+	jq -c --argjson n $((places / 2)) 'range($n) as $i | ["1", "5", "10", "12", "18"] as $minors |
+		.kernel = "6." + $minors[$i % 5] + ".0" |
+		.params |= with_entries(
+			if (.key | test("\\.(npt|ept)$")) then .value = (if $i % 7 == 0 then "N" else "Y" end)
+			elif (.key | test("\\.nested$")) then .value = (if $i % 11 == 0 then "0" else "1" end)
+			else . end) |
+		.cpuid |= map(if .function == "0x00000007" then .ebx = "0x\($i + 10000)" else . end)' \
+		"$here/../tests/cases/host-$vendor-6.1/expected.json" |
+		awk -v to="$work/profiles/$vendor-" '{print >(to NR ".json"); close(to NR ".json")}'
+done
+timed 3 "$nestmig" place --json --jobs "$(nproc)" --hosts "$work/profiles" "$work"/places/*
+awk -v n="$places" -v s="$seconds" -v rss="$rss" -v cores="$(nproc)" \
+	'BEGIN {printf "%d cores: %.2f s, %.0f pairs/s; resident %d MiB\n", cores, s, n * n / s, rss / 1024}'
+rm -r "$work/places" "$work/profiles"
 
 echo
 echo "== .nms: writing and verifying 256 MiB of stream, as a ratio to zstd -1 and to cat"

@@ -23,6 +23,7 @@ struct command {
 
 int cmd_snapshot(const struct command *self, int argc, char **argv);
 int cmd_validate(const struct command *self, int argc, char **argv);
+int cmd_place(const struct command *self, int argc, char **argv);
 int cmd_inspect(const struct command *self, int argc, char **argv);
 int cmd_diff(const struct command *self, int argc, char **argv);
 int cmd_convert(const struct command *self, int argc, char **argv);
@@ -33,6 +34,7 @@ int cmd_migrate(const struct command *self, int argc, char **argv);
 int cmd_gate(const struct command *self, int argc, char **argv);
 int cmd_guard(const struct command *self, int argc, char **argv);
 int cmd_top(const struct command *self, int argc, char **argv);
+int cmd_hook(const struct command *self, int argc, char **argv);
 int cmd_host(const struct command *self, int argc, char **argv);
 int cmd_rules(const struct command *self, int argc, char **argv);
 int cmd_explain(const struct command *self, int argc, char **argv);

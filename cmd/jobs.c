@@ -404,22 +404,21 @@ static void run_alone(struct run *run)
 	}
 }
 
-static int process_count(const struct jobs *jobs)
+size_t jobs_process_count(int wanted, size_t count)
 {
-	int wanted = jobs->processes;
 	cpu_set_t cpus;
 
 	if (!wanted)
 		wanted = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
 	if (wanted > JOBS_MAX)
 		wanted = JOBS_MAX;
-	return (size_t)wanted > jobs->count ? (int)jobs->count : wanted;
+	return (size_t)wanted > count ? count : (size_t)wanted;
 }
 
 int jobs_run(const struct jobs *jobs)
 {
 	struct run *run = calloc(1, sizeof(*run));
-	size_t wanted = (size_t)process_count(jobs);
+	size_t wanted = jobs_process_count(jobs->processes, jobs->count);
 	int status;
 
 	if (run)

@@ -29,6 +29,9 @@ struct jobs {
 	void *ctx;
 };
 
+/* How many processes are started where so many are wanted (0: one a processor) for count files. */
+size_t jobs_process_count(int wanted, size_t count);
+
 /*
  * Does all the work and returns the highest exit code. What work printed to out and err appears whole on
  * stdout and stderr, in the order of the indexes. If stderr is a terminal, it tells after a second how

@@ -9,9 +9,11 @@
 
 /* clang-format off */
 static const struct command commands[] = {
-	{"snapshot", "[--state-only] [--resume] [--json] --qmp SOCKET FILE",
+	{"snapshot", "[--state-only] [--resume] [--json] (--qmp SOCKET | --domain NAME [--connect URI]) FILE",
 	 "save a running VM, or only its device state, to a .nms snapshot",
 	 "  -q, --qmp SOCKET     QMP socket of the VM: PATH or unix:PATH\n"
+	 "  -d, --domain NAME    a libvirt domain: libvirt saves it to an image of its own\n"
+	 "  -c, --connect URI    with --domain: libvirt's daemon\n"
 	 "  -s, --state-only     device state without RAM; the VM goes on after milliseconds\n"
 	 "  -r, --resume         let a VM that was running go on after a full snapshot\n"
 	 "  -H, --host PROFILE   profile of the source host: a file, \"live\" or \"none\"\n"
@@ -33,6 +35,18 @@ static const struct command commands[] = {
 	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
 	 "  -j, --json           one JSON document a file on stdout\n",
 	 cmd_validate, 1},
+	{"place", "--hosts DIR [--order LIST] [--snapshot NAME] [--strict] [--jobs N] [--json] FILE...",
+	 "tell on which of many hosts saved vCPUs will resume, and why not on the others",
+	 "  -H, --hosts DIR      the profiles: its files *.json, of `nestmig host --save`\n"
+	 "  -o, --order LIST     the ioctls of the restore in their order, as `nestmig validate` takes it\n"
+	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
+	 "      --strict         a host of which it is not known is none\n"
+	 "      --skip-ram       do not verify the checksums of RAM in an .nms\n"
+	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
+	 "  -J, --jobs N         judge N files at a time; 0: one a processor (default 1)\n"
+	 "  -T, --files-from F   the names of more files, a line each or ended by NULs, are in F\n"
+	 "  -j, --json           one JSON document a file on stdout\n",
+	 cmd_place, 1},
 	{"inspect", "[--field NAME | --raw ITEM | --smram | --xml] [--vcpu N] [--snapshot NAME] [--jobs N] [--json] FILE...",
 	 "show the saved state of vCPUs in readable form",
 	 "  -f, --field NAME     only the value of this field, e.g. vmcb12.control.asid\n"
@@ -89,9 +103,11 @@ static const struct command commands[] = {
 	 "      --quick          do not pass over a stream's RAM to the devices: nothing is ok then\n"
 	 "  -j, --json           one JSON document on stdout about the page that was written\n",
 	 cmd_report, 1},
-	{"restore", "[--host PROFILE] [--snapshot NAME] [--force] [--json] --qmp SOCKET FILE",
+	{"restore", "[--host PROFILE] [--snapshot NAME] [--force] [--json] (--qmp SOCKET | --domain NAME [--connect URI]) FILE",
 	 "restore a snapshot into a QEMU started with -incoming defer",
 	 "  -q, --qmp SOCKET     QMP socket of the QEMU: PATH or unix:PATH\n"
+	 "  -d, --domain NAME    a libvirt domain: libvirt restores its image\n"
+	 "  -c, --connect URI    with --domain: libvirt's daemon\n"
 	 "  -H, --host PROFILE   the host to judge for; default \"live\", this machine\n"
 	 "  -n, --snapshot NAME  of a qcow2 image: the internal snapshot with this name or id\n"
 	 "  -f, --force          restore although the state would not resume\n"
@@ -162,6 +178,13 @@ static const struct command commands[] = {
 	 "                       standard output is no terminal\n"
 	 "  -j, --json           one JSON document an update\n",
 	 cmd_top, 1},
+	{"hook", "(install | remove | status) [--root DIR] [--program PATH] [--json] | run NAME OPERATION SUBOPERATION EXTRA",
+	 "check where libvirt restores a domain or takes one in",
+	 "      --root DIR       the directory that stands for /, to make packages\n"
+	 "      --program PATH   install: the nestmig that the hook runs; default: this one\n"
+	 "  -H, --host PROFILE   run: a profile of this host; default: ask it\n"
+	 "  -j, --json           install, remove, status: one JSON document on stdout\n",
+	 cmd_hook, 8},
 	{"host", "[diff A B | advisories [PROFILE]] [--root DIR] [--format FORMAT] [--save FILE] [--json]",
 	 "show or save the profile of a host, compare two, look for known faults of its kernel",
 	 "      --root DIR       a captured directory tree instead of this machine\n"

@@ -3,19 +3,20 @@
 _nestmig() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "snapshot validate inspect diff convert extract report restore migrate gate guard top host rules explain \
+		mapfile -t COMPREPLY < <(compgen -W "snapshot validate place inspect diff convert extract report restore migrate gate guard top hook host rules explain \
 			--help --version" -- "$current")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	snapshot) options="--qmp --state-only --resume --host --level --timeout --json --help" ;;
+	snapshot) options="--qmp --domain --connect --state-only --resume --host --level --timeout --json --help" ;;
 	validate) options="--host --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
+	place) options="--hosts --order --snapshot --strict --skip-ram --quick --jobs --files-from --json --help" ;;
 	inspect) options="--field --raw --smram --xml --fields --vcpu --snapshot --skip-ram --jobs --files-from --json --help" ;;
 	diff) options="--host --all --skip-ram --quick --json --help" ;;
 	convert) options="--to --memory --snapshot --force --skip-ram --json --help" ;;
 	extract) options="--blob --item --page --stream --vcpu --output --snapshot --force --skip-ram --json --help" ;;
 	report) options="--output --host --order --strict --skip-ram --quick --json --help" ;;
-	restore) options="--qmp --host --snapshot --force --strict --watch --timeout --json --help" ;;
+	restore) options="--qmp --domain --connect --host --snapshot --force --strict --watch --timeout --json --help" ;;
 	gate) options="--listen --connect --host --strict --one-way --once --keep --timeout --json --help" ;;
 	migrate) options="--qmp --dest-qmp --dest --listen --domain --connect --dest-connect --migrate-uri --managed --unsafe --monitor \
 		--host --force --strict --paused --no-preflight --multifd --bandwidth --downtime --timeout --json --help" ;;
@@ -39,6 +40,13 @@ _nestmig() {
 			return
 		fi
 		;;
+	hook)
+		options="--root --program --host --json --help"
+		[[ $current = -* ]] || case $previous in
+		--root | --program | --host | -H) options= ;;
+		*) options="install remove status run" ;;
+		esac
+		;;
 	rules) options="--json --help" ;;
 	explain)
 		options="--json --help"
@@ -46,7 +54,7 @@ _nestmig() {
 			sed -n 's/.*"id": *"\([^"]*\)".*/\1/p')
 		;;
 	esac
-	if [ "$previous" = --order ] || [ "${COMP_WORDS[1]} $previous" = "validate -o" ]; then
+	if [ "$previous" = --order ] || [[ "${COMP_WORDS[1]} $previous" = @(validate|place)" -o" ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "qemu selftests" -- "$current")
 		return
 	fi
@@ -57,7 +65,7 @@ _nestmig() {
 	if [ "$previous" = --field ] || [ "$previous" = -f ]; then
 		options=$(nestmig inspect --fields 2>/dev/null)
 	elif [[ $current != -* ]] && [ "${COMP_WORDS[1]}" != explain ] &&
-		{ [ "${COMP_WORDS[1]}" != guard ] || [ -z "$options" ]; }; then
+		{ [[ ${COMP_WORDS[1]} != @(guard|hook) ]] || [ -z "$options" ]; }; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 	fi

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "domain_image.h"
 #include "error.h"
 #include "hostarg.h"
 #include "jsontext.h"
@@ -28,8 +29,9 @@
 struct restore {
 	const struct command *self;
 	struct restore_request request;
-	const char *socket, *host_argument;
-	const char *about; /* the file that an error is about */
+	const char *socket, *host_argument; /* host_argument: NULL if not given */
+	const char *domain, *uri;           /* of --domain and --connect, or NULL */
+	const char *about;                  /* the file that an error is about */
 	int timeout_s, watch_s;
 	struct live live;
 	struct nestmig_host *host;
@@ -72,9 +74,11 @@ static enum nestmig_error prepare(struct restore *r, struct nestmig_detail *deta
 {
 	enum nestmig_error error;
 
-	error = host_argument(r->host_argument, NULL, &r->host, detail);
+	error = host_argument(r->host_argument ? r->host_argument : "live", NULL, &r->host, detail);
 	if (error) {
-		r->about = host_argument_is_live(r->host_argument) ? NULL : r->host_argument;
+		r->about = r->host_argument && !host_argument_is_live(r->host_argument)
+				   ? r->host_argument
+				   : NULL;
 		return error;
 	}
 	r->request.host = r->host;
@@ -285,20 +289,46 @@ static enum nestmig_error print_result(struct restore *r)
 	return NESTMIG_OK;
 }
 
+/* What is left after the options: an exit code to end with, or -1 to go on. */
+static int take_file(struct restore *r, int argc, char **argv)
+{
+	if (!r->socket == !r->domain || optind + 1 != argc)
+		return cli_usage_error(r->self, "give --qmp SOCKET or --domain NAME and one file");
+	if (r->domain ? r->request.snapshot != NULL : r->uri != NULL)
+		return cli_usage_error(r->self, r->domain ? "--snapshot goes with --qmp"
+							  : "--connect goes with --domain");
+	r->request.file = argv[optind];
+	r->request.timeout_s = r->timeout_s;
+	r->about = r->request.file;
+	return -1;
+}
+
 static int parse(struct restore *r, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"qmp", required_argument, NULL, 'q'},      {"host", required_argument, NULL, 'H'},
-		{"snapshot", required_argument, NULL, 'n'}, {"force", no_argument, NULL, 'f'},
-		{"strict", no_argument, NULL, 's'},         {"watch", required_argument, NULL, 'w'},
-		{"timeout", required_argument, NULL, 't'},  {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},           {0}};
+	static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
+						{"host", required_argument, NULL, 'H'},
+						{"domain", required_argument, NULL, 'd'},
+						{"connect", required_argument, NULL, 'c'},
+						{"snapshot", required_argument, NULL, 'n'},
+						{"force", no_argument, NULL, 'f'},
+						{"strict", no_argument, NULL, 's'},
+						{"watch", required_argument, NULL, 'w'},
+						{"timeout", required_argument, NULL, 't'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "q:H:n:fw:t:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "q:d:c:H:n:fw:t:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'q':
 			r->socket = optarg;
+			break;
+		case 'd':
+			r->domain = optarg;
+			break;
+		case 'c':
+			r->uri = optarg;
 			break;
 		case 'H':
 			r->host_argument = optarg;
@@ -329,18 +359,12 @@ static int parse(struct restore *r, int argc, char **argv)
 			return cli_wrong_option(r->self);
 		}
 	}
-	if (!r->socket || optind + 1 != argc)
-		return cli_usage_error(r->self, "give --qmp SOCKET and one file");
-	r->request.file = argv[optind];
-	r->request.timeout_s = r->timeout_s;
-	r->about = r->request.file;
-	return -1;
+	return take_file(r, argc, argv);
 }
 
 int cmd_restore(const struct command *self, int argc, char **argv)
 {
 	struct restore r = {.self = self,
-			    .host_argument = "live",
 			    .request = {.colour = cli_colour()},
 			    .timeout_s = 30,
 			    .watch_s = 1,
@@ -351,7 +375,17 @@ int cmd_restore(const struct command *self, int argc, char **argv)
 	int status = parse(&r, argc, argv);
 	enum nestmig_error error = NESTMIG_OK;
 
-	if (status < 0) {
+	if (status < 0 && r.domain)
+		status = restore_domain(self,
+					&(struct domain_request){.domain = r.domain,
+								 .uri = r.uri,
+								 .file = r.request.file,
+								 .host_argument = r.host_argument,
+								 .force = r.request.force,
+								 .strict = r.request.strict,
+								 .json = r.request.json,
+								 .colour = cli_colour()});
+	else if (status < 0) {
 		error = prepare(&r, &detail);
 		if (!error)
 			error = take_answer(&r, &detail);

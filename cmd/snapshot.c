@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "domain_image.h"
 #include "error.h"
 #include "hostarg.h"
 #include "jsontext.h"
@@ -35,7 +36,8 @@
 struct snapshot {
 	const struct command *self;
 	const char *socket, *file, *host_argument;
-	const char *about; /* the file that an error is about */
+	const char *domain, *uri; /* of --domain and --connect, or NULL */
+	const char *about;        /* the file that an error is about */
 	bool state_only, resume, json;
 	int level, timeout_s;
 	struct live live;
@@ -452,9 +454,25 @@ static void report(const struct snapshot *s)
 	json_decref(json);
 }
 
+/* What is left after the options: an exit code to end with, or -1 to go on. */
+static int take_file(struct snapshot *s, int argc, char **argv)
+{
+	if (!s->socket == !s->domain || optind + 1 != argc)
+		return cli_usage_error(s->self, "give --qmp SOCKET or --domain NAME and one file");
+	if (s->domain ? s->state_only || s->resume : s->uri != NULL)
+		return cli_usage_error(s->self, s->domain
+							? "--state-only and --resume go with --qmp"
+							: "--connect goes with --domain");
+	s->file = argv[optind];
+	s->about = s->file;
+	return -1;
+}
+
 static int parse(struct snapshot *s, int argc, char **argv)
 {
 	static const struct option options[] = {{"qmp", required_argument, NULL, 'q'},
+						{"domain", required_argument, NULL, 'd'},
+						{"connect", required_argument, NULL, 'c'},
 						{"state-only", no_argument, NULL, 's'},
 						{"resume", no_argument, NULL, 'r'},
 						{"host", required_argument, NULL, 'H'},
@@ -465,10 +483,16 @@ static int parse(struct snapshot *s, int argc, char **argv)
 						{0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "q:srH:l:t:jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "q:d:c:srH:l:t:jh", options, NULL)) != -1) {
 		switch (c) {
 		case 'q':
 			s->socket = optarg;
+			break;
+		case 'd':
+			s->domain = optarg;
+			break;
+		case 'c':
+			s->uri = optarg;
 			break;
 		case 's':
 			s->state_only = true;
@@ -497,11 +521,7 @@ static int parse(struct snapshot *s, int argc, char **argv)
 			return cli_wrong_option(s->self);
 		}
 	}
-	if (!s->socket || optind + 1 != argc)
-		return cli_usage_error(s->self, "give --qmp SOCKET and one file");
-	s->file = argv[optind];
-	s->about = s->file;
-	return -1;
+	return take_file(s, argc, argv);
 }
 
 /* This machine runs the VM, unless the socket says or the user knows better. */
@@ -534,6 +554,14 @@ int cmd_snapshot(const struct command *self, int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (s.domain)
+		return snapshot_domain(self,
+				       &(struct domain_request){.domain = s.domain,
+								.uri = s.uri,
+								.file = s.file,
+								.host_argument = s.host_argument,
+								.json = s.json,
+								.colour = cli_colour()});
 	error = source_host(&s, &detail);
 	if (!error)
 		error = snapshot(&s, &detail);

@@ -26,17 +26,18 @@ static inline uint64_t nm_le64(const uint8_t *p)
 	return *(const nm_loaded64 *)p;
 }
 #else
-static inline uint16_t nm_le16(const uint8_t *p)
+/* In the one large function of evaluate.c GCC would else call them. */
+static inline __attribute__((always_inline)) uint16_t nm_le16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
 }
 
-static inline uint32_t nm_le32(const uint8_t *p)
+static inline __attribute__((always_inline)) uint32_t nm_le32(const uint8_t *p)
 {
 	return (uint32_t)nm_le16(p) | (uint32_t)nm_le16(p + 2) << 16;
 }
 
-static inline uint64_t nm_le64(const uint8_t *p)
+static inline __attribute__((always_inline)) uint64_t nm_le64(const uint8_t *p)
 {
 	return (uint64_t)nm_le32(p) | (uint64_t)nm_le32(p + 4) << 32;
 }

@@ -17,8 +17,7 @@
 
 #define NM_SMM_ENTRY 0x8000 /* from SMBASE: where the handler starts */
 
-/* The top of the RAM that is known: a guest that uses it has at least that physical width. */
-static uint8_t ram_bits(const struct nestmig_state *state)
+uint8_t nm_ram_bits(const struct nestmig_state *state)
 {
 	uint64_t last = 0;
 	uint8_t bits = 0;
@@ -160,26 +159,43 @@ static void find_backing(struct nestmig_ctx *ctx, const struct nestmig_state *st
 						vmcb12_save_cr3(page), &ctx->lim);
 }
 
+/* What the order of the ioctls and the vCPU decide. */
+static void set_order(struct nestmig_ctx *ctx, const struct nm_order *order)
+{
+	uint8_t nested_rank = order->rank[NM_STAGE_SET_NESTED_STATE];
+	uint8_t mp_rank = order->rank[NM_STAGE_SET_MP_STATE];
+
+	ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
+	ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
+	ctx->regs_first = order->rank[NM_STAGE_SET_REGS] < nested_rank;
+	ctx->msrs_first = order->rank[NM_STAGE_SET_MSRS] < nested_rank;
+	ctx->regs_after_events =
+		order->rank[NM_STAGE_SET_REGS] > order->rank[NM_STAGE_SET_VCPU_EVENTS];
+	ctx->events_before_sregs =
+		order->rank[NM_STAGE_SET_VCPU_EVENTS] < order->rank[NM_STAGE_SET_SREGS];
+	ctx->mp_before_events = mp_rank < order->rank[NM_STAGE_SET_VCPU_EVENTS];
+	ctx->mp_before_nested = mp_rank < nested_rank;
+}
+
+void nm_ctx_set_host(struct nestmig_ctx *ctx, const struct nestmig_host_view *host,
+		     uint8_t ram_bits)
+{
+	static const struct nestmig_host_view no_host;
+
+	ctx->h = host ? host : &no_host;
+	nm_limits(ctx->v, ctx->h, &ctx->lim);
+	if (ram_bits > ctx->lim.phys_bits_min && ram_bits <= ctx->lim.phys_bits_max)
+		ctx->lim.phys_bits_min = ram_bits;
+	if (nm_is_vmx(ctx->v) != NM_APPLIES_NO)
+		nm_vmx_limits(ctx->v, ctx->h, ctx->vmx_msrs_late, &ctx->vmx);
+}
+
 void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
 		 const struct nm_order *order)
 {
-	static const struct nestmig_host_view no_host;
-	uint8_t nested_rank = order->rank[NM_STAGE_SET_NESTED_STATE];
-	uint8_t mp_rank = order->rank[NM_STAGE_SET_MP_STATE];
-	uint8_t bits = ram_bits(state);
-
-	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view, .h = host ? host : &no_host};
-	ret_ctx->sregs_first = order->rank[NM_STAGE_SET_SREGS] < nested_rank;
-	ret_ctx->events_first = order->rank[NM_STAGE_SET_VCPU_EVENTS] < nested_rank;
-	ret_ctx->regs_first = order->rank[NM_STAGE_SET_REGS] < nested_rank;
-	ret_ctx->msrs_first = order->rank[NM_STAGE_SET_MSRS] < nested_rank;
-	ret_ctx->regs_after_events =
-		order->rank[NM_STAGE_SET_REGS] > order->rank[NM_STAGE_SET_VCPU_EVENTS];
-	ret_ctx->events_before_sregs =
-		order->rank[NM_STAGE_SET_VCPU_EVENTS] < order->rank[NM_STAGE_SET_SREGS];
-	ret_ctx->mp_before_events = mp_rank < order->rank[NM_STAGE_SET_VCPU_EVENTS];
-	ret_ctx->mp_before_nested = mp_rank < nested_rank;
+	*ret_ctx = (struct nestmig_ctx){.v = &vcpu->view};
+	set_order(ret_ctx, order);
 	ret_ctx->is_qemu = vcpu->qemu.present;
 	if (nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED)) &&
 	    (vcpu->view.nested.flags & KVMNS_GUEST_MODE)) {
@@ -188,17 +204,15 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 	}
 	ret_ctx->no_nested = (vcpu->qemu.present || vcpu->is_not_nested) &&
 			     !nm_vcpu_has(vcpu, NESTMIG_HAVE(NESTED));
-	nm_limits(ret_ctx->v, ret_ctx->h, &ret_ctx->lim);
-	if (bits > ret_ctx->lim.phys_bits_min && bits <= ret_ctx->lim.phys_bits_max)
-		ret_ctx->lim.phys_bits_min = bits;
+	if (nm_is_vmx(ret_ctx->v) != NM_APPLIES_NO)
+		ret_ctx->vmx_msrs_late =
+			state->restore_order &&
+			order->rank[NM_STAGE_SET_MSRS] > order->rank[NM_STAGE_SET_NESTED_STATE];
+	nm_ctx_set_host(ret_ctx, host, nm_ram_bits(state));
 	find_backing(ret_ctx, state, vcpu);
 	nm_find_roots(ret_ctx, state, vcpu);
-	if (nm_is_vmx(ret_ctx->v) == NM_APPLIES_NO)
-		return;
-	ret_ctx->vmx_msrs_late =
-		state->restore_order && order->rank[NM_STAGE_SET_MSRS] > nested_rank;
-	nm_vmx_limits(ret_ctx->v, ret_ctx->h, ret_ctx->vmx_msrs_late, &ret_ctx->vmx);
-	nm_vmx_backing(state, ret_ctx->v, &ret_ctx->vmx_mem);
+	if (nm_is_vmx(ret_ctx->v) != NM_APPLIES_NO)
+		nm_vmx_backing(state, ret_ctx->v, &ret_ctx->vmx_mem);
 }
 
 /* ---- The report ------------------------------------------------------------------------------ */

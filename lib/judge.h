@@ -33,6 +33,15 @@ void nm_ctx_init(struct nestmig_ctx *ret_ctx, const struct nestmig_state *state,
 		 const struct nm_vcpu *vcpu, const struct nestmig_host_view *host,
 		 const struct nm_order *order);
 
+/*
+ * The part of it that goes by the host: h, lim and vmx; the rest is the same for all hosts. Allocates nothing.
+ * ram_bits is nm_ram_bits of the state: the width in bits of the last address of the RAM that is known, which a
+ * guest that uses it has at least.
+ */
+void nm_ctx_set_host(struct nestmig_ctx *ctx, const struct nestmig_host_view *host,
+		     uint8_t ram_bits);
+uint8_t nm_ram_bits(const struct nestmig_state *state);
+
 /* The part of it on page-table roots and on L1's own copy of the VMCB12 (roots.c). */
 void nm_find_roots(struct nestmig_ctx *ctx, const struct nestmig_state *state,
 		   const struct nm_vcpu *vcpu);

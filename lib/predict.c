@@ -249,15 +249,15 @@ static bool is_unresolved(enum nm_consequence consequence)
 static bool is_disturbed(const struct nestmig_ctx *ctx, const struct nm_consequence_row *row)
 {
 	const struct nestmig_events *events = &ctx->v->events;
-	bool to_l1 = !strcmp(row->outcome, "triple-fault-to-l1") ||
-		     !strcmp(row->outcome, "svm-exit-err") ||
-		     !strcmp(row->outcome, "vmentry-exit-33");
+	bool to_l1;
 
 	if (row->stage != NM_STAGE_RSM && row->stage != NM_STAGE_RSM_ENTRY)
 		return false;
 	if (nm_reinjects(ctx) || nm_exc_pending(ctx) ||
 	    (events->nmi_pending && !events->nmi_masked))
 		return true;
+	to_l1 = !strcmp(row->outcome, "triple-fault-to-l1") ||
+		!strcmp(row->outcome, "svm-exit-err") || !strcmp(row->outcome, "vmentry-exit-33");
 	return to_l1 && (events->nmi_pending || events->smi_pending || events->smi_latched_init);
 }
 
@@ -372,25 +372,24 @@ enum nm_consequence nm_predict(const uint64_t *broken, const struct nestmig_ctx 
 	enum nm_consequence first = NM_CONSEQUENCE_NONE, at_exit = NM_CONSEQUENCE_NONE;
 	enum nm_consequence turn = nm_turn(ctx);
 
-	for (unsigned i = 0; i < NESTMIG_RULES; i++) {
-		enum nm_consequence consequence;
+	for (unsigned word = 0; word < NM_RULE_WORDS; word++) {
+		for (uint64_t left = broken[word]; left; left &= left - 1) {
+			const struct nm_rule *rule =
+				&nm_rules[64 * word + (unsigned)__builtin_ctzll(left)];
+			enum nm_consequence consequence;
 
-		if (!broken[i / 64]) {
-			i |= 63; /* none in this word */
-			continue;
+			if (rule->severity != NM_SEVERITY_ERROR)
+				continue;
+			consequence = nm_rule_consequence(rule, ctx, order);
+			if (nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY ||
+			    nm_is_missed(consequence, turn, ctx, order))
+				continue;
+			if (comes_first(consequence, first, order))
+				first = consequence;
+			if (waits_for_exit(consequence) &&
+			    (at_exit == NM_CONSEQUENCE_NONE || consequence < at_exit))
+				at_exit = consequence;
 		}
-		if (!nm_rule_bit(broken, i) || nm_rules[i].severity != NM_SEVERITY_ERROR)
-			continue;
-		consequence = nm_rule_consequence(&nm_rules[i], ctx, order);
-		if (nm_consequences[consequence].stage == NM_STAGE_NEXT_ENTRY)
-			continue;
-		if (nm_is_missed(consequence, turn, ctx, order))
-			continue;
-		if (comes_first(consequence, first, order))
-			first = consequence;
-		if (waits_for_exit(consequence) &&
-		    (at_exit == NM_CONSEQUENCE_NONE || consequence < at_exit))
-			at_exit = consequence;
 	}
 	if (first == NM_CONSEQUENCE_NONE)
 		return turn == NM_CONSEQUENCE_NONE ? NM_CONSEQUENCE_ACCEPTED : turn;

@@ -16,6 +16,9 @@ const char *nm_byte_word(const struct nestmig_report *report);
 /* " (KVM_SET_SREGS: EINVAL)", or nothing where no ioctl fails. */
 void nm_put_ioctl(struct nm_buf *buf, const struct nm_consequence_row *row);
 
+/* Text from a file, which may hold anything: control characters become '?'. */
+void nm_put_foreign(struct nm_buf *buf, const char *text);
+
 /* A finding as the lines of a report for people. */
 void nm_put_finding(struct nm_buf *buf, const struct nm_finding *finding, bool colour);
 

@@ -62,15 +62,14 @@ static void put_verdict(struct text *t, enum nestmig_verdict verdict)
 		      t->plain);
 }
 
-/* Text from a file may hold anything: control characters become '?'. */
-static void put_foreign(struct text *t, const char *text)
+void nm_put_foreign(struct nm_buf *buf, const char *text)
 {
 	for (; *text; text++) {
 		char one[2] = {*text, 0};
 
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
 			one[0] = '?';
-		nm_buf_puts(&t->buf, one);
+		nm_buf_puts(buf, one);
 	}
 }
 
@@ -194,13 +193,13 @@ enum nestmig_error nestmig_report_text(const struct nestmig_report *report, cons
 	struct text t = text_start(colour);
 
 	t.byte = nm_byte_word(report);
-	put_foreign(&t, file);
+	nm_put_foreign(&t.buf, file);
 	nm_buf_puts(&t.buf, ": ");
 	put_verdict(&t, report->verdict);
 	nm_buf_printf(&t.buf, "  (%s, %s, ", report->format, vendor ? vendor : "vendor not known");
 	if (report->host_kernel) {
 		nm_buf_puts(&t.buf, "for kernel ");
-		put_foreign(&t, report->host_kernel);
+		nm_put_foreign(&t.buf, report->host_kernel);
 	} else {
 		nm_buf_puts(&t.buf,
 			    report->has_host ? "for a host of unknown kernel" : "for no host");

@@ -78,7 +78,7 @@ more_ram() {
 # each ARGUMENT...: every subcommand with these arguments, and how it ends.
 each() {
 	local name
-	for name in snapshot validate inspect diff convert extract report restore migrate guard top host rules explain; do
+	for name in snapshot validate place inspect diff convert extract report restore migrate gate guard top hook host rules explain; do
 		nestmig $name "$@"
 		echo "exit status of $name: $?"
 	done

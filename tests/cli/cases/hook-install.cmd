@@ -1,0 +1,2 @@
+# One file, again, its status, away; nothing else is touched.
+for a in status "install --program /usr/bin/nestmig" "install --program /usr/bin/nestmig --json" status "status --json" remove "remove --json" "status --json"; do nestmig hook $a --root r; echo $?; [ ! -e r ] || (cd r; find . ! -type d -printf "%m %p\n"); done; nestmig hook install --root r --program /usr/bin/nestmig >/dev/null; cat r/etc/libvirt/hooks/qemu.d/50-nestmig

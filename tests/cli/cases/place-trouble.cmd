@@ -1,0 +1,2 @@
+# Profiles that cannot be read are named, the rest is done; none, no directory, no argument.
+mkdir h e; cp host.json h/b.json; echo x >h/a.json; head -c 400 host.json >h/c.json; ln -s nowhere h/d.json; nestmig place --hosts h raw1; echo $?; nestmig place --json --hosts h -J 2 raw1; echo $?; rm h/b.json; nestmig place --hosts h raw1; echo $?; nestmig place --hosts e raw1; echo $?; nestmig place --json --hosts none raw1; echo $?; nestmig place raw1; nestmig place --hosts h
