@@ -3,8 +3,8 @@
 #
 # guard-qemu.sh BUILD OUTDIR: QEMU and libvirt under the guard, in an emulated AMD host (roles/guard-qemu.sh): what
 # they save, restore and migrate goes on undisturbed, a bad state is refused, the guard comes and goes while L2 runs.
-# OUTDIR gets its events. CYCLES: how often it is attached and detached; TESTS: only these parts of
-# "valid refused cycles killed pinned"; VALID: of "files live snapshot cpus plain libvirt".
+# OUTDIR gets its events. CYCLES: how often it is attached and detached; LOADS: how often it is loaded for that;
+# TESTS: only these parts of "valid refused cycles killed pinned"; VALID: of "files live snapshot cpus plain libvirt".
 set -uo pipefail
 export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
 TIME_LIMIT=${TIME_LIMIT:-1200}
@@ -20,6 +20,6 @@ mkdir -p "$2"
 "$hosts/host.sh" run Q "$hosts/roles/guard-qemu.sh" "$(realpath "$2")" --clock "${CLOCK:-instructions}" \
 	--timeout "$TIME_LIMIT" --keep "$scratch" --keep "$(dirname "$GUARDRUN")" \
 	--keep "$(dirname "$NESTMIG_POKE")" --env "GUARDRUN=$GUARDRUN" --env "NESTMIG_POKE=$NESTMIG_POKE" \
-	--env "L1=$L1" --env "CYCLES=${CYCLES:-20}" \
+	--env "L1=$L1" --env "CYCLES=${CYCLES:-300}" --env "LOADS=${LOADS:-6}" \
 	--env "TESTS=${TESTS:-valid refused cycles killed pinned}" \
 	--env "VALID=${VALID:-files live snapshot cpus plain libvirt}"
