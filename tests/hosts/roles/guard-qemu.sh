@@ -107,19 +107,30 @@ let_run() {
 	bad "nothing came in"
 }
 
-# through_file NAME STARTER: a guest into a file, and from there into a second QEMU, which stays.
+# into_file DIR: the guest ends as DIR.stream.
+into_file() {
+	stop_in_l2 "$1.dev"
+	qmp_migrate "$1.stream" || fail "cannot write a stream"
+	stop_guest
+	remember "$1"
+}
+
+# from_file DIR STARTER [QEMU ARGUMENTS]: a second QEMU, which stays, goes on with it.
+from_file() {
+	local dir=$1
+	"$2" "$dir-restored" "${@:3}" -incoming "exec:cat $dir.stream"
+	let_run
+	goes_on "$(basename "$dir"): -incoming of a file" "$dir-restored"
+}
+
+# through_file NAME STARTER
 through_file() {
 	local dir=$WORK/$1
 	forget
 	"$2" "$dir"
 	wait_for_count "$dir" 3 90 || fail "L2 does not count: $(tail -n 1 "$dir/com1")"
-	stop_in_l2 "$dir.dev"
-	qmp_migrate "$dir.stream" || fail "cannot write a stream"
-	stop_guest
-	remember "$dir"
-	"$2" "$dir-restored" -incoming "exec:cat $dir.stream"
-	let_run
-	goes_on "$1: -incoming of a file" "$dir-restored"
+	into_file "$dir"
+	from_file "$dir" "$2"
 }
 
 start_small() {
@@ -188,6 +199,22 @@ do_snapshot() {
 do_cpus() {
 	local CPUS=2
 	through_file cpus start_guest
+	stop_guest
+}
+
+# Of two vCPUs the second is plugged in while L2 runs on the first; it waits for a SIPI.
+do_hotplug() {
+	local dir=$WORK/hotplug cpu
+	forget
+	start_small_guest "$dir" -smp 1,maxcpus=2
+	cpu=$(qmp query-hotpluggable-cpus | jq -c '.return[] | select(.["qom-path"] == null)
+		| {driver: .type, id: "added"} + .props')
+	qmp device_add "$cpu" >/dev/null || bad "hotplug: no $cpu"
+	expect "hotplug: two vCPUs" [ "$(qmp query-cpus-fast | jq '.return | length')" = 2 ]
+	goes_on "hotplug" "$dir" "$(last_count "$dir/com1")"
+	into_file "$dir"
+	from_file "$dir" start_small -smp 1,maxcpus=2 \
+		-device "$(jq -r 'to_entries | map("\(.key)=\(.value)") | join(",")' <<<"$cpu")"
 	stop_guest
 }
 
