@@ -162,7 +162,10 @@ do_live() {
 }
 
 need_other() {
-	[ -d "$WORK/other" ] || start_unwatched "$WORK/other"
+	[ ! -d "$WORK/other" ] || return 0
+	mkdir "$WORK/other"
+	: >"$WORK/other/com1"
+	start_unwatched "$WORK/other"
 }
 
 other_goes_on() {
