@@ -255,6 +255,24 @@ static enum nestmig_error load(struct nm_guard *guard, struct nestmig_detail *de
 	return error;
 }
 
+static void empty(int map)
+{
+	uint64_t key;
+
+	while (!bpf_map_get_next_key(map, NULL, &key))
+		if (bpf_map_delete_elem(map, &key))
+			return;
+}
+
+/* What went away while nothing was attached has left its entries, under addresses that are others' now. */
+static void forget(struct nm_guard *guard)
+{
+	empty(guard->vcpus);
+	empty(bpf_map__fd(guard->skeleton->maps.nm_vmx_vcpus));
+	empty(bpf_map__fd(guard->skeleton->maps.nm_vms));
+	memset(guard->skeleton->bss, 0, sizeof(*guard->skeleton->bss));
+}
+
 static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *detail)
 {
 	struct bpf_program *program;
@@ -316,8 +334,8 @@ static enum nestmig_error load_best(struct nm_guard *guard, const struct nm_guar
 	return error;
 }
 
-static enum nestmig_error start(struct nm_guard *guard, const struct nm_guard_options *options,
-				const struct nestmig_host *host, struct nestmig_detail *detail)
+static enum nestmig_error make(struct nm_guard *guard, const struct nm_guard_options *options,
+			       const struct nestmig_host *host, struct nestmig_detail *detail)
 {
 	enum nestmig_vendor vendor = host->view.vendor;
 	struct nm_guard_config config;
@@ -340,13 +358,12 @@ static enum nestmig_error start(struct nm_guard *guard, const struct nm_guard_op
 	if (error)
 		return error;
 	configure(&config, options, host, guard->can_deny);
-	error = write_config(guard, &config, detail);
-	return error ? error : attach(guard, detail);
+	return write_config(guard, &config, detail);
 }
 
-enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
-				  const struct nestmig_host *host, struct nm_guard **ret_guard,
-				  struct nestmig_detail *detail)
+enum nestmig_error nm_guard_load(const struct nm_guard_options *options,
+				 const struct nestmig_host *host, struct nm_guard **ret_guard,
+				 struct nestmig_detail *detail)
 {
 	struct nm_guard *guard = calloc(1, sizeof(*guard));
 	enum nestmig_error error;
@@ -354,7 +371,44 @@ enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
 	if (!guard)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	be_silent();
-	error = start(guard, options, host, detail);
+	error = make(guard, options, host, detail);
+	if (error) {
+		nm_guard_free(guard);
+		return error;
+	}
+	*ret_guard = guard;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_guard_attach(struct nm_guard *guard, struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+
+	if (!guard->skeleton || guard->attached_count)
+		return nm_fail(detail, NESTMIG_ERR_INVALID, "the guard is attached already");
+	forget(guard);
+	error = attach(guard, detail);
+	if (error)
+		nm_guard_detach(guard);
+	return error;
+}
+
+void nm_guard_detach(struct nm_guard *guard)
+{
+	while (guard->attached_count)
+		bpf_link__destroy(guard->attached[--guard->attached_count].link);
+}
+
+enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
+				  const struct nestmig_host *host, struct nm_guard **ret_guard,
+				  struct nestmig_detail *detail)
+{
+	struct nm_guard *guard = NULL;
+	enum nestmig_error error = nm_guard_load(options, host, &guard, detail);
+
+	if (error)
+		return error;
+	error = nm_guard_attach(guard, detail);
 	if (error) {
 		nm_guard_free(guard);
 		return error;

@@ -45,10 +45,12 @@ says() {
 	grep -q -- "^$2" "$1"
 }
 
+# Nothing else in a host makes links.
 programs_left() {
 	find "$bpffs" 2>/dev/null
 	bpftool prog list 2>/dev/null | grep nm_guard
 	bpftool map list 2>/dev/null | grep ' nm_'
+	bpftool link list 2>/dev/null
 }
 
 # BPF frees what it holds after a grace period.
