@@ -30,6 +30,7 @@ static const struct counter {
 	{"synthesised_exits", NULL, "Of them, made up by KVM", NM_GUARD_MADE_UP_EXITS},
 	{"failed_entries", NULL, "VM entries of L1 that KVM refused", NM_GUARD_FAILED_ENTRIES},
 	{"rsm", NULL, "RSM to L2", NM_GUARD_SMM_LEAVES},
+	{"smi", NULL, "SMIs to L2", NM_GUARD_SMM_ENTRIES},
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -14,6 +14,7 @@ enum nm_guard_hook {
 	NM_GUARD_NESTED_EXIT,   /* an exit to L1 that KVM made up */
 	NM_GUARD_ENTRY_FAILED,  /* a VMRUN, VMLAUNCH or VMRESUME of L1 that KVM refuses */
 	NM_GUARD_SMM_LEFT,      /* RSM */
+	NM_GUARD_SMM_ENTERED,   /* an SMI that came to L2, when its state is in SMRAM */
 	NM_GUARD_EPTP_SWITCHED, /* VMFUNC */
 	NM_GUARD_HOOKS
 };
@@ -35,6 +36,9 @@ enum nm_guard_action {
 #define NM_GUARD_UNJUDGED   0x80  /* the kernel has not judged the context: nm_guard_poll does */
 #define NM_GUARD_EMULATION  0x100 /* KVM for Intel would have to emulate L2: its state is invalid */
 #define NM_GUARD_OTHER_EXIT 0x200 /* advisory: L1 should have seen exit reason exit_info[1] */
+
+/* At KVM_RUN: what was stuffed and may be denied, 1 << NM_GUARD_STUFFED_x above these bits. */
+#define NM_GUARD_STUFFED_SHIFT 12
 
 #define NM_GUARD_COMM       16
 
@@ -68,6 +72,8 @@ enum nm_guard_stuffed {
 	NM_GUARD_STUFFED_EVENTS,
 	NM_GUARD_STUFFED_KINDS
 };
+
+_Static_assert(NM_GUARD_STUFFED_SHIFT + NM_GUARD_STUFFED_KINDS <= 16, "flags have 16 bits");
 
 /* Written by user space, before and while the guard is attached. */
 struct nm_guard_config {
@@ -107,6 +113,7 @@ enum nm_guard_counter {
 	NM_GUARD_MADE_UP_EXITS,
 	NM_GUARD_FAILED_ENTRIES,
 	NM_GUARD_SMM_LEAVES,
+	NM_GUARD_SMM_ENTRIES, /* with L2 active */
 	NM_GUARD_COUNTERS
 };
 
@@ -116,7 +123,7 @@ struct nm_guard_vcpu {
 	uint32_t stuffed;    /* bits 1 << NM_GUARD_STUFFED_x, of which KVM_RUN has not judged */
 	uint32_t generation; /* counts what is stuffed */
 	uint32_t judged;     /* the generation that KVM_RUN has let pass */
-	uint8_t in_l2;
+	uint8_t in_l2, in_smm;
 	uint8_t is_checked;             /* the nested state was judged at the ioctl, see passed */
 	uint8_t exit_is_told;           /* the exit that a failed VMRUN ends with */
 	uint64_t last_exit;             /* exit code of the last exit that KVM made up */
@@ -124,6 +131,7 @@ struct nm_guard_vcpu {
 	uint64_t made_up;               /* how many of these there were */
 	uint64_t entries, exits;        /* nested */
 	uint64_t l2_since, l2_time;     /* ns */
+	uint64_t smm_since, smm_time;
 	uint64_t passed[NM_RULE_WORDS]; /* what was broken then */
 };
 

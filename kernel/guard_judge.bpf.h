@@ -19,6 +19,7 @@ struct room {
 	struct nm_guard_record record;
 	struct kvm_vcpu *vcpu;
 	uint32_t generation; /* of the vCPU, when it was looked at */
+	uint64_t exits;      /* of the vCPU at that moment: what the processor has run since */
 	uint64_t deny[NM_RULE_WORDS];
 	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
 };
@@ -41,6 +42,7 @@ open_room(struct nm_guard_config *conf, struct kvm_vcpu *vcpu, uint8_t hook, uin
 		return NULL;
 	}
 	room->vcpu = vcpu;
+	room->exits = BPF_CORE_READ(vcpu, stat.exits);
 	room->record.event = (struct nm_guard_event){.hook = hook, .ioctl = ioctl};
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 		room->record.judged.wanted[i] = conf->wanted[i];
@@ -132,17 +134,43 @@ ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
 	send(vcpu, event, sizeof(*event));
 }
 
-/* The SMRAM image that RSM loads, of a vCPU that was in L2, or in VMX operation, when the SMI came. */
-static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const char *smram, int ret)
+/* ---- SMM ---------------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE void enter_smm(struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+
+	if (!entry || entry->in_smm)
+		return;
+	entry->in_smm = 1;
+	entry->smm_since = bpf_ktime_get_ns();
+}
+
+ALWAYS_INLINE void leave_smm(struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+
+	if (!entry || !entry->in_smm)
+		return;
+	entry->in_smm = 0;
+	entry->smm_time += bpf_ktime_get_ns() - entry->smm_since;
+}
+
+/*
+ * The SMRAM image of a vCPU that was in L2, or in VMX operation, when the SMI came: the one that RSM loads, or the
+ * one that an SMI has just made.
+ */
+static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const char *smram,
+						uint8_t hook, int ret)
 {
 	struct nm_guard_config *conf = config();
 	struct nestmig_vcpu_view *v;
 	struct room *room;
 
-	count(NM_GUARD_SMM_LEAVES);
+	count(hook == NM_GUARD_SMM_LEFT ? NM_GUARD_SMM_LEAVES : NM_GUARD_SMM_ENTRIES);
 	if (!conf)
 		return 0;
-	room = open_room(conf, vcpu, NM_GUARD_SMM_LEFT, 0);
+	room = open_room(conf, vcpu, hook, 0);
 	if (!room)
 		return 0;
 	v = room->record.judged.ctx.v;
@@ -150,7 +178,7 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
 		return 0;
 	/* The VMCS12 is no part of SMRAM; here it is not entered yet. */
 	take_vcpu(room, nm_vendor == NESTMIG_VENDOR_INTEL);
-	/* The flag is gone by now. */
+	/* The flag is gone by now, or not there yet. */
 	v->events.smi_smm = 1;
 	v->have |= NESTMIG_HAVE(SMRAM);
 	room->record.event.result = ret;
@@ -158,6 +186,45 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
 		room->record.event.flags |= NM_GUARD_FAILED;
 	tell(room, vcpu_find(vcpu));
 	return 0;
+}
+
+/* What explains a RSM that fails, and what comes of that: the image that this vCPU's last RSM has loaded, if the
+ * processor has not run it since. */
+static __attribute__((noinline)) struct room *room_of_rsm(struct kvm_vcpu *vcpu)
+{
+	struct room *room =
+		bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0, 0);
+
+	if (!room || room->vcpu != vcpu || room->record.event.hook != NM_GUARD_SMM_LEFT ||
+	    room->exits != BPF_CORE_READ(vcpu, stat.exits))
+		return NULL;
+	return room;
+}
+
+/* A triple fault that KVM delivers to L1, with what explains it: the image of a RSM that has failed, or else L2's
+ * state as it is. */
+static __attribute__((noinline)) int tell_triple_fault(struct kvm_vcpu *vcpu, uint64_t exit_code,
+						       uint16_t flags)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct nm_guard_config *conf = config();
+	struct room *room = room_of_rsm(vcpu);
+
+	count(NM_GUARD_MADE_UP_EXITS);
+	note_exit(entry, exit_code, bpf_ktime_get_ns());
+	if (!conf)
+		return 0;
+	if (!room || !(room->record.event.flags & NM_GUARD_FAILED)) {
+		room = open_room(conf, vcpu, NM_GUARD_NESTED_EXIT, 0);
+		if (!room)
+			return 0;
+		take_vcpu(room, true);
+	}
+	room->record.event.hook = NM_GUARD_NESTED_EXIT;
+	room->record.event.result = 0;
+	room->record.event.exit_code = exit_code;
+	room->record.event.flags = flags | (is_run_pending(vcpu) ? NM_GUARD_PENDING : 0);
+	return tell(room, entry);
 }
 
 #endif

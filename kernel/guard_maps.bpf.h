@@ -144,11 +144,17 @@ static __attribute__((noinline)) struct nm_guard_vcpu *vcpu_entry(struct kvm_vcp
 	return entry;
 }
 
+/* In L2 from now on, whoever brought it there. */
+ALWAYS_INLINE void is_found_in_l2(struct nm_guard_vcpu *entry)
+{
+	entry->in_l2 = 1;
+	entry->l2_since = bpf_ktime_get_ns();
+}
+
 ALWAYS_INLINE void enter_l2(struct nm_guard_vcpu *entry)
 {
 	entry->entries++;
-	entry->in_l2 = 1;
-	entry->l2_since = bpf_ktime_get_ns();
+	is_found_in_l2(entry);
 }
 
 ALWAYS_INLINE void leave_l2(struct nm_guard_vcpu *entry)

@@ -32,6 +32,7 @@ static const char *const hooks[NM_GUARD_HOOKS] = {
 	[NM_GUARD_NESTED_EXIT] = "nested-exit",
 	[NM_GUARD_ENTRY_FAILED] = "entry-failed",
 	[NM_GUARD_SMM_LEFT] = "smm-left",
+	[NM_GUARD_SMM_ENTERED] = "smm-entered",
 	[NM_GUARD_EPTP_SWITCHED] = "eptp-switched",
 };
 
@@ -39,6 +40,7 @@ static const char *const counters[NM_GUARD_COUNTERS] = {
 	"judged",         "broken",       "denials",       "events",         "limited",
 	"lost",           "unread",       "no-scratch",    "no-entry",       "races",
 	"nested-entries", "nested-exits", "made-up-exits", "failed-entries", "smm-leaves",
+	"smm-entries",
 };
 
 static volatile sig_atomic_t ended;
