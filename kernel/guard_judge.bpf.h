@@ -81,6 +81,31 @@ static __attribute__((noinline)) int limit(struct room *room, const uint64_t *de
 	return 0;
 }
 
+struct rule_walk {
+	const struct nm_judging *judged;
+};
+
+static long count_rule(uint64_t i, const struct rule_walk *walk)
+{
+	uint32_t word = i / 64;
+
+	/* The verifier has to see the register that is compared. */
+	barrier_var(word);
+	if (word >= NM_RULE_WORDS)
+		return 1;
+	if (walk->judged->broken[word] & walk->judged->wanted[word] & UINT64_C(1) << (i % 64))
+		count(NM_GUARD_COUNTERS + i);
+	return 0;
+}
+
+static __attribute__((noinline)) int count_rules(const struct nm_judging *judged)
+{
+	struct rule_walk walk = {judged};
+
+	bpf_loop(NESTMIG_RULES, count_rule, &walk, 0);
+	return 0;
+}
+
 /* After nm_judge: makes an event of it if a rule is broken. What the ioctl returns; 0: KVM goes on. */
 static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard_vcpu *entry)
 {
@@ -88,15 +113,16 @@ static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard
 	struct nm_guard_config *conf = config();
 	bool denied;
 
-	count(NM_GUARD_JUDGED);
+	count(NM_GUARD_JUDGED + record->event.hook);
 	if (!conf || (!any_of(record->judged.broken, record->judged.wanted) &&
 		      !(record->event.flags & NM_GUARD_EMULATION)))
 		return 0;
-	count(NM_GUARD_BROKEN);
+	count(NM_GUARD_BROKEN + record->event.hook);
+	count_rules(&record->judged);
 	denied = conf->enforce && (any_of(record->judged.broken, room->deny) ||
 				   record->event.flags & NM_GUARD_EMULATION);
 	if (denied)
-		count(NM_GUARD_DENIALS);
+		count(NM_GUARD_DENIALS + record->event.hook);
 	record->event.action = denied ? NM_GUARD_DENIED : NM_GUARD_TOLD;
 	sign(&record->event, room->vcpu, entry);
 	send(room->vcpu, &record->event, sizeof(*record));
@@ -178,6 +204,8 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
 		return 0;
 	/* The VMCS12 is no part of SMRAM; here it is not entered yet. */
 	take_vcpu(room, nm_vendor == NESTMIG_VENDOR_INTEL);
+	if (nm_vendor == NESTMIG_VENDOR_AMD && !ret)
+		svm_take_smm(&room->record.judged.ctx, vcpu, hook == NM_GUARD_SMM_ENTERED);
 	/* The flag is gone by now, or not there yet. */
 	v->events.smi_smm = 1;
 	v->have |= NESTMIG_HAVE(SMRAM);
@@ -192,8 +220,7 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
  * processor has not run it since. */
 static __attribute__((noinline)) struct room *room_of_rsm(struct kvm_vcpu *vcpu)
 {
-	struct room *room =
-		bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0, 0);
+	struct room *room = bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0, 0);
 
 	if (!room || room->vcpu != vcpu || room->record.event.hook != NM_GUARD_SMM_LEFT ||
 	    room->exits != BPF_CORE_READ(vcpu, stat.exits))

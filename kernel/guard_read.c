@@ -93,6 +93,22 @@ enum nestmig_error nm_guard_count(const struct nm_guard *guard,
 	return NESTMIG_OK;
 }
 
+enum nestmig_error nm_guard_count_rules(const struct nm_guard *guard,
+					uint64_t ret_broken[NESTMIG_RULES],
+					struct nestmig_detail *detail)
+{
+	uint64_t broken[NESTMIG_RULES];
+
+	for (uint32_t i = 0; i < NESTMIG_RULES; i++) {
+		uint32_t key = NM_GUARD_COUNTERS + i;
+
+		if (bpf_map_lookup_elem(guard->counters, &key, &broken[i]))
+			return nm_fail_errno(detail, "cannot read the guard's counters of rules");
+	}
+	memcpy(ret_broken, broken, sizeof(broken));
+	return NESTMIG_OK;
+}
+
 size_t nm_guard_programs(const struct nm_guard *guard)
 {
 	return guard->attached_count;

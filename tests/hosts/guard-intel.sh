@@ -17,6 +17,7 @@ TIME_LIMIT=${TIME_LIMIT:-3600}
 # There are no shared libraries in that host.
 ldd "$GUARDRUN" | grep -o '/[^ ]*' | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
 cp "$GUARDRUN" "$scratch/guard/guardrun"
+cp "$hosts/roles/guarding.sh" "$scratch/guard"
 strip --strip-debug "$scratch/guard/guardrun"
 
 # at FIELD: where a field of the VMCS12 is in struct kvm_nested_state
@@ -49,6 +50,11 @@ write_cases() {
 		poke vcpu0/vcpu_events 0 0020000100000000
 		case triple-fault
 		poke vcpu0/vcpu_events 28 01
+		case smi-good
+		poke vcpu0/vcpu_events 25 01
+		case smi-cs-long-and-wide
+		poke vcpu0/nested_state $(at guest_cs_ar_bytes) 9be00000
+		poke vcpu0/vcpu_events 25 01
 	END
 	cat >smm-l2-long-ept.cases <<-END
 		case good

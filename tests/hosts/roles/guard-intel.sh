@@ -1,43 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The guard on this host's kvm_intel, for busybox's sh. Environment: GUARD (a directory: guardrun with its libraries),
+# The guard on this host's kvm_intel, for busybox's sh. Environment: GUARD (a directory: guardrun with its libraries, guarding.sh),
 # RAWDUMP, CASES, OUT, VARIANTS (the states to be tried; empty: all that this KVM can make).
 set -u
 
-failures=0
-
-# expect WHAT COMMAND...: the command succeeds
-expect() {
-	local what=$1
-	shift
-	if "$@"; then
-		echo "ok $what"
-	else
-		echo "FAILED $what"
-		failures=$((failures + 1))
-	fi
-}
-
-# has EVENTS WORD...: an event with all of these words
-has() {
-	local file=$1 word
-	shift
-	grep '^event ' "$file" >lines
-	for word; do
-		grep -e " $word\( \|$\)" lines >fewer
-		mv fewer lines
-	done
-	[ -s lines ]
-}
-
-says() {
-	grep -q -- "^$2" "$1"
-}
-
-counter() {
-	awk -v name="$2" '$1 == "counter" && $2 == name { print $3 }' "$1"
-}
+# shellcheck source=guarding.sh
+. "$GUARD/guarding.sh"
 
 # under MODE NAME COMMAND...: events to $OUT/NAME.events, output to $OUT/NAME.out
 under() {
@@ -108,7 +77,12 @@ test_audit() {
 	expect "audit: nothing is denied" [ "$(counter "$events" denials)" = 0 ]
 	expect "stuffed L2 gets the triple fault that KVM makes up" says "$out" "sregs-fs-system outcome triple-fault-to-l1"
 	expect "it is told before" has "$events" hook=kvm-run action=told
-	expect "and when KVM makes it up" has "$events" hook=nested-exit exit=0x2
+	expect "and when KVM makes it up, with its rule" has "$events" hook=nested-exit exit=0x2 'rule=.*'
+	expect "an SMI comes to a good L2, which goes on" says "$out" "smi-good outcome resumes.* smis=1"
+	expect "the image of another is told when the SMI makes it" \
+		has "$events" hook=smm-entered action=told rule=smm-long-csld
+	expect "and that of no other" [ "$(grep -c hook=smm-entered "$events")" = 1 ]
+	expect "both are judged" [ "$(counter "$events" smm-entries)" -ge 2 ]
 	expect "a failed VM entry is told" has "$events" hook=entry-failed exit=0x80000021 rule=vmx-guest-cs-d-l
 	expect "L1's own VMLAUNCH with reserved controls is told" \
 		has "$events" hook=entry-failed exit=0x7 rule=vmx-pin-allowed0
@@ -122,8 +96,6 @@ test_audit() {
 }
 
 export RAWDUMP CASES OUT GUARD
-mkdir -p /sys/kernel/security
-mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
 save_bases
 write_scripts
 test_enforce
