@@ -25,7 +25,8 @@ run_cli() {
 }
 
 build=$(realpath "$1")
-foreign=$(realpath "$hosts/../data/FOREIGN")
+foreign=$scratch/foreign.json
+"$NESTMIG" host --root "$hosts/../cases/host-intel-6.1" --save "$foreign" || fail "cannot make a profile"
 wanted=${TESTS:-not_installed enforce audit rate killed installed confined top top_beside host best_effort service unloaded}
 if [ "$wanted" != nolsm ]; then
 	run_cli C "$2" "$wanted" || exit
