@@ -9,16 +9,18 @@ set -uo pipefail
 
 [ $# -ge 2 ] || fail "usage: guard-intel.sh BUILD OUTDIR"
 find_program GUARDRUN "$1/tests/nestmig-guardrun"
+find_program NESTMIG "$1/cmd/nestmig"
 rm -rf "$2"
 mkdir -p "$2" "$scratch/guard" "$scratch/cases"
 out=$(realpath "$2")
 TIME_LIMIT=${TIME_LIMIT:-3600}
 
 # There are no shared libraries in that host.
-ldd "$GUARDRUN" | grep -o '/[^ ]*' | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
+ldd "$GUARDRUN" "$NESTMIG" | grep -o '/[^ ]*' | grep -v ':$' | sort -u | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
 cp "$GUARDRUN" "$scratch/guard/guardrun"
+cp "$NESTMIG" "$scratch/guard/nestmig"
 cp "$hosts/roles/guarding.sh" "$scratch/guard"
-strip --strip-debug "$scratch/guard/guardrun"
+strip --strip-debug "$scratch/guard/guardrun" "$scratch/guard/nestmig"
 
 # at FIELD: where a field of the VMCS12 is in struct kvm_nested_state
 at() {
