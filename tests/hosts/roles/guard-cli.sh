@@ -52,7 +52,7 @@ start() {
 	shift
 	"$NESTMIG" guard run "$@" >"$OUT/$name" 2>"$OUT/$name.err" &
 	runner=$!
-	for ((tries = 0; tries < 400; tries++)); do
+	for ((tries = 0; tries < 2000; tries++)); do
 		grep -q '^nestmig guard: mode' "$OUT/$name.err" && return
 		kill -0 $runner 2>/dev/null || break
 		sleep 0.2
@@ -216,7 +216,7 @@ test_confined() {
 	strace -qq -f -o "$OUT/trace" setpriv --no-new-privs --bounding-set=-all,+bpf,+perfmon,+sys_admin \
 		"$NESTMIG" guard run --json --metrics /tmp/guard/metrics >said 2>errors &
 	local tracer=$! tries
-	for ((tries = 0; tries < 400; tries++)); do
+	for ((tries = 0; tries < 2000; tries++)); do
 		grep -q '^nestmig guard: mode' errors && break
 		sleep 0.2
 	done
