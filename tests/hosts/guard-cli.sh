@@ -36,7 +36,7 @@ if [ -z "${TESTS:-}" ] || [ "$wanted" = nolsm ]; then
 fi
 # A strict reader of OpenMetrics.
 for file in "$2"/*metrics; do
-	[ ! -e "$file" ] || python3 -c 'import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as p
+	[ ! -e "$file" ] || /usr/bin/python3 -c 'import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as p
 print(sys.argv[1] + ":", len(list(p(open(sys.argv[1]).read()))), "metrics")' "$file" || exit
 done
 if [ -e "$2/calls" ]; then

@@ -3,7 +3,9 @@
 #
 # guard-intel.sh BUILD OUTDIR: the guard on kvm_intel, in an emulated Intel host, always: what is judged, denied and
 # told. OUTDIR gets its events. INTEL_HOST: a directory where intel.sh has started a host before.
+# VARIANTS: only these states; TESTS: only these of its parts.
 set -uo pipefail
+TIME_LIMIT=${TIME_LIMIT:-3600}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 
@@ -13,7 +15,6 @@ find_program NESTMIG "$1/cmd/nestmig"
 rm -rf "$2"
 mkdir -p "$2" "$scratch/guard" "$scratch/cases"
 out=$(realpath "$2")
-TIME_LIMIT=${TIME_LIMIT:-3600}
 
 # There are no shared libraries in that host.
 ldd "$GUARDRUN" "$NESTMIG" | grep -o '/[^ ]*' | grep -v ':$' | sort -u | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
@@ -90,4 +91,5 @@ if [ -z "${INTEL_HOST:-}" ]; then
 	"$hosts/intel.sh" start "$INTEL_HOST" || fail "cannot boot the emulated Intel host"
 fi
 build_guest
-run_role guard-intel.sh "$out" "${WORDS:-}" "CASES=$scratch/cases" "GUARD=$scratch/guard" "VARIANTS=${VARIANTS:-}"
+run_role guard-intel.sh "$out" "${WORDS:-}" "CASES=$scratch/cases" "GUARD=$scratch/guard" "VARIANTS=${VARIANTS:-}" \
+	"TESTS=${TESTS:-enforce audit texts}"
