@@ -4,6 +4,7 @@
 # guard-cli.sh BUILD OUTDIR: `nestmig guard` and `nestmig top` as an operator uses them, on real KVM in an emulated
 # AMD host, always: BPF programs are loaded nowhere else. OUTDIR gets what they print. TESTS: only these of its parts.
 set -uo pipefail
+TIME_LIMIT=${TIME_LIMIT:-1800}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 
