@@ -247,7 +247,7 @@ test_nolsm() {
 	expect "mode enforce: 2" ends 2 "$NESTMIG" guard run --mode enforce
 	expect "which says why, and what to do" grep -q 'nothing can be denied here: "bpf" is not among .*boot with lsm=' errors
 	expect "the same as JSON" ends 2 "$NESTMIG" guard install --mode enforce --json
-	expect "is one document" jq -e '.schema and (.error | tostring | test("bpf"))' said
+	expect "is one document" jq -e '.schema and (.message | test("bpf"))' said
 	expect "nothing is installed" ends 1 "$NESTMIG" guard status
 	expect "run in mode audit" start nolsm --json
 	expect "it says what it cannot do" grep -q 'mode audit, .*nothing can be denied here: no BPF LSM' "$OUT/nolsm.err"
