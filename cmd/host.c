@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* nestmig host: what this host, or a captured one, can do. */
-#include "cli.h"
+#include "options.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static int parse_options(const struct command *self, int argc, char **argv,
 					      {"json", no_argument, NULL, 'j'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
-	int c;
+	int c, code;
 
 	while ((c = getopt_long(argc, argv, "s:jh", table, NULL)) != -1) {
 		switch (c) {
@@ -30,13 +30,10 @@ static int parse_options(const struct command *self, int argc, char **argv,
 		case 's':
 			options->save = optarg;
 			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			return cli_help(self);
 		default:
-			return cli_wrong_option(self);
+			code = option_common(self, c, &options->json);
+			if (code >= 0)
+				return code;
 		}
 	}
 	if (optind < argc)

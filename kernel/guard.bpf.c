@@ -195,6 +195,14 @@ ALWAYS_INLINE bool needs_emulation(struct kvm_vcpu *vcpu)
 	return nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_emulated(vcpu) && !vmx_is_of_rsm(vcpu);
 }
 
+/* What may be denied at KVM_RUN, as flags of an event: nothing of what RSM has loaded. */
+ALWAYS_INLINE uint16_t stuffed_flags(struct kvm_vcpu *vcpu, uint32_t stuffed)
+{
+	if (nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_of_rsm(vcpu))
+		return 0;
+	return stuffed << NM_GUARD_STUFFED_SHIFT;
+}
+
 /* What KVM holds of a vCPU of which something has been stuffed. */
 static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 {
@@ -216,6 +224,7 @@ static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 	if (needs_emulation(vcpu) && (entry->stuffed >> NM_GUARD_STUFFED_SREGS & 1))
 		room->record.event.flags |= NM_GUARD_EMULATION;
 	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
+	room->record.event.flags |= stuffed_flags(vcpu, entry->stuffed);
 	if (nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_of_rsm(vcpu)) {
 		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 			room->deny[i] = 0;
@@ -322,6 +331,8 @@ static __attribute__((noinline)) int mark(struct kvm_vcpu *vcpu, uint32_t kind)
 	entry = vcpu_entry(vcpu);
 	if (!entry)
 		return 0;
+	if (!entry->in_l2)
+		is_found_in_l2(entry);
 	/* In this order: let_run() goes by the generation. */
 	__sync_fetch_and_add(&entry->generation, 1);
 	if (!__sync_fetch_and_or(&entry->stuffed, UINT32_C(1) << kind))
@@ -364,12 +375,14 @@ int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 	struct nm_guard_config *conf;
 	struct nm_guard_vcpu *entry;
 	struct room *room;
+	uint32_t stuffed;
 
 	if (!nm_unjudged)
 		return 0;
 	entry = vcpu_find(vcpu);
 	if (!entry || entry->generation == entry->judged)
 		return 0;
+	stuffed = entry->stuffed;
 	let_run(entry, entry->generation);
 	conf = config();
 	if (!conf || !is_in_l2(vcpu))
@@ -380,6 +393,7 @@ int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 			 IOCTL_RUN);
 	if (!room)
 		return 0;
+	room->record.event.flags |= stuffed_flags(vcpu, stuffed);
 	take_vcpu(room, true);
 	tell(room, entry);
 	return 0;
@@ -387,17 +401,30 @@ int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
 
 /* ---- RSM ----------------------------------------------------------------------------------------- */
 
-/* A RSM that fails: nobody else asks for this (em_rsm). */
+/* A RSM outside of what is judged. */
+static __attribute__((noinline)) int tell_rsm(struct kvm_vcpu *vcpu, uint16_t flags)
+{
+	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = flags};
+
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
+}
+
+/* A RSM that fails: nobody else asks for this (em_rsm). With L2 active the image that it has loaded says why. */
 SEC("fentry/emulator_triple_fault")
 int BPF_PROG(nm_guard_rsm_failed, struct x86_emulate_ctxt *emulation)
 {
-	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = NM_GUARD_FAILED};
 	struct kvm_vcpu *vcpu = BPF_CORE_READ(emulation, vcpu);
+	uint16_t flags = NM_GUARD_FAILED | (is_run_pending(vcpu) ? NM_GUARD_PENDING : 0);
+	struct room *room = room_of_rsm(vcpu);
 
-	if (is_run_pending(vcpu))
-		event.flags |= NM_GUARD_PENDING;
-	tell_exit(vcpu, vcpu_find(vcpu), &event);
-	return 0;
+	if (!room)
+		return tell_rsm(vcpu, flags);
+	/* The vendor's part of RSM has failed and told so. */
+	if (room->record.event.flags & NM_GUARD_FAILED)
+		return 0;
+	room->record.event.flags = flags;
+	return tell(room, vcpu_find(vcpu));
 }
 
 /* ---- The end of vCPUs and VMs --------------------------------------------------------------------- */

@@ -46,6 +46,20 @@ static bool lsm_is_active(void)
 	return false;
 }
 
+static const char *module_of(enum nestmig_vendor vendor)
+{
+	return vendor == NESTMIG_VENDOR_INTEL ? "kvm_intel" : "kvm_amd";
+}
+
+/* Built in, it is there too: it has parameters. */
+static bool is_loaded(const char *module)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	return access(path, F_OK) == 0;
+}
+
 /* The types of the kernel and of KVM's modules. */
 struct types {
 	struct btf *kernel, *kvm, *vendor;
@@ -61,7 +75,7 @@ static void types_free(struct types *types)
 static enum nestmig_error types_load(enum nestmig_vendor vendor, struct types *types,
 				     struct nestmig_detail *detail)
 {
-	const char *module = vendor == NESTMIG_VENDOR_INTEL ? "kvm_intel" : "kvm_amd";
+	const char *module = module_of(vendor);
 
 	types->kernel = btf__load_vmlinux_btf();
 	if (!types->kernel)
@@ -286,6 +300,9 @@ static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *
 		if (guard->attached_count == NM_GUARD_PROGRAMS_MAX)
 			return nm_fail(detail, NESTMIG_ERR_LIMIT, "too many programs");
 		at->link = bpf_program__attach(program);
+		/* What denies is not done without. */
+		if (!at->link && guard->best_effort && !is_lsm(program))
+			continue;
 		if (!at->link)
 			return nm_fail_errno(detail, "program %s: cannot attach it to %s",
 					     bpf_program__name(program),
@@ -342,7 +359,7 @@ static enum nestmig_error make(struct nm_guard *guard, const struct nm_guard_opt
 	struct types types = {0};
 	enum nestmig_error error;
 
-	guard->can_deny = lsm_is_active();
+	guard->can_deny = !options->observe && lsm_is_active();
 	if (options->enforce && !guard->can_deny)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "nothing can be denied here: \"bpf\" is not among the active LSMs "
@@ -351,12 +368,21 @@ static enum nestmig_error make(struct nm_guard *guard, const struct nm_guard_opt
 	if (vendor == NESTMIG_VENDOR_UNKNOWN)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "neither kvm_amd nor kvm_intel is loaded here");
+	if (!is_loaded(module_of(vendor)))
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "the host profile is one of %s, which is not loaded here",
+			       module_of(vendor));
+	guard->best_effort = options->best_effort;
 	error = types_load(vendor, &types, detail);
 	if (!error)
 		error = load_best(guard, options, vendor, &types, detail);
 	types_free(&types);
 	if (error)
 		return error;
+	if (options->enforce && !bpf_program__autoload(guard->skeleton->progs.nm_guard_ioctl))
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "nothing can be denied here: this kernel does not take program "
+			       "nm_guard_ioctl");
 	configure(&config, options, host, guard->can_deny);
 	return write_config(guard, &config, detail);
 }

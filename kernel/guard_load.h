@@ -16,6 +16,7 @@ struct nm_guard;
 
 struct nm_guard_options {
 	bool enforce;        /* deny; else tell only */
+	bool observe;        /* nothing is denied, nor judged where it is set: for counters */
 	bool best_effort;    /* programs that this kernel does not take are left out */
 	uint16_t burst;      /* events of one VM that are told at once; 0: 32 */
 	uint32_t per_second; /* and from then on; 0: 8 */
@@ -78,6 +79,11 @@ NESTMIG_CHECKED enum nestmig_error nm_guard_poll(struct nm_guard *guard, int tim
 NESTMIG_CHECKED enum nestmig_error nm_guard_count(const struct nm_guard *guard,
 						  uint64_t ret_counters[NM_GUARD_COUNTERS],
 						  struct nestmig_detail *detail);
+
+/* How often each rule was found broken at an ioctl. Errors: IO. */
+NESTMIG_CHECKED enum nestmig_error nm_guard_count_rules(const struct nm_guard *guard,
+							uint64_t ret_broken[NESTMIG_RULES],
+							struct nestmig_detail *detail);
 
 /* The programs, in the order of the object; index up to nm_guard_programs. Errors: INVALID, IO. */
 size_t nm_guard_programs(const struct nm_guard *guard);

@@ -25,7 +25,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, NM_GUARD_COUNTERS);
+	__uint(max_entries, NM_GUARD_COUNTERS + NESTMIG_RULES);
 	__type(key, uint32_t);
 	__type(value, uint64_t);
 } nm_counters SEC(".maps");
@@ -144,11 +144,17 @@ static __attribute__((noinline)) struct nm_guard_vcpu *vcpu_entry(struct kvm_vcp
 	return entry;
 }
 
+/* In L2 from now on, whoever brought it there. */
+ALWAYS_INLINE void is_found_in_l2(struct nm_guard_vcpu *entry)
+{
+	entry->in_l2 = 1;
+	entry->l2_since = bpf_ktime_get_ns();
+}
+
 ALWAYS_INLINE void enter_l2(struct nm_guard_vcpu *entry)
 {
 	entry->entries++;
-	entry->in_l2 = 1;
-	entry->l2_since = bpf_ktime_get_ns();
+	is_found_in_l2(entry);
 }
 
 ALWAYS_INLINE void leave_l2(struct nm_guard_vcpu *entry)
@@ -207,7 +213,7 @@ ALWAYS_INLINE void sign(struct nm_guard_event *event, struct kvm_vcpu *vcpu,
 
 ALWAYS_INLINE void send(struct kvm_vcpu *vcpu, struct nm_guard_event *event, uint64_t size)
 {
-	count(NM_GUARD_EVENTS);
+	count(NM_GUARD_EVENTS + event->hook);
 	if (!has_token(BPF_CORE_READ(vcpu, kvm), event->time))
 		count(NM_GUARD_LIMITED);
 	else if (bpf_ringbuf_output(&nm_events, event, size, 0))

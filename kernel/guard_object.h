@@ -21,7 +21,7 @@ struct nm_guard_attached {
 struct nm_guard {
 	struct nm_guard_bpf *skeleton;       /* NULL if it was pinned by another process */
 	int config, counters, vcpus, events; /* maps: the skeleton's, or owned */
-	bool can_deny;
+	bool can_deny, best_effort;
 	struct nm_guard_attached attached[NM_GUARD_PROGRAMS_MAX];
 	size_t attached_count;
 	char refused[NM_GUARD_PROGRAMS_MAX][NM_GUARD_NAME]; /* by the verifier */

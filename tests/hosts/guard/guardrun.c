@@ -33,13 +33,28 @@ static const char *const hooks[NM_GUARD_HOOKS] = {
 	[NM_GUARD_NESTED_EXIT] = "nested-exit",
 	[NM_GUARD_ENTRY_FAILED] = "entry-failed",
 	[NM_GUARD_SMM_LEFT] = "smm-left",
+	[NM_GUARD_SMM_ENTERED] = "smm-entered",
 	[NM_GUARD_EPTP_SWITCHED] = "eptp-switched",
 };
 
+/* Where there is no name it is another hook's of the counter before. */
 static const char *const counters[NM_GUARD_COUNTERS] = {
-	"judged",         "broken",       "denials",       "events",         "limited",
-	"lost",           "unread",       "no-scratch",    "no-entry",       "races",
-	"nested-entries", "nested-exits", "made-up-exits", "failed-entries", "smm-leaves",
+	[NM_GUARD_JUDGED] = "judged",
+	[NM_GUARD_BROKEN] = "broken",
+	[NM_GUARD_DENIALS] = "denials",
+	[NM_GUARD_EVENTS] = "events",
+	[NM_GUARD_LIMITED] = "limited",
+	[NM_GUARD_LOST] = "lost",
+	[NM_GUARD_UNREAD] = "unread",
+	[NM_GUARD_NO_SCRATCH] = "no-scratch",
+	[NM_GUARD_NO_ENTRY] = "no-entry",
+	[NM_GUARD_RACES] = "races",
+	[NM_GUARD_NESTED_ENTRIES] = "nested-entries",
+	[NM_GUARD_NESTED_EXITS] = "nested-exits",
+	[NM_GUARD_MADE_UP_EXITS] = "made-up-exits",
+	[NM_GUARD_FAILED_ENTRIES] = "failed-entries",
+	[NM_GUARD_SMM_LEAVES] = "smm-leaves",
+	[NM_GUARD_SMM_ENTRIES] = "smm-entries",
 };
 
 static volatile sig_atomic_t ended;
@@ -85,8 +100,13 @@ static int print_counters(const struct nm_guard *guard, FILE *out)
 
 	if (nm_guard_count(guard, values, &detail))
 		return fail(&detail);
-	for (unsigned i = 0; i < NM_GUARD_COUNTERS; i++)
-		fprintf(out, "counter %s %llu\n", counters[i], (unsigned long long)values[i]);
+	for (unsigned i = 0, next; i < NM_GUARD_COUNTERS; i = next) {
+		uint64_t sum = values[i];
+
+		for (next = i + 1; next < NM_GUARD_COUNTERS && !counters[next]; next++)
+			sum += values[next];
+		fprintf(out, "counter %s %llu\n", counters[i], (unsigned long long)sum);
+	}
 	for (size_t i = 0; i < nm_guard_programs(guard); i++) {
 		struct nm_guard_program program;
 
