@@ -127,8 +127,7 @@ static bool was_refused(const struct nm_guard *guard, const struct bpf_program *
 	return was_refused_name(guard, bpf_program__name(program));
 }
 
-/* What the LSM program sees where it is attached. */
-static bool is_without_lsm(const struct bpf_program *program)
+bool nm_guard_is_without_lsm(const struct bpf_program *program)
 {
 	static const char prefix[] = "nm_guard_no_lsm_";
 
@@ -144,6 +143,13 @@ static size_t stem_of(const char *name)
 	return length > end && !strcmp(name + length - end, suffix) ? length - end : length;
 }
 
+bool nm_guard_is_same(const char *name, const char *other)
+{
+	size_t stem = stem_of(name);
+
+	return stem == stem_of(other) && !strncmp(name, other, stem);
+}
+
 static bool is_older_form(const struct bpf_program *program)
 {
 	const char *name = bpf_program__name(program);
@@ -155,16 +161,12 @@ static bool is_older_form(const struct bpf_program *program)
 static bool has_other_form(const struct nm_guard *guard, const struct types *types,
 			   const struct bpf_program *program)
 {
-	const char *name = bpf_program__name(program);
-	size_t stem = stem_of(name);
 	struct bpf_program *other;
 
 	bpf_object__for_each_program(other, guard->skeleton->obj)
 	{
-		const char *other_name = bpf_program__name(other);
-
-		if (other != program && stem_of(other_name) == stem &&
-		    !strncmp(other_name, name, stem))
+		if (other != program &&
+		    nm_guard_is_same(bpf_program__name(other), bpf_program__name(program)))
 			return has_function(types, other);
 	}
 	return false;
@@ -182,7 +184,7 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 	{
 		bool wanted = !nm_guard_is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
-		if (lsm && is_without_lsm(program))
+		if (lsm && nm_guard_is_without_lsm(program))
 			wanted = false;
 		/* The newer form it is where there are both. */
 		bool other = has_other_form(guard, types, program);
