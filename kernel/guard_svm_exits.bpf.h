@@ -36,10 +36,8 @@ ALWAYS_INLINE bool gif_is_set(struct vcpu_svm *svm)
 /* L2 is entered, by VMRUN or RSM. */
 ALWAYS_INLINE void svm_entered(struct kvm_vcpu *vcpu)
 {
-	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct nm_guard_vcpu *entry = vcpu_entry(vcpu);
 
-	if (!entry)
-		entry = vcpu_entry(vcpu);
 	count(NM_GUARD_NESTED_ENTRIES);
 	if (entry)
 		enter_l2(entry);
@@ -138,13 +136,21 @@ static __attribute__((noinline)) int svm_tell_stuffed(struct kvm_vcpu *vcpu, str
 	return tell(room, entry);
 }
 
-/* VMEXIT_INVALID. What L1 gets stands in vmcb02 still; GIF is as L1 goes on with it. */
-static __attribute__((noinline)) int svm_tell_invalid(struct kvm_vcpu *vcpu, struct vmcb *vmcb02,
-						      struct nm_guard_vcpu *entry, int ret)
+/* What L1 gets stands in vmcb02 still; GIF is as L1 goes on with it. */
+SEC("fexit/nested_svm_vmexit")
+int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 {
 	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT, .result = ret};
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)svm;
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct vmcb *vmcb02 = svm->nested.vmcb02.ptr;
 	uint32_t high;
 
+	count(NM_GUARD_NESTED_EXITS);
+	if (entry)
+		leave_l2(entry);
+	if (vmcb02->control.exit_code != EXIT_ERR)
+		return 0;
 	count(NM_GUARD_MADE_UP_EXITS);
 	high = BPF_CORE_READ(vmcb02, control.exit_code_hi);
 	event.exit_code = EXIT_ERR | (uint64_t)high << 32;
@@ -154,28 +160,11 @@ static __attribute__((noinline)) int svm_tell_invalid(struct kvm_vcpu *vcpu, str
 		event.flags |= NM_GUARD_HIGH_HALF;
 	if (event.exit_info[0] || event.exit_info[1])
 		event.flags |= NM_GUARD_EXIT_INFO;
-	if (gif_is_set((struct vcpu_svm *)vcpu))
+	if (gif_is_set(svm))
 		event.flags |= NM_GUARD_GIF_SET;
 	if (entry)
 		entry->exit_is_told = 1;
 	tell_exit(vcpu, entry, &event);
-	return 0;
-}
-
-/* All that ordinary exits cost is here: no event is on the stack. */
-SEC("fexit/nested_svm_vmexit")
-int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
-{
-	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)svm;
-	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
-	struct vmcb *vmcb02 = svm->nested.vmcb02.ptr;
-
-	count(NM_GUARD_NESTED_EXITS);
-	if (entry)
-		leave_l2(entry);
-	if (vmcb02->control.exit_code != EXIT_ERR)
-		return 0;
-	svm_tell_invalid(vcpu, vmcb02, entry, ret);
 	return entry && entry->stuffed ? svm_tell_stuffed(vcpu, vmcb02, entry) : 0;
 }
 
