@@ -10,7 +10,7 @@ enum nm_guard_hook {
 	NM_GUARD_SET_NESTED_STATE, /* the ioctl, before KVM copies what it points at */
 	NM_GUARD_SET_VCPU_EVENTS,
 	NM_GUARD_KVM_RUN,       /* the ioctl, what was stuffed since the one before */
-	NM_GUARD_RUN_UNJUDGED,  /* in KVM_RUN: state that was stuffed after that check */
+	NM_GUARD_RUN_UNJUDGED,  /* in KVM_RUN: state that was stuffed after that check, or in it */
 	NM_GUARD_NESTED_EXIT,   /* an exit to L1 that KVM made up */
 	NM_GUARD_ENTRY_FAILED,  /* a VMRUN, VMLAUNCH or VMRESUME of L1 that KVM refuses */
 	NM_GUARD_SMM_LEFT,      /* RSM */
@@ -130,10 +130,10 @@ struct nm_guard_vcpu {
 	uint32_t vm, vcpu, vmm;
 	uint32_t stuffed;    /* bits 1 << NM_GUARD_STUFFED_x, of which KVM_RUN has not judged */
 	uint32_t generation; /* counts what is stuffed */
-	uint32_t judged;     /* the generation that KVM_RUN has let pass */
 	uint8_t in_l2, in_smm;
 	uint8_t is_checked;         /* the nested state was judged at the ioctl, see passed */
 	uint8_t exit_is_told;       /* the exit that a failed VMRUN ends with */
+	uint8_t has_was;            /* was is known */
 	uint64_t last_exit;         /* exit code of the last exit that KVM made up */
 	uint64_t last_time;         /* when, ns; 0: there was none */
 	uint64_t made_up;           /* how many of these there were */
@@ -141,6 +141,7 @@ struct nm_guard_vcpu {
 	uint64_t l2_since, l2_time; /* ns */
 	uint64_t smm_since, smm_time;
 	uint64_t passed[NM_RULE_WORDS]; /* what was broken then */
+	struct nestmig_sregs was;       /* of L2, before they were stuffed */
 };
 
 /* One VM; the key is its struct kvm. */

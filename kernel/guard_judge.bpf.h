@@ -8,6 +8,8 @@
 
 #define EINVAL        22
 
+#define IOCTL_RUN     0xae80 /* KVM_RUN, uapi linux/kvm.h */
+
 #define EXIT_SHUTDOWN 0x7f /* SVM; where VMX has exit reason 2 */
 
 /*
@@ -20,6 +22,7 @@ struct room {
 	struct kvm_vcpu *vcpu;
 	uint32_t generation; /* of the vCPU, when it was looked at */
 	uint64_t exits;      /* of the vCPU at that moment: what the processor has run since */
+	bool is_held;        /* somebody had its mutex then */
 	uint64_t deny[NM_RULE_WORDS];
 	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
 };
@@ -56,7 +59,7 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 	struct nestmig_ctx *ctx = &room->record.judged.ctx;
 	struct kvm_vcpu *vcpu = room->vcpu;
 
-	take_common(ctx->v, vcpu, ctx->h->kernel);
+	take_common(ctx->v, vcpu, ctx->h->kernel, room->page);
 	if (nm_vendor == NESTMIG_VENDOR_INTEL) {
 		vmx_take(ctx, vcpu, nested);
 	} else {
@@ -139,6 +142,28 @@ static __attribute__((noinline)) int tell(struct room *room, const struct nm_gua
 	sign(&room->record.event, room->vcpu, entry);
 	send(room->vcpu, &room->record.event, sizeof(room->record));
 	return 0;
+}
+
+/* What may be denied at KVM_RUN, as flags of an event: nothing of what RSM has loaded. */
+ALWAYS_INLINE uint16_t stuffed_flags(struct kvm_vcpu *vcpu, uint32_t stuffed)
+{
+	if (nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_of_rsm(vcpu))
+		return 0;
+	return stuffed << NM_GUARD_STUFFED_SHIFT;
+}
+
+/* What KVM holds of a vCPU in L2 that KVM_RUN runs. */
+static __attribute__((noinline)) int tell_held(struct kvm_vcpu *vcpu,
+					       const struct nm_guard_vcpu *entry, uint8_t hook)
+{
+	struct nm_guard_config *conf = config();
+	struct room *room = conf ? open_room(conf, vcpu, hook, IOCTL_RUN) : NULL;
+
+	if (!room)
+		return 0;
+	room->record.event.flags |= stuffed_flags(vcpu, entry->stuffed);
+	take_vcpu(room, true);
+	return tell(room, entry);
 }
 
 /* Of the exits that KVM makes up the vCPU's entry has the number and the last. */

@@ -19,6 +19,7 @@
 
 #define LOG_SIZE ((size_t)16 << 20) /* of each program; only touched if one is refused */
 
+static const char lsm_program[] = "nm_guard_ioctl";
 static const char lsm_list[] = "/sys/kernel/security/lsm";
 
 /* libbpf says on stderr what went wrong; here the caller gets it. */
@@ -127,12 +128,24 @@ static bool has_function(const struct types *types, const struct bpf_program *pr
 	       type_has(types->kernel, function);
 }
 
-static bool was_refused(const struct nm_guard *guard, const struct bpf_program *program)
+static bool was_refused_name(const struct nm_guard *guard, const char *name)
 {
 	for (size_t i = 0; i < guard->refused_count; i++)
-		if (!strcmp(guard->refused[i], bpf_program__name(program)))
+		if (!strcmp(guard->refused[i], name))
 			return true;
 	return false;
+}
+
+static bool was_refused(const struct nm_guard *guard, const struct bpf_program *program)
+{
+	return was_refused_name(guard, bpf_program__name(program));
+}
+
+bool nm_guard_is_without_lsm(const struct bpf_program *program)
+{
+	static const char prefix[] = "nm_guard_no_lsm_";
+
+	return !strncmp(bpf_program__name(program), prefix, sizeof(prefix) - 1);
 }
 
 /* "NAME" and "NAME_newer" are one program for a function that has changed: the length of NAME. */
@@ -142,6 +155,13 @@ static size_t stem_of(const char *name)
 	size_t length = strlen(name), end = sizeof(suffix) - 1;
 
 	return length > end && !strcmp(name + length - end, suffix) ? length - end : length;
+}
+
+bool nm_guard_is_same(const char *name, const char *other)
+{
+	size_t stem = stem_of(name);
+
+	return stem == stem_of(other) && !strncmp(name, other, stem);
 }
 
 static bool is_older_form(const struct bpf_program *program)
@@ -155,16 +175,12 @@ static bool is_older_form(const struct bpf_program *program)
 static bool has_other_form(const struct nm_guard *guard, const struct types *types,
 			   const struct bpf_program *program)
 {
-	const char *name = bpf_program__name(program);
-	size_t stem = stem_of(name);
 	struct bpf_program *other;
 
 	bpf_object__for_each_program(other, guard->skeleton->obj)
 	{
-		const char *other_name = bpf_program__name(other);
-
-		if (other != program && stem_of(other_name) == stem &&
-		    !strncmp(other_name, name, stem))
+		if (other != program &&
+		    nm_guard_is_same(bpf_program__name(other), bpf_program__name(program)))
 			return has_function(types, other);
 	}
 	return false;
@@ -175,12 +191,15 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 				 enum nestmig_vendor vendor, const struct types *types,
 				 struct nestmig_detail *detail)
 {
+	bool lsm = guard->can_deny && !was_refused_name(guard, lsm_program);
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, guard->skeleton->obj)
 	{
 		bool wanted = !nm_guard_is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
+		if (lsm && nm_guard_is_without_lsm(program))
+			wanted = false;
 		/* The newer form it is where there are both. */
 		bool other = has_other_form(guard, types, program);
 

@@ -64,6 +64,20 @@ static __attribute__((noinline)) int take_segments(struct nestmig_sregs *sregs, 
 	return 0;
 }
 
+/* The registers in a VMCB that the vCPU runs with, or has run with; page is room for it. -1: nobody can read them. */
+static __attribute__((noinline)) int
+svm_read_sregs(struct nestmig_sregs *sregs, struct kvm_vcpu *vcpu, struct vmcb *vmcb, uint8_t *page)
+{
+	/* Registers of SEV-ES guests are encrypted. */
+	if (BPF_CORE_READ(vcpu, arch.guest_state_protected))
+		return -1;
+	if (bpf_probe_read_kernel(page + VMCB12_SAVE, VMCB_SAVE_READ, &vmcb->save))
+		return -1;
+	take_segments(sregs, page);
+	take_control_registers(sregs, vcpu);
+	return 0;
+}
+
 /* What the vCPU runs with: L2's registers in guest mode. page is room for the VMCB that they stand in. */
 static __attribute__((noinline)) int svm_take_registers(struct nestmig_vcpu_view *v,
 							struct kvm_vcpu *vcpu, uint8_t *page)
@@ -74,13 +88,8 @@ static __attribute__((noinline)) int svm_take_registers(struct nestmig_vcpu_view
 
 	v->hsave_pa = BPF_CORE_READ(svm, nested.hsave_msr);
 	v->have |= NESTMIG_HAVE(HSAVE_PA);
-	/* Registers of SEV-ES guests are encrypted. */
-	if (BPF_CORE_READ(vcpu, arch.guest_state_protected))
+	if (svm_read_sregs(&v->sregs, vcpu, vmcb, page))
 		return 0;
-	if (bpf_probe_read_kernel(page + VMCB12_SAVE, VMCB_SAVE_READ, &vmcb->save))
-		return 0;
-	take_segments(&v->sregs, page);
-	take_control_registers(&v->sregs, vcpu);
 	v->have |= NESTMIG_HAVE(SREGS);
 	take_regs(v, vcpu, vmcb12_save_rflags(page));
 	int_state = BPF_CORE_READ(vmcb, control.int_state);

@@ -100,6 +100,36 @@ int BPF_PROG(nm_guard_svm_triple_fault, struct kvm_vcpu *vcpu)
 	return tell_triple_fault(vcpu, EXIT_SHUTDOWN, 0);
 }
 
+/*
+ * What has been stuffed since KVM_RUN was judged, and is no state of L2 that a processor takes: the registers are
+ * still in vmcb02. Of events nothing is left.
+ */
+static __attribute__((noinline)) int svm_tell_stuffed(struct kvm_vcpu *vcpu, struct vmcb *vmcb02,
+						      const struct nm_guard_vcpu *entry)
+{
+	struct nm_guard_config *conf = config();
+	struct nestmig_vcpu_view *v;
+	struct room *room;
+
+	if (!conf)
+		return 0;
+	room = open_room(conf, vcpu, NM_GUARD_RUN_UNJUDGED, IOCTL_RUN);
+	if (!room)
+		return 0;
+	count(NM_GUARD_RACES);
+	take_vcpu(room, true);
+	v = room->record.judged.ctx.v;
+	if (!svm_read_sregs(&v->sregs, vcpu, vmcb02, room->page)) {
+		v->sregs.cr0 = vmcb12_save_cr0(room->page);
+		v->sregs.cr3 = vmcb12_save_cr3(room->page);
+		v->sregs.cr4 = vmcb12_save_cr4(room->page);
+		v->sregs.efer = vmcb12_save_efer(room->page);
+		v->debugregs.dr6 = vmcb12_save_dr6(room->page);
+		v->debugregs.dr7 = vmcb12_save_dr7(room->page);
+	}
+	return tell(room, entry);
+}
+
 /* What L1 gets stands in vmcb02 still; GIF is as L1 goes on with it. */
 SEC("fexit/nested_svm_vmexit")
 int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
@@ -132,7 +162,7 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 	if (entry)
 		entry->exit_is_told = 1;
 	tell_exit(vcpu, entry, &event);
-	return 0;
+	return entry && entry->stuffed ? svm_tell_stuffed(vcpu, vmcb02, entry) : 0;
 }
 
 /* ---- SMM ---------------------------------------------------------------------------------------- */

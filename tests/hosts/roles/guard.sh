@@ -110,27 +110,55 @@ test_cases() {
 		has "$OUT/audit.events" hook=nested-exit flags=0 exit=0xffffffff
 }
 
-vmm_tests="stuffed refused changed missed events plain"
+vmm_tests="stuffed refused changed missed events plain msrs rsm"
 
+# run_vmms TEST...
 run_vmms() {
-	local test
-	for test in $vmm_tests; do
-		timeout 60 "$GUARDVMM" "$test" bases/long-np
+	local test base
+	for test; do
+		case $test in
+		msrs) base=legacy-np ;;
+		rsm) base=smm-l2-long-np ;;
+		*) base=long-np ;;
+		esac
+		timeout 60 "$GUARDVMM" "$test" bases/$base
 	done
 }
 
 test_vmm() {
 	local test events=$OUT/vmm.events
 	export -f run_vmms
-	export vmm_tests GUARDVMM
-	under enforce vmm bash -c run_vmms
+	export GUARDVMM
+	under enforce vmm bash -c "run_vmms $vmm_tests"
 	for test in $vmm_tests; do
 		expect "a VMM: $test" says "$OUT/vmm.out" "ok $test"
 	done
 	grep FAILED "$OUT/vmm.out"
+	expect "EFER is denied because of its rule" has "$events" hook=kvm-run action=denied rule=svm-l2-lma
+	expect "what RSM has loaded is told" has "$events" hook=kvm-run action=told rule=svm-l2-csld
 	expect "what changed between the copies is told as such" has "$events" hook=kvm-run flags=0x[0-9a-f]*003
 	expect "and counted" [ "$(counter "$events" races)" -ge 1 ]
 	expect "nothing was left out" [ "$(counter "$events" no-scratch)$(counter "$events" no-entry)" = 00 ]
+}
+
+# What cannot be denied.
+test_told() {
+	local test
+	export -f run_vmms
+	export GUARDVMM
+	under enforce told bash -c "run_vmms synced compat"
+	under enforce overtaken bash -c "run_vmms overtaken"
+	for test in synced compat overtaken; do
+		expect "a VMM: $test" grep -qsx "ok $test" "$OUT/told.out" "$OUT/overtaken.out"
+	done
+	grep -h FAILED "$OUT/told.out" "$OUT/overtaken.out"
+	expect "registers that KVM_RUN brings are told" \
+		has "$OUT/told.events" hook=run-unjudged action=told rule=svm-l2-csld
+	expect "and events" has "$OUT/told.events" hook=run-unjudged action=told rule=evt-exc-vector-defined
+	expect "what a 32-bit program runs is told" \
+		has "$OUT/told.events" hook=kvm-run action=told rule=svm-l2-csld
+	expect "what overtakes the check is told" \
+		has "$OUT/overtaken.events" hook=run-unjudged action=told rule=svm-l2-csld
 }
 
 test_cycles() {
