@@ -76,8 +76,10 @@ _Static_assert(sizeof(struct cpuid_entry) == CPUID_ENTRY_SIZE, "struct kvm_cpuid
 #define CPUID_AT_ONCE (NESTMIG_VMCB12_READ / CPUID_ENTRY_SIZE)
 
 struct cpuid_walk {
-	const uint8_t *page;
+	const char *entries; /* KVM's */
+	uint8_t *page;       /* some of them */
 	struct nestmig_cpuid *cpuid;
+	uint32_t total;
 };
 
 /* One entry; of several that fit, the first counts. */
@@ -110,29 +112,40 @@ static long take_cpuid_entry(uint64_t i, struct cpuid_walk *walk)
 	return 0;
 }
 
+/* As many entries as a page has room for. */
+static long take_cpuid_page(uint64_t i, struct cpuid_walk *walk)
+{
+	uint32_t at = i * CPUID_AT_ONCE, rest = walk->total - at;
+	uint64_t size = rest * CPUID_ENTRY_SIZE;
+
+	if (at >= walk->total)
+		return 1;
+	/* The verifier has to see the register that is compared. */
+	barrier_var(size);
+	if (size > CPUID_AT_ONCE * CPUID_ENTRY_SIZE)
+		size = CPUID_AT_ONCE * CPUID_ENTRY_SIZE;
+	if (bpf_probe_read_kernel(walk->page, size, walk->entries + at * CPUID_ENTRY_SIZE))
+		return 1;
+	bpf_loop(rest < CPUID_AT_ONCE ? rest : CPUID_AT_ONCE, take_cpuid_entry, walk, 0);
+	return 0;
+}
+
 /* A leaf that the guest's CPUID lacks reads as zero; the width of addresses is the one that KVM took. page: room for
  * entries. */
 static __attribute__((noinline)) int take_cpuid(struct nestmig_vcpu_view *v, struct kvm_vcpu *vcpu,
 						uint8_t *page)
 {
-	struct cpuid_walk walk = {page, &v->cpuid};
-	uint32_t total = BPF_CORE_READ(vcpu, arch.cpuid_nent);
-	const char *from = (const char *)BPF_CORE_READ(vcpu, arch.cpuid_entries);
+	struct cpuid_walk walk = {
+		.entries = (const char *)BPF_CORE_READ(vcpu, arch.cpuid_entries),
+		.page = page,
+		.cpuid = &v->cpuid,
+		.total = BPF_CORE_READ(vcpu, arch.cpuid_nent),
+	};
 
 	__builtin_memset(&v->cpuid, 0, sizeof(v->cpuid));
-	if (total > CPUID_MAX)
+	if (walk.total > CPUID_MAX)
 		return -1;
-	for (uint32_t at = 0; at < CPUID_MAX && at < total; at += CPUID_AT_ONCE) {
-		uint32_t some = total - at < CPUID_AT_ONCE ? total - at : CPUID_AT_ONCE;
-		uint64_t size = some * CPUID_ENTRY_SIZE;
-
-		/* The verifier has to see the register that is compared. */
-		barrier_var(size);
-		if (size > NESTMIG_VMCB12_READ ||
-		    bpf_probe_read_kernel(page, size, from + at * CPUID_ENTRY_SIZE))
-			return -1;
-		bpf_loop(some, take_cpuid_entry, &walk, 0);
-	}
+	bpf_loop((walk.total + CPUID_AT_ONCE - 1) / CPUID_AT_ONCE, take_cpuid_page, &walk, 0);
 	v->cpuid.have = (UINT32_C(1) << NESTMIG_CPUID_WORDS) - 1;
 	v->cpuid.word[NESTMIG_CPUID_80000008_EAX] &= ~UINT32_C(0xff);
 	v->cpuid.word[NESTMIG_CPUID_80000008_EAX] |= BPF_CORE_READ(vcpu, arch.maxphyaddr) & 0xff;

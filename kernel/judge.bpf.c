@@ -365,10 +365,11 @@ GLOBAL int nm_judge_vmcs_tail(struct nm_judging *j)
 	return 0;
 }
 
-/* A file of which no row applies is not called. */
+/* A file of which no row applies is not called. Read anew each time: what the verifier knows of the bits after one
+ * branch must not multiply the paths of the next. */
 #define JUDGE(file)                                                                                \
 	do {                                                                                       \
-		if (whens & WHENS_##file)                                                          \
+		if (*(volatile uint32_t *)&j->whens & WHENS_##file)                                \
 			nm_judge_##file(j);                                                        \
 	} while (0)
 
@@ -385,6 +386,7 @@ int nm_judge(struct nm_judging *j)
 		j->applies[when] = nm_applies_when(when, &j->ctx);
 		whens |= (uint32_t)(j->applies[when] != NM_APPLIES_NO) << when;
 	}
+	j->whens = whens;
 	JUDGE(smram_cr);
 	JUDGE(smram_layout);
 	JUDGE(smram_mode);
