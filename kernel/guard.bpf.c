@@ -328,7 +328,28 @@ static __attribute__((noinline)) int tell_run(struct kvm_vcpu *vcpu, struct nm_g
 	return 0;
 }
 
-/* Without LSM; with vcpu->mutex held. */
+/*
+ * With vcpu->mutex held: what another thread has set since the LSM program looked. It is too late to deny, and it
+ * must not run unnoticed.
+ */
+SEC("fentry/kvm_arch_vcpu_ioctl_run")
+int BPF_PROG(nm_guard_overtaken, struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = *unjudged(vcpu) ? vcpu_find(vcpu) : NULL;
+	uint32_t generation;
+
+	if (!entry || !entry->stuffed)
+		return 0;
+	generation = entry->generation;
+	if (is_in_l2(vcpu)) {
+		count(NM_GUARD_RACES);
+		tell_held(vcpu, entry, NM_GUARD_RUN_UNJUDGED);
+	}
+	let_run(vcpu, entry, generation);
+	return 0;
+}
+
+/* The same without LSM, where nothing else looks. */
 SEC("fentry/kvm_arch_vcpu_ioctl_run")
 int BPF_PROG(nm_guard_no_lsm_run, struct kvm_vcpu *vcpu)
 {

@@ -4,7 +4,7 @@
  * the file EVENTS, a line an event, then the counters and the programs. Exits like the command; 125 if the guard
  * does not start.
  *
- *   --enforce      deny, else audit
+ *   --enforce      deny; --audit, the default: tell
  *   --best-effort  leave out what this kernel does not take
  *   --loads N      load, attach, detach and unload N times first
  *   --cycles N     once loaded, attach and detach N times first
@@ -221,6 +221,8 @@ static int parse(int argc, char **argv, struct run *run)
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--enforce"))
 			run->options.enforce = true;
+		else if (!strcmp(argv[i], "--audit"))
+			run->options.enforce = false;
 		else if (!strcmp(argv[i], "--best-effort"))
 			run->options.best_effort = true;
 		else if (!strcmp(argv[i], "--loads") && i + 1 < argc)
@@ -246,9 +248,9 @@ int main(int argc, char **argv)
 	i = parse(argc, argv, &run);
 	run.out = argc - i < 2 ? NULL : fopen(argv[i], "w");
 	if (!run.out) {
-		fprintf(stderr,
-			"usage: guardrun [--enforce] [--best-effort] [--loads N] [--cycles N] "
-			"[--pin DIR] EVENTS COMMAND...\n");
+		fprintf(stderr, "usage: guardrun [--audit | --enforce] [--best-effort] [--loads N] "
+				"[--cycles N] "
+				"[--pin DIR] EVENTS COMMAND...\n");
 		return TROUBLE;
 	}
 	run.command = argv + i + 1;

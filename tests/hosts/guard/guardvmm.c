@@ -404,9 +404,12 @@ static void *keep_running(void *data)
 	return NULL;
 }
 
+/* What is set while the vCPU is in L1 is none of the guard's business: several must pass, so that one was in L2. */
 static int test_overtaken(void)
 {
-	for (unsigned int i = 0; i < 50; i++) {
+	unsigned int passed = 0;
+
+	for (unsigned int i = 0; i < 100; i++) {
 		struct kvm_sregs bad;
 		pthread_t thread;
 		void *failed;
@@ -422,10 +425,10 @@ static int test_overtaken(void)
 		are_set = 1;
 		CHECK(!pthread_join(thread, &failed));
 		vm_close(&vm);
-		if (!failed)
+		if (!failed && ++passed == 3)
 			return 0;
 	}
-	puts("FAILED: it was always denied");
+	puts("FAILED: it was denied too often");
 	return 1;
 }
 
