@@ -2,8 +2,8 @@
 /*
  * bench-guard [OPTION...] VMM WORKLOAD[:TARGET]...: what the guard costs, as a ratio of guarded to unguarded. VMM
  * (guard_vmm.c) does all workloads again and again, in turn without and with the guard attached. Prints for each the
- * median of both and of the ratio, its lowest and highest, and for comparison the same of two unguarded rounds; then
- * the guard's programs. To be run on an emulated host only: it attaches BPF programs.
+ * median of both and of the ratio, its lowest and highest, and for comparison the same of two unguarded rounds and
+ * the ratio with nothing but a program that does nothing at the guard's hook of ioctls; then the guard's programs. To be run on an emulated host only: it attaches BPF programs.
  *
  *   --rounds N   pairs of rounds, 9
  *   --each       then with one program attached at a time
@@ -76,6 +76,26 @@ static void attach(size_t program)
 		if (!at->link)
 			fail(at->name);
 	}
+}
+
+/* A program at the LSM's hook of ioctls that does nothing: below its cost no guard there can be. */
+static int attach_empty(void)
+{
+	const struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_LSM_MAC,
+		    .prog_flags = BPF_F_SLEEPABLE);
+	int id = libbpf_find_vmlinux_btf_id("file_ioctl", BPF_LSM_MAC), program, link;
+
+	options.attach_btf_id = id > 0 ? (uint32_t)id : 0;
+	program = bpf_prog_load(BPF_PROG_TYPE_LSM, "empty", "GPL", nothing, 2, &options);
+	link = program < 0 ? -1 : bpf_raw_tracepoint_open(NULL, program);
+	if (link < 0)
+		fail("cannot attach an empty program");
+	close(program);
+	return link;
 }
 
 /* ---- The VMM ------------------------------------------------------------------------------------ */
@@ -152,7 +172,7 @@ static double median(struct figures *figures)
 
 /* Rounds go without, with, without, with: a ratio is that of neighbours. */
 static void print_workload(size_t workload, double (*off)[MAX_WORKLOADS],
-			   double (*on)[MAX_WORKLOADS])
+			   double (*on)[MAX_WORKLOADS], const double *empty)
 {
 	struct figures without, with, ratio, control;
 	double target = bench.targets[workload], cost;
@@ -165,9 +185,10 @@ static void print_workload(size_t workload, double (*off)[MAX_WORKLOADS],
 	}
 	cost = median(&ratio);
 	median(&control);
-	printf("%-13s %9.0f %9.0f  %6.3f (%.3f to %.3f)  %.3f to %.3f", bench.names[workload],
+	printf("%-13s %9.0f %9.0f  %6.3f (%.3f to %.3f)  %.3f to %.3f  %.3f", bench.names[workload],
 	       median(&without) / bench.unit, median(&with) / bench.unit, cost, ratio.values[0],
-	       ratio.values[bench.rounds - 1], control.values[0], control.values[bench.rounds - 1]);
+	       ratio.values[bench.rounds - 1], control.values[0], control.values[bench.rounds - 1],
+	       empty[workload] / off[bench.rounds][workload]);
 	if (target > 0)
 		printf("  at most %.2f: %s", target, cost <= target ? "yes" : "NO");
 	putchar('\n');
@@ -176,6 +197,8 @@ static void print_workload(size_t workload, double (*off)[MAX_WORKLOADS],
 static void compare(void)
 {
 	static double off[MAX_ROUNDS + 1][MAX_WORKLOADS], on[MAX_ROUNDS][MAX_WORKLOADS];
+	double empty[MAX_WORKLOADS];
+	int link;
 
 	for (unsigned int i = 0; i < bench.rounds; i++) {
 		detach();
@@ -185,11 +208,14 @@ static void compare(void)
 	}
 	detach();
 	measure(off[bench.rounds]);
+	link = attach_empty();
+	measure(empty);
+	close(link);
 	attach(EVERY);
-	printf("%-13s %9s %9s  %6s %18s  %s\n", "workload", "without", "with", "ratio",
-	       "lowest, highest", "without/without");
+	printf("%-13s %9s %9s  %6s %18s  %15s  %s\n", "workload", "without", "with", "ratio",
+	       "lowest, highest", "without/without", "empty");
 	for (size_t i = 0; i < bench.count; i++)
-		print_workload(i, off, on);
+		print_workload(i, off, on, empty);
 }
 
 /* What a single program adds to each workload. */

@@ -3,7 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "cli.h"
+#include "options.h"
 
 int cmd_explain(const struct command *self, int argc, char **argv)
 {
@@ -13,11 +13,10 @@ int cmd_explain(const struct command *self, int argc, char **argv)
 	int c, status = EXIT_CLEAN;
 
 	while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		if (c == 'h')
-			return cli_help(self);
-		if (c != 'j')
-			return cli_wrong_option(self);
-		json = true;
+		int code = option_common(self, c, &json);
+
+		if (code >= 0)
+			return code;
 	}
 	if (optind == argc)
 		return cli_usage_error(self, "which rule? `nestmig rules` lists them");

@@ -26,6 +26,7 @@ enum nestmig_error guard_start(const struct guard_options *options, struct nm_gu
 	unsigned rate = options->rate ? (unsigned)options->rate : GUARD_RATE_MAX;
 	struct nm_guard_options wanted = {
 		.enforce = options->enforce,
+		.observe = options->observe,
 		.best_effort = options->best_effort,
 		.burst = (uint16_t)(rate < UINT16_MAX ? rate : UINT16_MAX),
 		.per_second = rate,
@@ -90,13 +91,8 @@ static int take_option(const struct command *self, int c, struct guard_options *
 	case 'M':
 		options->metrics = optarg;
 		return -1;
-	case 'j':
-		options->json = true;
-		return -1;
-	case 'h':
-		return cli_help(self);
 	default:
-		return cli_wrong_option(self);
+		return option_common(self, c, &options->json);
 	}
 }
 

@@ -10,7 +10,7 @@
 #define GUARD_DIR "/sys/fs/bpf/nestmig" /* where an installed guard is pinned */
 
 struct guard_options {
-	bool has_mode, enforce, best_effort, json;
+	bool has_mode, enforce, observe, best_effort, json;
 	int rate;            /* events a second and VM; 0: no limit */
 	const char *host;    /* profile, or NULL: this machine */
 	const char *metrics; /* file, or NULL */
@@ -45,7 +45,7 @@ int guard_run(const struct command *self, const struct guard_options *options);
 
 struct guard_status {
 	struct nm_guard_config config;
-	uint64_t counters[NM_GUARD_COUNTERS];
+	uint64_t counters[NM_GUARD_COUNTERS], broken[NESTMIG_RULES]; /* broken: by rule */
 	size_t vcpus;
 	struct nm_guard_program *programs; /* owned */
 	size_t program_count;

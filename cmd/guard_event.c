@@ -28,6 +28,7 @@ static const char *const words[GUARD_WORDS] = {
 	[GUARD_ENTRY_FAILED] = "entry-failed",
 	[GUARD_RSM_FAILED] = "rsm-failed",
 	[GUARD_RSM_BROKEN] = "rsm-broken",
+	[GUARD_SMI_BROKEN] = "smi-broken",
 	[GUARD_VMFUNC] = "vmfunc",
 	[GUARD_ADVISORY] = "advisory",
 	[GUARD_OTHER_EXIT] = "exit",
@@ -75,23 +76,36 @@ static enum guard_word word_of_exit(const struct nm_guard_event *event, enum nes
 	return GUARD_OTHER_EXIT;
 }
 
-/* Would mode enforce deny the ioctl? At KVM_RUN: as far as it goes by what any ioctl may have set. */
+/* Rules for which the ioctl is denied; at KVM_RUN by what was stuffed, which the event says. */
+static void add_denied(const struct nm_guard_event *event, const struct nm_guard_config *config,
+		       uint64_t denied[NM_RULE_WORDS])
+{
+	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
+		if (event->hook == NM_GUARD_SET_NESTED_STATE)
+			denied[i] = config->deny_nested[i];
+		else if (event->hook == NM_GUARD_SET_VCPU_EVENTS)
+			denied[i] = config->deny_events[i];
+		else
+			for (unsigned kind = 0; kind < NM_GUARD_STUFFED_KINDS; kind++)
+				if (event->flags >> (NM_GUARD_STUFFED_SHIFT + kind) & 1)
+					denied[i] |= config->deny_run[kind][i];
+	}
+}
+
+/* Would mode enforce deny the ioctl? */
 static bool would_deny(const struct nm_guard_event *event, const struct nm_guard_record *record)
 {
+	uint64_t denied[NM_RULE_WORDS] = {0}, found = 0;
 	struct nm_guard_config config = {0};
-	const uint64_t *mask;
-	uint64_t found = 0;
 
 	if (!record)
 		return false;
 	if (event->flags & NM_GUARD_EMULATION)
 		return true;
 	nm_guard_policy(&record->judged.ctx.h[0], &config);
-	mask = event->hook == NM_GUARD_SET_NESTED_STATE  ? config.deny_nested
-	       : event->hook == NM_GUARD_SET_VCPU_EVENTS ? config.deny_events
-							 : config.deny_run[NM_GUARD_STUFFED_NESTED];
+	add_denied(event, &config, denied);
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
-		found |= record->judged.broken[i] & mask[i];
+		found |= record->judged.broken[i] & denied[i];
 	return found;
 }
 
@@ -115,6 +129,8 @@ static enum guard_word word_of(const struct nm_guard_event *event,
 		return vendor == NESTMIG_VENDOR_AMD ? GUARD_VMEXIT_INVALID : GUARD_ENTRY_FAILED;
 	case NM_GUARD_SMM_LEFT:
 		return event->flags & NM_GUARD_FAILED ? GUARD_RSM_FAILED : GUARD_RSM_BROKEN;
+	case NM_GUARD_SMM_ENTERED:
+		return GUARD_SMI_BROKEN;
 	case NM_GUARD_EPTP_SWITCHED:
 		return GUARD_VMFUNC;
 	case NM_GUARD_HOOKS:
@@ -258,6 +274,9 @@ static void put_what(struct nm_buf *buf, const struct guard_told *told)
 		break;
 	case GUARD_RSM_BROKEN:
 		nm_buf_puts(buf, "RSM takes an image that breaks a rule");
+		break;
+	case GUARD_SMI_BROKEN:
+		nm_buf_puts(buf, "an SMI saves L2 in an image that breaks a rule");
 		break;
 	case GUARD_VMFUNC:
 		nm_buf_puts(buf, "VMFUNC of L2 fails, and L1 sees it");

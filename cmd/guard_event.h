@@ -16,6 +16,7 @@ enum guard_word {
 	GUARD_ENTRY_FAILED,
 	GUARD_RSM_FAILED,
 	GUARD_RSM_BROKEN, /* RSM has taken an image that breaks rules */
+	GUARD_SMI_BROKEN, /* an SMI has made one, of L2's state */
 	GUARD_VMFUNC,
 	GUARD_ADVISORY, /* L1 got something else than the architecture prescribes */
 	GUARD_OTHER_EXIT,

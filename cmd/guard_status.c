@@ -10,26 +10,53 @@
 #include "guard_command.h"
 #include "report_internal.h"
 
-/* Of those with a reason each is a sample of one metric; they stand together. */
+/* Of those with a label each is a sample of one metric; they stand together. */
 static const struct counter {
-	const char *name, *reason, *help;
-	enum nm_guard_counter index;
+	const char *name, *label, *value, *help;
+	unsigned index; /* enum nm_guard_counter */
 } counters[] = {
-	{"checks", NULL, "Nested states judged", NM_GUARD_JUDGED},
-	{"broken", NULL, "Of them, with a broken rule", NM_GUARD_BROKEN},
-	{"denied", NULL, "Ioctls denied", NM_GUARD_DENIALS},
-	{"raced", NULL, "KVM held something else than what was judged", NM_GUARD_RACES},
-	{"unjudged", "unreadable", "Not judged, or not followed", NM_GUARD_UNREAD},
-	{"unjudged", "memory", "Not judged, or not followed", NM_GUARD_NO_SCRATCH},
-	{"unjudged", "vcpus", "Not judged, or not followed", NM_GUARD_NO_ENTRY},
-	{"events", NULL, "Events", NM_GUARD_EVENTS},
-	{"suppressed", NULL, "Events beyond the rate of their VM", NM_GUARD_LIMITED},
-	{"lost", NULL, "Events that nobody read in time", NM_GUARD_LOST},
-	{"nested_entries", NULL, "Entries to L2", NM_GUARD_NESTED_ENTRIES},
-	{"nested_exits", NULL, "Exits from L2 to L1", NM_GUARD_NESTED_EXITS},
-	{"synthesised_exits", NULL, "Of them, made up by KVM", NM_GUARD_MADE_UP_EXITS},
-	{"failed_entries", NULL, "VM entries of L1 that KVM refused", NM_GUARD_FAILED_ENTRIES},
-	{"rsm", NULL, "RSM to L2", NM_GUARD_SMM_LEAVES},
+#define BY_IOCTL(name, help, first)                                                                \
+	{name, "ioctl", "KVM_SET_NESTED_STATE", help, first + NM_GUARD_SET_NESTED_STATE},          \
+		{name, "ioctl", "KVM_SET_VCPU_EVENTS", help, first + NM_GUARD_SET_VCPU_EVENTS},    \
+	{                                                                                          \
+		name, "ioctl", "KVM_RUN", help, first + NM_GUARD_KVM_RUN                           \
+	}
+	BY_IOCTL("checks", "Nested states judged", NM_GUARD_JUDGED),
+	BY_IOCTL("broken", "Of them, with a broken rule", NM_GUARD_BROKEN),
+	BY_IOCTL("denied", "Ioctls denied", NM_GUARD_DENIALS),
+#undef BY_IOCTL
+	{"raced", NULL, NULL, "KVM held something else than what was judged", NM_GUARD_RACES},
+#define UNJUDGED(reason, counter)                                                                  \
+	{                                                                                          \
+		"unjudged", "reason", reason, "Not judged, or not followed", counter               \
+	}
+	UNJUDGED("unreadable", NM_GUARD_UNREAD),
+	UNJUDGED("memory", NM_GUARD_NO_SCRATCH),
+	UNJUDGED("vcpus", NM_GUARD_NO_ENTRY),
+#undef UNJUDGED
+#define EVENT(word, hook)                                                                          \
+	{                                                                                          \
+		"events", "event", word, "Events", NM_GUARD_EVENTS + hook                          \
+	}
+	EVENT("set-nested-state", NM_GUARD_SET_NESTED_STATE),
+	EVENT("set-vcpu-events", NM_GUARD_SET_VCPU_EVENTS),
+	EVENT("kvm-run", NM_GUARD_KVM_RUN),
+	EVENT("kvm-run-raced", NM_GUARD_RUN_UNJUDGED),
+	EVENT("nested-exit", NM_GUARD_NESTED_EXIT),
+	EVENT("entry-failed", NM_GUARD_ENTRY_FAILED),
+	EVENT("rsm", NM_GUARD_SMM_LEFT),
+	EVENT("smi", NM_GUARD_SMM_ENTERED),
+	EVENT("vmfunc", NM_GUARD_EPTP_SWITCHED),
+#undef EVENT
+	{"suppressed", NULL, NULL, "Events beyond the rate of their VM", NM_GUARD_LIMITED},
+	{"lost", NULL, NULL, "Events that nobody read in time", NM_GUARD_LOST},
+	{"nested_entries", NULL, NULL, "Entries to L2", NM_GUARD_NESTED_ENTRIES},
+	{"nested_exits", NULL, NULL, "Exits from L2 to L1", NM_GUARD_NESTED_EXITS},
+	{"synthesised_exits", NULL, NULL, "Of them, made up by KVM", NM_GUARD_MADE_UP_EXITS},
+	{"failed_entries", NULL, NULL, "VM entries of L1 that KVM refused",
+	 NM_GUARD_FAILED_ENTRIES},
+	{"rsm", NULL, NULL, "RSM to L2", NM_GUARD_SMM_LEAVES},
+	{"smi", NULL, NULL, "SMIs to L2", NM_GUARD_SMM_ENTRIES},
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))
@@ -88,6 +115,8 @@ enum nestmig_error guard_status_read(const struct nm_guard *guard, struct guard_
 	if (!error)
 		error = nm_guard_count(guard, status.counters, detail);
 	if (!error)
+		error = nm_guard_count_rules(guard, status.broken, detail);
+	if (!error)
 		error = nm_guard_vcpus(guard, count_vcpu, &status.vcpus, detail);
 	if (!error)
 		error = read_programs(guard, &status, detail);
@@ -130,11 +159,14 @@ enum nestmig_error guard_status_text(const struct guard_status *status, char **r
 		nm_buf_printf(&buf, "  not attached: %s\n", status->left_out[i]);
 	nm_buf_printf(&buf, "  %12zu  vCPUs with nested state\n", status->vcpus);
 	for (size_t i = 0; i < COUNTERS; i++)
-		nm_buf_printf(&buf, "  %12" PRIu64 "  %s%s%s%s\n",
-			      status->counters[counters[i].index], counters[i].help,
-			      counters[i].reason ? " (" : "",
-			      counters[i].reason ? counters[i].reason : "",
-			      counters[i].reason ? ")" : "");
+		nm_buf_printf(
+			&buf, "  %12" PRIu64 "  %s%s%s%s\n", status->counters[counters[i].index],
+			counters[i].help, counters[i].value ? " (" : "",
+			counters[i].value ? counters[i].value : "", counters[i].value ? ")" : "");
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		if (status->broken[i])
+			nm_buf_printf(&buf, "  %12" PRIu64 "  broken: %s\n", status->broken[i],
+				      nm_rules[i].id);
 	nm_buf_puts(&buf, "  program                      attached to                   missed\n");
 	for (size_t i = 0; i < status->program_count; i++)
 		nm_buf_printf(&buf, "  %-28s %-28s %7" PRIu64 "\n", status->programs[i].name,
@@ -146,22 +178,33 @@ enum nestmig_error guard_status_text(const struct guard_status *status, char **r
 
 static json_t *counters_json(const struct guard_status *status)
 {
-	json_t *object = json_object(), *reasons;
+	json_t *object = json_object(), *values;
 
 	for (size_t i = 0; i < COUNTERS; i++) {
 		json_t *value = json_integer((json_int_t)status->counters[counters[i].index]);
 
-		if (!counters[i].reason) {
+		if (!counters[i].value) {
 			json_object_set_new(object, counters[i].name, value);
 			continue;
 		}
-		reasons = json_object_get(object, counters[i].name);
-		if (!reasons) {
-			reasons = json_object();
-			json_object_set_new(object, counters[i].name, reasons);
+		values = json_object_get(object, counters[i].name);
+		if (!values) {
+			values = json_object();
+			json_object_set_new(object, counters[i].name, values);
 		}
-		json_object_set_new(reasons, counters[i].reason, value);
+		json_object_set_new(values, counters[i].value, value);
 	}
+	return object;
+}
+
+static json_t *rules_json(const struct guard_status *status)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		if (status->broken[i])
+			json_object_set_new(object, nm_rules[i].id,
+					    json_integer((json_int_t)status->broken[i]));
 	return object;
 }
 
@@ -198,12 +241,12 @@ enum nestmig_error guard_status_json(const struct guard_status *status, char **r
 		return nm_json_line(
 			json_pack("{s:s, s:b}", "schema", "nestmig.guard/1", "loaded", 0),
 			ret_text);
-	return nm_json_line(json_pack("{s:s, s:b, s:s, s:s, s:b, s:I, s:o, s:o, s:o}", "schema",
-				      "nestmig.guard/1", "loaded", 1, "dir", GUARD_DIR, "mode",
-				      mode_of(status), "lsm", status->config.lsm, "vcpus",
+	return nm_json_line(json_pack("{s:s, s:b, s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o}",
+				      "schema", "nestmig.guard/1", "loaded", 1, "dir", GUARD_DIR,
+				      "mode", mode_of(status), "lsm", status->config.lsm, "vcpus",
 				      (json_int_t)status->vcpus, "counters", counters_json(status),
-				      "programs", programs_json(status), "not_attached",
-				      left_out_json(status)),
+				      "rules", rules_json(status), "programs",
+				      programs_json(status), "not_attached", left_out_json(status)),
 			    ret_text);
 }
 
@@ -224,6 +267,16 @@ static void put_head(struct nm_buf *buf, const char *name, const char *help)
 		      help);
 }
 
+/* Only of rules that were broken: a metric without a sample is none. */
+static void put_rules(struct nm_buf *buf, const struct guard_status *status)
+{
+	put_head(buf, "rule_broken", "Nested states judged in which the rule was broken");
+	for (unsigned i = 0; i < NESTMIG_RULES; i++)
+		if (status->broken[i])
+			nm_buf_printf(buf, PREFIX "rule_broken_total{rule=\"%s\"} %" PRIu64 "\n",
+				      nm_rules[i].id, status->broken[i]);
+}
+
 enum nestmig_error guard_status_metrics(const struct guard_status *status, char **ret_text)
 {
 	struct nm_buf buf = {0};
@@ -241,10 +294,12 @@ enum nestmig_error guard_status_metrics(const struct guard_status *status, char 
 		if (!i || strcmp(counter->name, counter[-1].name) != 0)
 			put_head(&buf, counter->name, counter->help);
 		nm_buf_printf(&buf, PREFIX "%s_total", counter->name);
-		if (counter->reason)
-			nm_buf_printf(&buf, "{reason=\"%s\"}", counter->reason);
+		if (counter->label)
+			nm_buf_printf(&buf, "{%s=\"%s\"}", counter->label, counter->value);
 		nm_buf_printf(&buf, " %" PRIu64 "\n", status->counters[counter->index]);
 	}
+	if (status)
+		put_rules(&buf, status);
 	if (status)
 		put_head(&buf, "missed", "Runs of a program that the kernel left out");
 	for (size_t i = 0; status && i < status->program_count; i++)

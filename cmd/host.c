@@ -6,6 +6,7 @@
 
 #include "host_command.h"
 #include "host_export.h"
+#include "options.h"
 
 typedef enum nestmig_error render(const struct nestmig_host *host, char **ret_text);
 
@@ -37,7 +38,7 @@ static int parse_options(const struct command *self, int argc, char **argv,
 		{"format", required_argument, NULL, 'f'}, {"all", no_argument, NULL, 'a'},
 		{"strict", no_argument, NULL, 'S'},       {"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},         {0}};
-	int c;
+	int c, code;
 
 	while ((c = getopt_long(argc, argv, "s:f:ajh", table, NULL)) != -1) {
 		switch (c) {
@@ -56,13 +57,10 @@ static int parse_options(const struct command *self, int argc, char **argv,
 		case 'S':
 			options->strict = true;
 			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			return cli_help(self);
 		default:
-			return cli_wrong_option(self);
+			code = option_common(self, c, &options->json);
+			if (code >= 0)
+				return code;
 		}
 	}
 	options->arguments = argv + optind;

@@ -20,3 +20,13 @@ bool option_number(const char *text, int low, int high, int *ret_number)
 	*ret_number = (int)number;
 	return true;
 }
+
+int option_common(const struct command *self, int c, bool *json)
+{
+	if (c == 'h')
+		return cli_help(self);
+	if (c != 'j')
+		return cli_wrong_option(self);
+	*json = true;
+	return -1;
+}

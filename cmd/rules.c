@@ -2,7 +2,7 @@
 /* nestmig rules */
 #include <getopt.h>
 
-#include "cli.h"
+#include "options.h"
 
 int cmd_rules(const struct command *self, int argc, char **argv)
 {
@@ -15,11 +15,10 @@ int cmd_rules(const struct command *self, int argc, char **argv)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		if (c == 'h')
-			return cli_help(self);
-		if (c != 'j')
-			return cli_wrong_option(self);
-		json = true;
+		int code = option_common(self, c, &json);
+
+		if (code >= 0)
+			return code;
 	}
 	if (optind < argc)
 		return cli_usage_error(self, "too many arguments");

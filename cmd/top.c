@@ -43,7 +43,7 @@ static int parse_options(const struct command *self, int argc, char **argv,
 					      {"json", no_argument, NULL, 'j'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
-	int c;
+	int c, code;
 
 	while ((c = getopt_long(argc, argv, "d:n:jh", table, NULL)) != -1) {
 		switch (c) {
@@ -56,13 +56,10 @@ static int parse_options(const struct command *self, int argc, char **argv,
 			if (!option_number(optarg, 1, INT32_MAX, &options->count))
 				return cli_usage_error(self, "--count takes a number from 1");
 			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			return cli_help(self);
 		default:
-			return cli_wrong_option(self);
+			code = option_common(self, c, &options->json);
+			if (code >= 0)
+				return code;
 		}
 	}
 	if (optind < argc)
@@ -217,10 +214,10 @@ static enum nestmig_error watch(const struct look *look, const struct top_option
 	return error;
 }
 
-/* An installed guard has all that is needed; else one is loaded that goes with this process. */
+/* An installed guard has all that is needed; else what counts is loaded, which is little, and goes with this process. */
 static enum nestmig_error open_guard(struct look *look, struct nestmig_detail *detail)
 {
-	struct guard_options options = {.best_effort = true, .rate = GUARD_RATE};
+	struct guard_options options = {.observe = true, .best_effort = true, .rate = GUARD_RATE};
 	struct nm_guard_config config;
 	enum nestmig_error error = nm_guard_open_pinned(GUARD_DIR, &look->guard, detail);
 

@@ -83,12 +83,22 @@ void top_sample_free(struct top_sample *sample)
 
 /* ---- Two of them -------------------------------------------------------------------------------------- */
 
-/* Time in L2 so far, in ns. */
+/* Time in L2 and in SMM so far, in ns. */
+static double time_with(uint64_t closed, bool is_open, uint64_t since, int64_t now)
+{
+	int64_t open = is_open ? now - (int64_t)since : 0;
+
+	return (double)closed + (double)(open > 0 ? open : 0);
+}
+
 static double time_in_l2(const struct nm_guard_vcpu *vcpu, int64_t now)
 {
-	int64_t open = vcpu->in_l2 ? now - (int64_t)vcpu->l2_since : 0;
+	return time_with(vcpu->l2_time, vcpu->in_l2, vcpu->l2_since, now);
+}
 
-	return (double)vcpu->l2_time + (double)(open > 0 ? open : 0);
+static double time_in_smm(const struct nm_guard_vcpu *vcpu, int64_t now)
+{
+	return time_with(vcpu->smm_time, vcpu->in_smm, vcpu->smm_since, now);
 }
 
 static double limited(double value, double high)
@@ -130,7 +140,7 @@ static void fill_row(struct top_row *row, const struct nm_guard_vcpu *before, in
 	row->pid = after->vmm;
 	row->vm = after->vm;
 	row->vcpu = after->vcpu;
-	row->mode = after->in_l2 ? "L2" : "L1";
+	row->mode = after->in_smm ? "SMM" : after->in_l2 ? "L2" : "L1";
 	row->synthesised = after->made_up;
 	if (after->last_time) {
 		name_exit(row, vendor, after->last_exit);
@@ -141,6 +151,8 @@ static void fill_row(struct top_row *row, const struct nm_guard_vcpu *before, in
 		return;
 	row->l2_share =
 		limited((time_in_l2(after, now) - time_in_l2(before, then)) / NS / seconds, 1);
+	row->smm_share =
+		limited((time_in_smm(after, now) - time_in_smm(before, then)) / NS / seconds, 1);
 	row->entries = (double)(after->entries - before->entries) / seconds;
 	row->exits = (double)(after->exits - before->exits) / seconds;
 }
@@ -247,12 +259,13 @@ static json_t *rounded(double value)
 
 static json_t *row_json(const struct top_row *row)
 {
-	return json_pack(
-		"{s:I, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:I, s:s?}", "pid", (json_int_t)row->pid,
-		"vmm", row->vmm, "vm", (json_int_t)row->vm, "vcpu", (json_int_t)row->vcpu, "mode",
-		row->mode, "l2_share", rounded(row->l2_share), "entries_per_s",
-		rounded(row->entries), "exits_per_s", rounded(row->exits), "synthesised",
-		(json_int_t)row->synthesised, "last_synthesised", row->last[0] ? row->last : NULL);
+	return json_pack("{s:I, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:I, s:s?}", "pid",
+			 (json_int_t)row->pid, "vmm", row->vmm, "vm", (json_int_t)row->vm, "vcpu",
+			 (json_int_t)row->vcpu, "mode", row->mode, "l2_share",
+			 rounded(row->l2_share), "smm_share", rounded(row->smm_share),
+			 "entries_per_s", rounded(row->entries), "exits_per_s", rounded(row->exits),
+			 "synthesised", (json_int_t)row->synthesised, "last_synthesised",
+			 row->last[0] ? row->last : NULL);
 }
 
 enum nestmig_error top_json(const struct top_table *table, char **ret_text)

@@ -17,7 +17,7 @@ struct top_row {
 	uint32_t pid, vm, vcpu; /* pid: of the process that created the VM */
 	char vmm[GUARD_NAME_SIZE];
 	const char *mode;
-	double l2_share;              /* of the time between the looks, 0 to 1 */
+	double l2_share, smm_share;   /* of the time between the looks, 0 to 1 */
 	double entries, exits;        /* nested, a second */
 	uint64_t synthesised;         /* since the guard was attached */
 	char last[32], last_short[9]; /* the last of them, or empty */

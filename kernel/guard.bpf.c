@@ -3,20 +3,20 @@
  * The guard: judges nested state that user space gives to KVM, and tells of what KVM makes of it.
  *
  * What is judged where. KVM_SET_NESTED_STATE and KVM_SET_VCPU_EVENTS are judged on a copy of their argument
- * before KVM copies it; a program that runs when the ioctl is done, with vcpu->mutex held, marks the vCPU. The
- * next KVM_RUN judges what KVM holds by then, so that a change of the argument between both copies, or a first
- * judgement that did not take place, does not matter. That check comes before KVM_RUN takes vcpu->mutex: state
- * that another thread sets in between has a newer generation, which is seen with the mutex held, and told.
+ * before KVM copies it; programs at the functions that take what ioctls set, with vcpu->mutex held, mark the vCPU
+ * (guard_marks.bpf.h). The next KVM_RUN judges what KVM holds by then, so that a change of the argument between both
+ * copies, or a first judgement that did not take place, does not matter. That check comes before KVM_RUN takes
+ * vcpu->mutex. State that another thread sets in between is still marked when KVM_RUN comes back: if it was invalid,
+ * the exit that the processor made of it is told with it, else the next KVM_RUN judges what has become of it.
  *
  * One program judges them all: the rules are verified once for each program that evaluates them.
  */
 #include "guard_svm_exits.bpf.h"
 #include "guard_vmx_exits.bpf.h"
+#include "guard_marks.bpf.h"
 
-#define IOCTL_RUN           0xae80 /* KVM_x, uapi linux/kvm.h */
-#define IOCTL_SET_NESTED    0x4080aebf
-#define IOCTL_SET_EVENTS    0x4040aea0
-#define IOCTL_SET_SREGS2    0x4140aecd
+#define IOCTL_SET_NESTED    0x4080aebf /* KVM_x, uapi linux/kvm.h */
+#define IOCTL_TYPE          0xae00     /* KVMIO, of all of them */
 
 #define ANON_INODE_FS_MAGIC 0x09041934 /* uapi linux/magic.h */
 
@@ -173,19 +173,6 @@ static __attribute__((noinline)) struct room *prepare_events(struct kvm_vcpu *vc
 
 /* ---- KVM_RUN ------------------------------------------------------------------------------------ */
 
-/* What is stuffed up to a generation is judged. What is stuffed meanwhile, see mark(), is not. */
-ALWAYS_INLINE void let_run(struct nm_guard_vcpu *entry, uint32_t generation)
-{
-	uint32_t stuffed = __sync_lock_test_and_set(&entry->stuffed, 0);
-
-	entry->judged = generation;
-	entry->is_checked = 0;
-	if (!stuffed)
-		return;
-	if (entry->generation == generation || __sync_fetch_and_or(&entry->stuffed, stuffed))
-		__sync_fetch_and_sub(&nm_unjudged, 1);
-}
-
 /*
  * KVM for Intel's own word on L2's segments and RFLAGS, which are in its VMCS (vmx_guest_state_valid). It is from the
  * time when they were set: by an ioctl, or by RSM, which is not denied.
@@ -195,38 +182,51 @@ ALWAYS_INLINE bool needs_emulation(struct kvm_vcpu *vcpu)
 	return nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_emulated(vcpu) && !vmx_is_of_rsm(vcpu);
 }
 
+/* Is a thread in an ioctl of the vCPU, or waiting? It may be setting something, in more than one step. */
+ALWAYS_INLINE bool is_held(struct kvm_vcpu *vcpu)
+{
+	/* PREEMPT_RT's mutex has its owner elsewhere. */
+	return bpf_core_field_exists(vcpu->mutex.owner) && BPF_CORE_READ(vcpu, mutex.owner.counter);
+}
+
 /* What KVM holds of a vCPU of which something has been stuffed. */
 static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 {
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 	struct nm_guard_config *conf = config();
 	struct room *room;
+	uint32_t stuffed;
 
 	if (!entry || !conf)
 		return NULL;
 	if (!is_in_l2(vcpu)) {
-		let_run(entry, entry->generation);
+		let_run(vcpu, entry, entry->generation);
 		return NULL;
 	}
 	room = open_room(conf, vcpu, NM_GUARD_KVM_RUN, IOCTL_RUN);
 	if (!room)
 		return NULL;
 	room->generation = entry->generation;
+	room->is_held = is_held(vcpu);
+	stuffed = entry->stuffed;
 	take_vcpu(room, true);
-	if (needs_emulation(vcpu) && (entry->stuffed >> NM_GUARD_STUFFED_SREGS & 1))
+	if (is_as_before(room->record.judged.ctx.v, entry))
+		stuffed &= ~(UINT32_C(1) << NM_GUARD_STUFFED_SREGS);
+	if (needs_emulation(vcpu) && (stuffed >> NM_GUARD_STUFFED_SREGS & 1))
 		room->record.event.flags |= NM_GUARD_EMULATION;
 	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
+	room->record.event.flags |= stuffed_flags(vcpu, stuffed);
 	if (nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_of_rsm(vcpu)) {
 		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 			room->deny[i] = 0;
 		return room;
 	}
-	if (entry->stuffed >> NM_GUARD_STUFFED_NESTED & 1)
+	if (stuffed >> NM_GUARD_STUFFED_NESTED & 1)
 		return room;
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++) {
 		room->deny[i] = 0;
 		for (unsigned kind = 0; kind < NM_GUARD_STUFFED_KINDS; kind++)
-			if (entry->stuffed >> kind & 1)
+			if (stuffed >> kind & 1)
 				room->deny[i] |= conf->deny_run[kind][i];
 	}
 	return room;
@@ -281,8 +281,8 @@ static __attribute__((noinline)) int finish(struct room *room)
 		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 			entry->passed[i] = broken[i];
 	}
-	if (room->record.event.hook == NM_GUARD_KVM_RUN && !result)
-		let_run(entry, room->generation);
+	if (room->record.event.hook == NM_GUARD_KVM_RUN && !result && !room->is_held)
+		let_run(room->vcpu, entry, room->generation);
 	return result;
 }
 
@@ -293,13 +293,18 @@ int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long 
 	struct nm_guard_vcpu *entry;
 	struct room *room;
 
+	/* All that an ioctl of another kind costs beside the trampoline. */
+	if ((cmd & 0xff00) != IOCTL_TYPE)
+		return 0;
 	if (cmd == IOCTL_RUN) {
-		if (!nm_unjudged)
+		if (!*unjudged_at((uint64_t)file->private_data))
 			return 0;
 		/* Only vCPUs are keys: what other files have there is none of them. */
 		entry = vcpu_find(file->private_data);
 		if (!entry || !entry->stuffed)
 			return 0;
+	} else if (cmd == IOCTL_SET_MSRS) {
+		return nm_followed ? mark_sregs(vcpu_of(file)) : 0;
 	} else if (cmd != IOCTL_SET_NESTED && cmd != IOCTL_SET_EVENTS) {
 		return 0;
 	}
@@ -310,94 +315,97 @@ int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long 
 	return finish(room);
 }
 
-/* ---- What ioctls have set ----------------------------------------------------------------------- */
+/* ---- KVM_RUN that is not denied ------------------------------------------------------------------- */
 
-/* vcpu->mutex is held. */
-static __attribute__((noinline)) int mark(struct kvm_vcpu *vcpu, uint32_t kind)
+/* What was stuffed before a KVM_RUN that no program can deny. */
+static __attribute__((noinline)) int tell_run(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry)
 {
-	struct nm_guard_vcpu *entry;
+	uint32_t generation = entry->generation;
 
-	if (!is_in_l2(vcpu))
-		return 0;
-	entry = vcpu_entry(vcpu);
-	if (!entry)
-		return 0;
-	/* In this order: let_run() goes by the generation. */
-	__sync_fetch_and_add(&entry->generation, 1);
-	if (!__sync_fetch_and_or(&entry->stuffed, UINT32_C(1) << kind))
-		__sync_fetch_and_add(&nm_unjudged, 1);
+	if (is_in_l2(vcpu))
+		tell_held(vcpu, entry, NM_GUARD_KVM_RUN);
+	let_run(vcpu, entry, generation);
 	return 0;
 }
 
-SEC("fexit/kvm_arch_vcpu_ioctl")
-int BPF_PROG(nm_guard_ioctl_done, struct file *file, unsigned int cmd, unsigned long arg, long ret)
-{
-	if (ret)
-		return 0;
-	if (cmd == IOCTL_SET_NESTED)
-		return mark(file->private_data, NM_GUARD_STUFFED_NESTED);
-	if (cmd == IOCTL_SET_EVENTS)
-		return mark(file->private_data, NM_GUARD_STUFFED_EVENTS);
-	if (cmd == IOCTL_SET_SREGS2)
-		return mark(file->private_data, NM_GUARD_STUFFED_SREGS);
-	return 0;
-}
-
-SEC("fexit/kvm_arch_vcpu_ioctl_set_sregs")
-int BPF_PROG(nm_guard_sregs_done, struct kvm_vcpu *vcpu, struct kvm_sregs *sregs, int ret)
-{
-	return ret ? 0 : mark(vcpu, NM_GUARD_STUFFED_SREGS);
-}
-
-SEC("fexit/kvm_arch_vcpu_ioctl_set_regs")
-int BPF_PROG(nm_guard_regs_done, struct kvm_vcpu *vcpu, struct kvm_regs *regs, int ret)
-{
-	return ret ? 0 : mark(vcpu, NM_GUARD_STUFFED_REGS);
-}
-
-/* ---- In KVM_RUN ---------------------------------------------------------------------------------- */
-
-/* With vcpu->mutex held: was anything stuffed after the check above, or is there none? */
+/*
+ * With vcpu->mutex held: what another thread has set since the LSM program looked. It is too late to deny, and it
+ * must not run unnoticed.
+ */
 SEC("fentry/kvm_arch_vcpu_ioctl_run")
-int BPF_PROG(nm_guard_running, struct kvm_vcpu *vcpu)
+int BPF_PROG(nm_guard_overtaken, struct kvm_vcpu *vcpu)
 {
-	struct nm_guard_config *conf;
-	struct nm_guard_vcpu *entry;
-	struct room *room;
+	struct nm_guard_vcpu *entry = *unjudged(vcpu) ? vcpu_find(vcpu) : NULL;
+	uint32_t generation;
 
-	if (!nm_unjudged)
+	if (!entry || !entry->stuffed)
 		return 0;
-	entry = vcpu_find(vcpu);
-	if (!entry || entry->generation == entry->judged)
-		return 0;
-	let_run(entry, entry->generation);
-	conf = config();
-	if (!conf || !is_in_l2(vcpu))
-		return 0;
-	if (conf->lsm)
+	generation = entry->generation;
+	if (is_in_l2(vcpu)) {
 		count(NM_GUARD_RACES);
-	room = open_room(conf, vcpu, conf->lsm ? NM_GUARD_RUN_UNJUDGED : NM_GUARD_KVM_RUN,
-			 IOCTL_RUN);
-	if (!room)
-		return 0;
-	take_vcpu(room, true);
-	tell(room, entry);
+		tell_held(vcpu, entry, NM_GUARD_RUN_UNJUDGED);
+	}
+	let_run(vcpu, entry, generation);
 	return 0;
+}
+
+/* The same without LSM, where nothing else looks. */
+SEC("fentry/kvm_arch_vcpu_ioctl_run")
+int BPF_PROG(nm_guard_no_lsm_run, struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = *unjudged(vcpu) ? vcpu_find(vcpu) : NULL;
+
+	return entry && entry->stuffed ? tell_run(vcpu, entry) : 0;
+}
+
+/*
+ * ioctls of 32-bit processes, in kernels that have a hook of its own for them (6.8, and 6.1 from 6.1.76). A program
+ * there may not sleep, so it neither reads an argument nor denies: what such an ioctl sets is marked as any, and told
+ * at KVM_RUN.
+ */
+SEC("lsm/file_ioctl_compat")
+int BPF_PROG(nm_guard_ioctl_compat, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct nm_guard_vcpu *entry;
+	struct kvm_vcpu *vcpu;
+
+	if (cmd == IOCTL_SET_MSRS)
+		return mark_sregs(vcpu_of(file));
+	if (cmd != IOCTL_RUN || !*unjudged_at((uint64_t)file->private_data))
+		return 0;
+	entry = vcpu_find(file->private_data);
+	if (!entry || !entry->stuffed)
+		return 0;
+	vcpu = vcpu_of(file);
+	return vcpu ? tell_run(vcpu, entry) : 0;
 }
 
 /* ---- RSM ----------------------------------------------------------------------------------------- */
 
-/* A RSM that fails: nobody else asks for this (em_rsm). */
+/* A RSM outside of what is judged. */
+static __attribute__((noinline)) int tell_rsm(struct kvm_vcpu *vcpu, uint16_t flags)
+{
+	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = flags};
+
+	tell_exit(vcpu, vcpu_find(vcpu), &event);
+	return 0;
+}
+
+/* A RSM that fails: nobody else asks for this (em_rsm). With L2 active the image that it has loaded says why. */
 SEC("fentry/emulator_triple_fault")
 int BPF_PROG(nm_guard_rsm_failed, struct x86_emulate_ctxt *emulation)
 {
-	struct nm_guard_event event = {.hook = NM_GUARD_SMM_LEFT, .flags = NM_GUARD_FAILED};
 	struct kvm_vcpu *vcpu = BPF_CORE_READ(emulation, vcpu);
+	uint16_t flags = NM_GUARD_FAILED | (is_run_pending(vcpu) ? NM_GUARD_PENDING : 0);
+	struct room *room = room_of_rsm(vcpu);
 
-	if (is_run_pending(vcpu))
-		event.flags |= NM_GUARD_PENDING;
-	tell_exit(vcpu, vcpu_find(vcpu), &event);
-	return 0;
+	if (!room)
+		return tell_rsm(vcpu, flags);
+	/* The vendor's part of RSM has failed and told so. */
+	if (room->record.event.flags & NM_GUARD_FAILED)
+		return 0;
+	room->record.event.flags = flags;
+	return tell(room, vcpu_find(vcpu));
 }
 
 /* ---- The end of vCPUs and VMs --------------------------------------------------------------------- */
@@ -411,7 +419,7 @@ int BPF_PROG(nm_guard_vcpu_gone, struct kvm_vcpu *vcpu)
 	if (!entry)
 		return 0;
 	if (entry->stuffed)
-		__sync_fetch_and_sub(&nm_unjudged, 1);
+		__sync_fetch_and_sub(unjudged(vcpu), 1);
 	bpf_map_delete_elem(&nm_vcpus, &key);
 	__sync_fetch_and_sub(&nm_followed, 1);
 	return 0;

@@ -10,13 +10,16 @@ enum nm_guard_hook {
 	NM_GUARD_SET_NESTED_STATE, /* the ioctl, before KVM copies what it points at */
 	NM_GUARD_SET_VCPU_EVENTS,
 	NM_GUARD_KVM_RUN,       /* the ioctl, what was stuffed since the one before */
-	NM_GUARD_RUN_UNJUDGED,  /* in KVM_RUN: state that was stuffed after that check */
+	NM_GUARD_RUN_UNJUDGED,  /* in KVM_RUN: state that was stuffed after that check, or in it */
 	NM_GUARD_NESTED_EXIT,   /* an exit to L1 that KVM made up */
 	NM_GUARD_ENTRY_FAILED,  /* a VMRUN, VMLAUNCH or VMRESUME of L1 that KVM refuses */
 	NM_GUARD_SMM_LEFT,      /* RSM */
+	NM_GUARD_SMM_ENTERED,   /* an SMI that came to L2, when its state is in SMRAM */
 	NM_GUARD_EPTP_SWITCHED, /* VMFUNC */
 	NM_GUARD_HOOKS
 };
+
+#define NM_GUARD_IOCTLS (NM_GUARD_KVM_RUN + 1) /* the hooks that judge ioctls are the first */
 
 enum nm_guard_action {
 	NM_GUARD_TOLD,   /* audit, or nothing that is denied */
@@ -36,7 +39,10 @@ enum nm_guard_action {
 #define NM_GUARD_EMULATION  0x100 /* KVM for Intel would have to emulate L2: its state is invalid */
 #define NM_GUARD_OTHER_EXIT 0x200 /* advisory: L1 should have seen exit reason exit_info[1] */
 
-#define NM_GUARD_COMM       16
+/* At KVM_RUN: what was stuffed and may be denied, 1 << NM_GUARD_STUFFED_x above these bits. */
+#define NM_GUARD_STUFFED_SHIFT 12
+
+#define NM_GUARD_COMM          16
 
 /* One event. Where rules were judged, the context follows: sizeof(struct nm_guard_record) bytes in all. */
 struct nm_guard_event {
@@ -69,6 +75,8 @@ enum nm_guard_stuffed {
 	NM_GUARD_STUFFED_KINDS
 };
 
+_Static_assert(NM_GUARD_STUFFED_SHIFT + NM_GUARD_STUFFED_KINDS <= 16, "flags have 16 bits");
+
 /* Written by user space, before and while the guard is attached. */
 struct nm_guard_config {
 	uint8_t enforce;     /* 0: audit */
@@ -90,14 +98,20 @@ struct nm_guard_config {
 	struct nestmig_host_view host;
 };
 
-/* Counters, of the host since the guard was attached. */
+/*
+ * Counters, of the host since the guard was attached; after them, for each rule, how often it was found broken at an
+ * ioctl.
+ */
 enum nm_guard_counter {
-	NM_GUARD_JUDGED,     /* contexts that were judged */
-	NM_GUARD_BROKEN,     /* of them, with a broken rule */
-	NM_GUARD_DENIALS,    /* ioctls that were denied */
-	NM_GUARD_EVENTS,     /* events that were made */
-	NM_GUARD_LIMITED,    /* of them, not told because of their VM's rate */
-	NM_GUARD_LOST,       /* not told because the ring buffer was full */
+	/* By hook: contexts that were judged; of them, with a broken rule; ioctls that were denied. */
+	NM_GUARD_JUDGED,
+	NM_GUARD_BROKEN = NM_GUARD_JUDGED + NM_GUARD_IOCTLS,
+	NM_GUARD_DENIALS = NM_GUARD_BROKEN + NM_GUARD_IOCTLS,
+	/* By hook: events that were made; those of SMM to be judged by who reads them. */
+	NM_GUARD_EVENTS = NM_GUARD_DENIALS + NM_GUARD_IOCTLS,
+	NM_GUARD_LIMITED =
+		NM_GUARD_EVENTS + NM_GUARD_HOOKS, /* not told because of their VM's rate */
+	NM_GUARD_LOST,                            /* not told because the ring buffer was full */
 	NM_GUARD_UNREAD,     /* ioctls whose argument could not be read: KVM says EFAULT then */
 	NM_GUARD_NO_SCRATCH, /* contexts not judged for want of memory */
 	NM_GUARD_NO_ENTRY,   /* vCPUs not followed because the map was full */
@@ -107,6 +121,7 @@ enum nm_guard_counter {
 	NM_GUARD_MADE_UP_EXITS,
 	NM_GUARD_FAILED_ENTRIES,
 	NM_GUARD_SMM_LEAVES,
+	NM_GUARD_SMM_ENTRIES, /* with L2 active */
 	NM_GUARD_COUNTERS
 };
 
@@ -115,16 +130,18 @@ struct nm_guard_vcpu {
 	uint32_t vm, vcpu, vmm;
 	uint32_t stuffed;    /* bits 1 << NM_GUARD_STUFFED_x, of which KVM_RUN has not judged */
 	uint32_t generation; /* counts what is stuffed */
-	uint32_t judged;     /* the generation that KVM_RUN has let pass */
-	uint8_t in_l2;
-	uint8_t is_checked;             /* the nested state was judged at the ioctl, see passed */
-	uint8_t exit_is_told;           /* the exit that a failed VMRUN ends with */
-	uint64_t last_exit;             /* exit code of the last exit that KVM made up */
-	uint64_t last_time;             /* when, ns; 0: there was none */
-	uint64_t made_up;               /* how many of these there were */
-	uint64_t entries, exits;        /* nested */
-	uint64_t l2_since, l2_time;     /* ns */
+	uint8_t in_l2, in_smm;
+	uint8_t is_checked;         /* the nested state was judged at the ioctl, see passed */
+	uint8_t exit_is_told;       /* the exit that a failed VMRUN ends with */
+	uint8_t has_was;            /* was is known */
+	uint64_t last_exit;         /* exit code of the last exit that KVM made up */
+	uint64_t last_time;         /* when, ns; 0: there was none */
+	uint64_t made_up;           /* how many of these there were */
+	uint64_t entries, exits;    /* nested */
+	uint64_t l2_since, l2_time; /* ns */
+	uint64_t smm_since, smm_time;
 	uint64_t passed[NM_RULE_WORDS]; /* what was broken then */
+	struct nestmig_sregs was;       /* of L2, before they were stuffed */
 };
 
 /* One VM; the key is its struct kvm. */

@@ -8,6 +8,8 @@
 
 #define EINVAL        22
 
+#define IOCTL_RUN     0xae80 /* KVM_RUN, uapi linux/kvm.h */
+
 #define EXIT_SHUTDOWN 0x7f /* SVM; where VMX has exit reason 2 */
 
 /*
@@ -19,6 +21,8 @@ struct room {
 	struct nm_guard_record record;
 	struct kvm_vcpu *vcpu;
 	uint32_t generation; /* of the vCPU, when it was looked at */
+	uint64_t exits;      /* of the vCPU at that moment: what the processor has run since */
+	bool is_held;        /* somebody had its mutex then */
 	uint64_t deny[NM_RULE_WORDS];
 	uint8_t page[NESTMIG_VMCB12_READ] __attribute__((aligned(8)));
 };
@@ -41,6 +45,7 @@ open_room(struct nm_guard_config *conf, struct kvm_vcpu *vcpu, uint8_t hook, uin
 		return NULL;
 	}
 	room->vcpu = vcpu;
+	room->exits = BPF_CORE_READ(vcpu, stat.exits);
 	room->record.event = (struct nm_guard_event){.hook = hook, .ioctl = ioctl};
 	for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 		room->record.judged.wanted[i] = conf->wanted[i];
@@ -54,7 +59,7 @@ static __attribute__((noinline)) int take_vcpu(struct room *room, bool nested)
 	struct nestmig_ctx *ctx = &room->record.judged.ctx;
 	struct kvm_vcpu *vcpu = room->vcpu;
 
-	take_common(ctx->v, vcpu, ctx->h->kernel);
+	take_common(ctx->v, vcpu, ctx->h->kernel, room->page);
 	if (nm_vendor == NESTMIG_VENDOR_INTEL) {
 		vmx_take(ctx, vcpu, nested);
 	} else {
@@ -79,6 +84,31 @@ static __attribute__((noinline)) int limit(struct room *room, const uint64_t *de
 	return 0;
 }
 
+struct rule_walk {
+	const struct nm_judging *judged;
+};
+
+static long count_rule(uint64_t i, const struct rule_walk *walk)
+{
+	uint32_t word = i / 64;
+
+	/* The verifier has to see the register that is compared. */
+	barrier_var(word);
+	if (word >= NM_RULE_WORDS)
+		return 1;
+	if (walk->judged->broken[word] & walk->judged->wanted[word] & UINT64_C(1) << (i % 64))
+		count(NM_GUARD_COUNTERS + i);
+	return 0;
+}
+
+static __attribute__((noinline)) int count_rules(const struct nm_judging *judged)
+{
+	struct rule_walk walk = {judged};
+
+	bpf_loop(NESTMIG_RULES, count_rule, &walk, 0);
+	return 0;
+}
+
 /* After nm_judge: makes an event of it if a rule is broken. What the ioctl returns; 0: KVM goes on. */
 static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard_vcpu *entry)
 {
@@ -86,15 +116,16 @@ static __attribute__((noinline)) int conclude(struct room *room, struct nm_guard
 	struct nm_guard_config *conf = config();
 	bool denied;
 
-	count(NM_GUARD_JUDGED);
+	count(NM_GUARD_JUDGED + record->event.hook);
 	if (!conf || (!any_of(record->judged.broken, record->judged.wanted) &&
 		      !(record->event.flags & NM_GUARD_EMULATION)))
 		return 0;
-	count(NM_GUARD_BROKEN);
+	count(NM_GUARD_BROKEN + record->event.hook);
+	count_rules(&record->judged);
 	denied = conf->enforce && (any_of(record->judged.broken, room->deny) ||
 				   record->event.flags & NM_GUARD_EMULATION);
 	if (denied)
-		count(NM_GUARD_DENIALS);
+		count(NM_GUARD_DENIALS + record->event.hook);
 	record->event.action = denied ? NM_GUARD_DENIED : NM_GUARD_TOLD;
 	sign(&record->event, room->vcpu, entry);
 	send(room->vcpu, &record->event, sizeof(*record));
@@ -111,6 +142,28 @@ static __attribute__((noinline)) int tell(struct room *room, const struct nm_gua
 	sign(&room->record.event, room->vcpu, entry);
 	send(room->vcpu, &room->record.event, sizeof(room->record));
 	return 0;
+}
+
+/* What may be denied at KVM_RUN, as flags of an event: nothing of what RSM has loaded. */
+ALWAYS_INLINE uint16_t stuffed_flags(struct kvm_vcpu *vcpu, uint32_t stuffed)
+{
+	if (nm_vendor == NESTMIG_VENDOR_INTEL && vmx_is_of_rsm(vcpu))
+		return 0;
+	return stuffed << NM_GUARD_STUFFED_SHIFT;
+}
+
+/* What KVM holds of a vCPU in L2 that KVM_RUN runs. */
+static __attribute__((noinline)) int tell_held(struct kvm_vcpu *vcpu,
+					       const struct nm_guard_vcpu *entry, uint8_t hook)
+{
+	struct nm_guard_config *conf = config();
+	struct room *room = conf ? open_room(conf, vcpu, hook, IOCTL_RUN) : NULL;
+
+	if (!room)
+		return 0;
+	room->record.event.flags |= stuffed_flags(vcpu, entry->stuffed);
+	take_vcpu(room, true);
+	return tell(room, entry);
 }
 
 /* Of the exits that KVM makes up the vCPU's entry has the number and the last. */
@@ -132,17 +185,43 @@ ALWAYS_INLINE void tell_exit(struct kvm_vcpu *vcpu, struct nm_guard_vcpu *entry,
 	send(vcpu, event, sizeof(*event));
 }
 
-/* The SMRAM image that RSM loads, of a vCPU that was in L2, or in VMX operation, when the SMI came. */
-static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const char *smram, int ret)
+/* ---- SMM ---------------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE void enter_smm(struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+
+	if (!entry || entry->in_smm)
+		return;
+	entry->in_smm = 1;
+	entry->smm_since = bpf_ktime_get_ns();
+}
+
+ALWAYS_INLINE void leave_smm(struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+
+	if (!entry || !entry->in_smm)
+		return;
+	entry->in_smm = 0;
+	entry->smm_time += bpf_ktime_get_ns() - entry->smm_since;
+}
+
+/*
+ * The SMRAM image of a vCPU that was in L2, or in VMX operation, when the SMI came: the one that RSM loads, or the
+ * one that an SMI has just made.
+ */
+static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const char *smram,
+						uint8_t hook, int ret)
 {
 	struct nm_guard_config *conf = config();
 	struct nestmig_vcpu_view *v;
 	struct room *room;
 
-	count(NM_GUARD_SMM_LEAVES);
+	count(hook == NM_GUARD_SMM_LEFT ? NM_GUARD_SMM_LEAVES : NM_GUARD_SMM_ENTRIES);
 	if (!conf)
 		return 0;
-	room = open_room(conf, vcpu, NM_GUARD_SMM_LEFT, 0);
+	room = open_room(conf, vcpu, hook, 0);
 	if (!room)
 		return 0;
 	v = room->record.judged.ctx.v;
@@ -150,7 +229,9 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
 		return 0;
 	/* The VMCS12 is no part of SMRAM; here it is not entered yet. */
 	take_vcpu(room, nm_vendor == NESTMIG_VENDOR_INTEL);
-	/* The flag is gone by now. */
+	if (nm_vendor == NESTMIG_VENDOR_AMD && !ret)
+		svm_take_smm(&room->record.judged.ctx, vcpu, hook == NM_GUARD_SMM_ENTERED);
+	/* The flag is gone by now, or not there yet. */
 	v->events.smi_smm = 1;
 	v->have |= NESTMIG_HAVE(SMRAM);
 	room->record.event.result = ret;
@@ -158,6 +239,44 @@ static __attribute__((noinline)) int tell_smram(struct kvm_vcpu *vcpu, const cha
 		room->record.event.flags |= NM_GUARD_FAILED;
 	tell(room, vcpu_find(vcpu));
 	return 0;
+}
+
+/* What explains a RSM that fails, and what comes of that: the image that this vCPU's last RSM has loaded, if the
+ * processor has not run it since. */
+static __attribute__((noinline)) struct room *room_of_rsm(struct kvm_vcpu *vcpu)
+{
+	struct room *room = bpf_task_storage_get(&nm_room, bpf_get_current_task_btf(), 0, 0);
+
+	if (!room || room->vcpu != vcpu || room->record.event.hook != NM_GUARD_SMM_LEFT ||
+	    room->exits != BPF_CORE_READ(vcpu, stat.exits))
+		return NULL;
+	return room;
+}
+
+/* A triple fault that KVM delivers to L1, with what explains it: the image of a RSM that has failed, or else L2's
+ * state as it is. */
+static __attribute__((noinline)) int tell_triple_fault(struct kvm_vcpu *vcpu, uint64_t exit_code,
+						       uint16_t flags)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+	struct nm_guard_config *conf = config();
+	struct room *room = room_of_rsm(vcpu);
+
+	count(NM_GUARD_MADE_UP_EXITS);
+	note_exit(entry, exit_code, bpf_ktime_get_ns());
+	if (!conf)
+		return 0;
+	if (!room || !(room->record.event.flags & NM_GUARD_FAILED)) {
+		room = open_room(conf, vcpu, NM_GUARD_NESTED_EXIT, 0);
+		if (!room)
+			return 0;
+		take_vcpu(room, true);
+	}
+	room->record.event.hook = NM_GUARD_NESTED_EXIT;
+	room->record.event.result = 0;
+	room->record.event.exit_code = exit_code;
+	room->record.event.flags = flags | (is_run_pending(vcpu) ? NM_GUARD_PENDING : 0);
+	return tell(room, entry);
 }
 
 #endif

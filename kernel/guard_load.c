@@ -19,6 +19,7 @@
 
 #define LOG_SIZE ((size_t)16 << 20) /* of each program; only touched if one is refused */
 
+static const char lsm_program[] = "nm_guard_ioctl";
 static const char lsm_list[] = "/sys/kernel/security/lsm";
 
 /* libbpf says on stderr what went wrong; here the caller gets it. */
@@ -46,6 +47,20 @@ static bool lsm_is_active(void)
 	return false;
 }
 
+static const char *module_of(enum nestmig_vendor vendor)
+{
+	return vendor == NESTMIG_VENDOR_INTEL ? "kvm_intel" : "kvm_amd";
+}
+
+/* Built in, it is there too: it has parameters. */
+static bool is_loaded(const char *module)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	return access(path, F_OK) == 0;
+}
+
 /* The types of the kernel and of KVM's modules. */
 struct types {
 	struct btf *kernel, *kvm, *vendor;
@@ -61,7 +76,7 @@ static void types_free(struct types *types)
 static enum nestmig_error types_load(enum nestmig_vendor vendor, struct types *types,
 				     struct nestmig_detail *detail)
 {
-	const char *module = vendor == NESTMIG_VENDOR_INTEL ? "kvm_intel" : "kvm_amd";
+	const char *module = module_of(vendor);
 
 	types->kernel = btf__load_vmlinux_btf();
 	if (!types->kernel)
@@ -113,12 +128,24 @@ static bool has_function(const struct types *types, const struct bpf_program *pr
 	       type_has(types->kernel, function);
 }
 
-static bool was_refused(const struct nm_guard *guard, const struct bpf_program *program)
+static bool was_refused_name(const struct nm_guard *guard, const char *name)
 {
 	for (size_t i = 0; i < guard->refused_count; i++)
-		if (!strcmp(guard->refused[i], bpf_program__name(program)))
+		if (!strcmp(guard->refused[i], name))
 			return true;
 	return false;
+}
+
+static bool was_refused(const struct nm_guard *guard, const struct bpf_program *program)
+{
+	return was_refused_name(guard, bpf_program__name(program));
+}
+
+bool nm_guard_is_without_lsm(const struct bpf_program *program)
+{
+	static const char prefix[] = "nm_guard_no_lsm_";
+
+	return !strncmp(bpf_program__name(program), prefix, sizeof(prefix) - 1);
 }
 
 /* "NAME" and "NAME_newer" are one program for a function that has changed: the length of NAME. */
@@ -128,6 +155,13 @@ static size_t stem_of(const char *name)
 	size_t length = strlen(name), end = sizeof(suffix) - 1;
 
 	return length > end && !strcmp(name + length - end, suffix) ? length - end : length;
+}
+
+bool nm_guard_is_same(const char *name, const char *other)
+{
+	size_t stem = stem_of(name);
+
+	return stem == stem_of(other) && !strncmp(name, other, stem);
 }
 
 static bool is_older_form(const struct bpf_program *program)
@@ -141,16 +175,12 @@ static bool is_older_form(const struct bpf_program *program)
 static bool has_other_form(const struct nm_guard *guard, const struct types *types,
 			   const struct bpf_program *program)
 {
-	const char *name = bpf_program__name(program);
-	size_t stem = stem_of(name);
 	struct bpf_program *other;
 
 	bpf_object__for_each_program(other, guard->skeleton->obj)
 	{
-		const char *other_name = bpf_program__name(other);
-
-		if (other != program && stem_of(other_name) == stem &&
-		    !strncmp(other_name, name, stem))
+		if (other != program &&
+		    nm_guard_is_same(bpf_program__name(other), bpf_program__name(program)))
 			return has_function(types, other);
 	}
 	return false;
@@ -161,12 +191,15 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 				 enum nestmig_vendor vendor, const struct types *types,
 				 struct nestmig_detail *detail)
 {
+	bool lsm = guard->can_deny && !was_refused_name(guard, lsm_program);
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, guard->skeleton->obj)
 	{
 		bool wanted = !nm_guard_is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
+		if (lsm && nm_guard_is_without_lsm(program))
+			wanted = false;
 		/* The newer form it is where there are both. */
 		bool other = has_other_form(guard, types, program);
 
@@ -255,6 +288,24 @@ static enum nestmig_error load(struct nm_guard *guard, struct nestmig_detail *de
 	return error;
 }
 
+static void empty(int map)
+{
+	uint64_t key;
+
+	while (!bpf_map_get_next_key(map, NULL, &key))
+		if (bpf_map_delete_elem(map, &key))
+			return;
+}
+
+/* What went away while nothing was attached has left its entries, under addresses that are others' now. */
+static void forget(struct nm_guard *guard)
+{
+	empty(guard->vcpus);
+	empty(bpf_map__fd(guard->skeleton->maps.nm_vmx_vcpus));
+	empty(bpf_map__fd(guard->skeleton->maps.nm_vms));
+	memset(guard->skeleton->bss, 0, sizeof(*guard->skeleton->bss));
+}
+
 static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *detail)
 {
 	struct bpf_program *program;
@@ -268,6 +319,9 @@ static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *
 		if (guard->attached_count == NM_GUARD_PROGRAMS_MAX)
 			return nm_fail(detail, NESTMIG_ERR_LIMIT, "too many programs");
 		at->link = bpf_program__attach(program);
+		/* What denies is not done without. */
+		if (!at->link && guard->best_effort && !is_lsm(program))
+			continue;
 		if (!at->link)
 			return nm_fail_errno(detail, "program %s: cannot attach it to %s",
 					     bpf_program__name(program),
@@ -316,15 +370,15 @@ static enum nestmig_error load_best(struct nm_guard *guard, const struct nm_guar
 	return error;
 }
 
-static enum nestmig_error start(struct nm_guard *guard, const struct nm_guard_options *options,
-				const struct nestmig_host *host, struct nestmig_detail *detail)
+static enum nestmig_error make(struct nm_guard *guard, const struct nm_guard_options *options,
+			       const struct nestmig_host *host, struct nestmig_detail *detail)
 {
 	enum nestmig_vendor vendor = host->view.vendor;
 	struct nm_guard_config config;
 	struct types types = {0};
 	enum nestmig_error error;
 
-	guard->can_deny = lsm_is_active();
+	guard->can_deny = !options->observe && lsm_is_active();
 	if (options->enforce && !guard->can_deny)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "nothing can be denied here: \"bpf\" is not among the active LSMs "
@@ -333,20 +387,28 @@ static enum nestmig_error start(struct nm_guard *guard, const struct nm_guard_op
 	if (vendor == NESTMIG_VENDOR_UNKNOWN)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "neither kvm_amd nor kvm_intel is loaded here");
+	if (!is_loaded(module_of(vendor)))
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "the host profile is one of %s, which is not loaded here",
+			       module_of(vendor));
+	guard->best_effort = options->best_effort;
 	error = types_load(vendor, &types, detail);
 	if (!error)
 		error = load_best(guard, options, vendor, &types, detail);
 	types_free(&types);
 	if (error)
 		return error;
+	if (options->enforce && !bpf_program__autoload(guard->skeleton->progs.nm_guard_ioctl))
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
+			       "nothing can be denied here: this kernel does not take program "
+			       "nm_guard_ioctl");
 	configure(&config, options, host, guard->can_deny);
-	error = write_config(guard, &config, detail);
-	return error ? error : attach(guard, detail);
+	return write_config(guard, &config, detail);
 }
 
-enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
-				  const struct nestmig_host *host, struct nm_guard **ret_guard,
-				  struct nestmig_detail *detail)
+enum nestmig_error nm_guard_load(const struct nm_guard_options *options,
+				 const struct nestmig_host *host, struct nm_guard **ret_guard,
+				 struct nestmig_detail *detail)
 {
 	struct nm_guard *guard = calloc(1, sizeof(*guard));
 	enum nestmig_error error;
@@ -354,7 +416,44 @@ enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
 	if (!guard)
 		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
 	be_silent();
-	error = start(guard, options, host, detail);
+	error = make(guard, options, host, detail);
+	if (error) {
+		nm_guard_free(guard);
+		return error;
+	}
+	*ret_guard = guard;
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_guard_attach(struct nm_guard *guard, struct nestmig_detail *detail)
+{
+	enum nestmig_error error;
+
+	if (!guard->skeleton || guard->attached_count)
+		return nm_fail(detail, NESTMIG_ERR_INVALID, "the guard is attached already");
+	forget(guard);
+	error = attach(guard, detail);
+	if (error)
+		nm_guard_detach(guard);
+	return error;
+}
+
+void nm_guard_detach(struct nm_guard *guard)
+{
+	while (guard->attached_count)
+		bpf_link__destroy(guard->attached[--guard->attached_count].link);
+}
+
+enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
+				  const struct nestmig_host *host, struct nm_guard **ret_guard,
+				  struct nestmig_detail *detail)
+{
+	struct nm_guard *guard = NULL;
+	enum nestmig_error error = nm_guard_load(options, host, &guard, detail);
+
+	if (error)
+		return error;
+	error = nm_guard_attach(guard, detail);
 	if (error) {
 		nm_guard_free(guard);
 		return error;

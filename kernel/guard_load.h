@@ -16,6 +16,7 @@ struct nm_guard;
 
 struct nm_guard_options {
 	bool enforce;        /* deny; else tell only */
+	bool observe;        /* nothing is denied, nor judged where it is set: for counters */
 	bool best_effort;    /* programs that this kernel does not take are left out */
 	uint16_t burst;      /* events of one VM that are told at once; 0: 32 */
 	uint32_t per_second; /* and from then on; 0: 8 */
@@ -31,10 +32,27 @@ struct nm_guard_program {
 };
 
 /*
- * Loads the programs and attaches them. host is a profile of this machine (nestmig_host_live), used only here.
- * Errors: CAPABILITY (no KVM module with BTF, a program that the verifier or the kernel refuses: its name is in
- * the text; enforce without BPF in the list of LSMs), IO, NOMEM.
+ * Loads the programs; nothing is watched yet. host is a profile of this machine (nestmig_host_live), used only here.
+ * Errors: CAPABILITY (no KVM module with BTF, a program that the verifier refuses: its name is in the text; enforce
+ * without BPF in the list of LSMs), IO, NOMEM.
  */
+NESTMIG_CHECKED enum nestmig_error nm_guard_load(const struct nm_guard_options *options,
+						 const struct nestmig_host *host,
+						 struct nm_guard **ret_guard,
+						 struct nestmig_detail *detail);
+
+/*
+ * Attaches what is loaded, with nothing known of any VM; counters go on. On failure nothing is attached.
+ * Errors: INVALID (attached already, or pinned by another process), IO (the kernel refuses: the program's name is in
+ * the text), LIMIT.
+ */
+NESTMIG_CHECKED enum nestmig_error nm_guard_attach(struct nm_guard *guard,
+						   struct nestmig_detail *detail);
+
+/* Takes the programs off, but for those that are pinned. They stay loaded, for another nm_guard_attach. */
+void nm_guard_detach(struct nm_guard *guard);
+
+/* nm_guard_load and nm_guard_attach. */
 NESTMIG_CHECKED enum nestmig_error nm_guard_start(const struct nm_guard_options *options,
 						  const struct nestmig_host *host,
 						  struct nm_guard **ret_guard,
@@ -57,10 +75,15 @@ NESTMIG_CHECKED enum nestmig_error nm_guard_poll(struct nm_guard *guard, int tim
 						 nm_guard_tell *tell, void *data,
 						 struct nestmig_detail *detail);
 
-/* Counters since the guard was attached. Errors: IO. */
+/* Counters since the guard was loaded. Errors: IO. */
 NESTMIG_CHECKED enum nestmig_error nm_guard_count(const struct nm_guard *guard,
 						  uint64_t ret_counters[NM_GUARD_COUNTERS],
 						  struct nestmig_detail *detail);
+
+/* How often each rule was found broken at an ioctl. Errors: IO. */
+NESTMIG_CHECKED enum nestmig_error nm_guard_count_rules(const struct nm_guard *guard,
+							uint64_t ret_broken[NESTMIG_RULES],
+							struct nestmig_detail *detail);
 
 /* The programs, in the order of the object; index up to nm_guard_programs. Errors: INVALID, IO. */
 size_t nm_guard_programs(const struct nm_guard *guard);

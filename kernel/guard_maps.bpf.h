@@ -25,7 +25,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, NM_GUARD_COUNTERS);
+	__uint(max_entries, NM_GUARD_COUNTERS + NESTMIG_RULES);
 	__type(key, uint32_t);
 	__type(value, uint64_t);
 } nm_counters SEC(".maps");
@@ -55,9 +55,11 @@ struct {
  * never looked at by the verifier. */
 const volatile uint32_t nm_vendor = NESTMIG_VENDOR_AMD;
 
-/* How many vCPUs there are in nm_vcpus, and of how many something was stuffed that KVM_RUN has not judged: while
- * there is none, KVM_RUN costs one load and one branch. */
-uint32_t nm_followed, nm_unjudged;
+/* How many vCPUs there are in nm_vcpus. */
+uint32_t nm_followed;
+/* Of how many vCPUs something was stuffed that KVM_RUN has not judged, by a hash of their addresses: KVM_RUN of any
+ * other vCPU costs one load and one branch. */
+uint32_t nm_unjudged[256];
 uint32_t nm_vm_number;
 
 /* What entries start as; too large for the stack. */
@@ -69,6 +71,20 @@ ALWAYS_INLINE struct nm_guard_config *config(void)
 	uint32_t zero = 0;
 
 	return bpf_map_lookup_elem(&nm_config, &zero);
+}
+
+ALWAYS_INLINE uint32_t *unjudged_at(uint64_t address)
+{
+	return &nm_unjudged[address * UINT64_C(0x9e3779b97f4a7c15) >> 56];
+}
+
+/* The verifier does not let programs calculate with a pointer to a struct of the kernel. */
+ALWAYS_INLINE uint32_t *unjudged(const struct kvm_vcpu *vcpu)
+{
+	uint64_t address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &vcpu);
+	return unjudged_at(address);
 }
 
 ALWAYS_INLINE void count(uint32_t counter)
@@ -144,11 +160,17 @@ static __attribute__((noinline)) struct nm_guard_vcpu *vcpu_entry(struct kvm_vcp
 	return entry;
 }
 
+/* In L2 from now on, whoever brought it there. */
+ALWAYS_INLINE void is_found_in_l2(struct nm_guard_vcpu *entry)
+{
+	entry->in_l2 = 1;
+	entry->l2_since = bpf_ktime_get_ns();
+}
+
 ALWAYS_INLINE void enter_l2(struct nm_guard_vcpu *entry)
 {
 	entry->entries++;
-	entry->in_l2 = 1;
-	entry->l2_since = bpf_ktime_get_ns();
+	is_found_in_l2(entry);
 }
 
 ALWAYS_INLINE void leave_l2(struct nm_guard_vcpu *entry)
@@ -207,7 +229,7 @@ ALWAYS_INLINE void sign(struct nm_guard_event *event, struct kvm_vcpu *vcpu,
 
 ALWAYS_INLINE void send(struct kvm_vcpu *vcpu, struct nm_guard_event *event, uint64_t size)
 {
-	count(NM_GUARD_EVENTS);
+	count(NM_GUARD_EVENTS + event->hook);
 	if (!has_token(BPF_CORE_READ(vcpu, kvm), event->time))
 		count(NM_GUARD_LIMITED);
 	else if (bpf_ringbuf_output(&nm_events, event, size, 0))

@@ -21,7 +21,7 @@ struct nm_guard_attached {
 struct nm_guard {
 	struct nm_guard_bpf *skeleton;       /* NULL if it was pinned by another process */
 	int config, counters, vcpus, events; /* maps: the skeleton's, or owned */
-	bool can_deny;
+	bool can_deny, best_effort;
 	struct nm_guard_attached attached[NM_GUARD_PROGRAMS_MAX];
 	size_t attached_count;
 	char refused[NM_GUARD_PROGRAMS_MAX][NM_GUARD_NAME]; /* by the verifier */
@@ -40,6 +40,12 @@ const char *nm_guard_function_of(const struct bpf_program *program);
 /* The functions of a guard that is pinned: a link does not tell. Errors: NOMEM. */
 NESTMIG_CHECKED enum nestmig_error nm_guard_name_functions(struct nm_guard *guard,
 							   struct nestmig_detail *detail);
+
+/* "NAME" and "NAME_newer" are one program, for a function that has changed. */
+bool nm_guard_is_same(const char *name, const char *other);
+
+/* Of what the LSM program sees where it is attached; said in the names too. */
+bool nm_guard_is_without_lsm(const struct bpf_program *program);
 
 /* Programs of one vendor have it in their names. */
 bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor);

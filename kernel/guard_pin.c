@@ -36,8 +36,7 @@ void nm_guard_free(struct nm_guard *guard)
 	if (!guard)
 		return;
 	ring_buffer__free(guard->ring);
-	for (size_t i = 0; i < guard->attached_count; i++)
-		bpf_link__destroy(guard->attached[i].link);
+	nm_guard_detach(guard);
 	for (size_t i = 0; !guard->skeleton && i < MAPS; i++)
 		if (*map_of(guard, i) > 0)
 			close(*map_of(guard, i));

@@ -30,14 +30,15 @@ static const struct nm_guard_record *judge_record(struct nm_guard *guard, const 
 	return record;
 }
 
-/* A RSM that is as it should be comes here only to be judged. */
+/* An SMI or RSM that is as it should be comes here only to be judged. */
 static bool is_news(const struct nm_guard_event *event, const struct nm_guard_record *record)
 {
 	uint64_t broken = 0;
 
 	for (unsigned i = 0; record && i < NM_RULE_WORDS; i++)
 		broken |= record->judged.broken[i];
-	return event->hook != NM_GUARD_SMM_LEFT || (event->flags & NM_GUARD_FAILED) || broken;
+	return (event->hook != NM_GUARD_SMM_LEFT && event->hook != NM_GUARD_SMM_ENTERED) ||
+	       (event->flags & NM_GUARD_FAILED) || broken;
 }
 
 static int take_event(void *context, void *bytes, size_t size)
@@ -89,6 +90,22 @@ enum nestmig_error nm_guard_count(const struct nm_guard *guard,
 			return nm_fail_errno(detail, "cannot read the guard's counters");
 	for (uint32_t i = 0; i < NM_GUARD_COUNTERS; i++)
 		ret_counters[i] = counters[i];
+	return NESTMIG_OK;
+}
+
+enum nestmig_error nm_guard_count_rules(const struct nm_guard *guard,
+					uint64_t ret_broken[NESTMIG_RULES],
+					struct nestmig_detail *detail)
+{
+	uint64_t broken[NESTMIG_RULES];
+
+	for (uint32_t i = 0; i < NESTMIG_RULES; i++) {
+		uint32_t key = NM_GUARD_COUNTERS + i;
+
+		if (bpf_map_lookup_elem(guard->counters, &key, &broken[i]))
+			return nm_fail_errno(detail, "cannot read the guard's counters of rules");
+	}
+	memcpy(ret_broken, broken, sizeof(broken));
 	return NESTMIG_OK;
 }
 

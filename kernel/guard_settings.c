@@ -27,10 +27,11 @@ enum nestmig_error nm_guard_settings(const struct nm_guard *guard,
 	return NESTMIG_OK;
 }
 
+/* In one of its forms. */
 static bool is_attached(const struct nm_guard *guard, const char *name)
 {
 	for (size_t i = 0; i < guard->attached_count; i++)
-		if (!strcmp(guard->attached[i].name, name))
+		if (nm_guard_is_same(guard->attached[i].name, name))
 			return true;
 	return false;
 }
@@ -40,6 +41,8 @@ static bool is_needed(const struct bpf_program *program, const struct nm_guard_c
 {
 	if (bpf_program__type(program) == BPF_PROG_TYPE_LSM)
 		return config->lsm && !strcmp(bpf_program__name(program), "nm_guard_ioctl");
+	if (config->lsm && nm_guard_is_without_lsm(program))
+		return false;
 	return !nm_guard_is_of_other_vendor(program, config->host.vendor);
 }
 

@@ -4,6 +4,7 @@
 #define NESTMIG_GUARD_SVM_BPF_H
 
 #include "guard_view.bpf.h"
+#include "../lib/smram/smram.h"
 
 #define VMCB_SAVE_READ   (NESTMIG_VMCB12_READ - VMCB12_SAVE)
 #define INT_STATE_SHADOW 1
@@ -63,6 +64,20 @@ static __attribute__((noinline)) int take_segments(struct nestmig_sregs *sregs, 
 	return 0;
 }
 
+/* The registers in a VMCB that the vCPU runs with, or has run with; page is room for it. -1: nobody can read them. */
+static __attribute__((noinline)) int
+svm_read_sregs(struct nestmig_sregs *sregs, struct kvm_vcpu *vcpu, struct vmcb *vmcb, uint8_t *page)
+{
+	/* Registers of SEV-ES guests are encrypted. */
+	if (BPF_CORE_READ(vcpu, arch.guest_state_protected))
+		return -1;
+	if (bpf_probe_read_kernel(page + VMCB12_SAVE, VMCB_SAVE_READ, &vmcb->save))
+		return -1;
+	take_segments(sregs, page);
+	take_control_registers(sregs, vcpu);
+	return 0;
+}
+
 /* What the vCPU runs with: L2's registers in guest mode. page is room for the VMCB that they stand in. */
 static __attribute__((noinline)) int svm_take_registers(struct nestmig_vcpu_view *v,
 							struct kvm_vcpu *vcpu, uint8_t *page)
@@ -73,13 +88,8 @@ static __attribute__((noinline)) int svm_take_registers(struct nestmig_vcpu_view
 
 	v->hsave_pa = BPF_CORE_READ(svm, nested.hsave_msr);
 	v->have |= NESTMIG_HAVE(HSAVE_PA);
-	/* Registers of SEV-ES guests are encrypted. */
-	if (BPF_CORE_READ(vcpu, arch.guest_state_protected))
+	if (svm_read_sregs(&v->sregs, vcpu, vmcb, page))
 		return 0;
-	if (bpf_probe_read_kernel(page + VMCB12_SAVE, VMCB_SAVE_READ, &vmcb->save))
-		return 0;
-	take_segments(&v->sregs, page);
-	take_control_registers(&v->sregs, vcpu);
 	v->have |= NESTMIG_HAVE(SREGS);
 	take_regs(v, vcpu, vmcb12_save_rflags(page));
 	int_state = BPF_CORE_READ(vmcb, control.int_state);
@@ -92,15 +102,14 @@ static __attribute__((noinline)) int svm_take_registers(struct nestmig_vcpu_view
 /* A field of KVM's copy of L1's controls, where the VMCB12 has it. */
 #define CONTROL(field, ident)                                                                      \
 	if (bpf_core_field_exists(svm->nested.ctl.field))                                          \
-	bpf_core_read(v->vmcb12 + VMCB12_OFFSET_##ident,                                           \
-		      bpf_core_field_size(svm->nested.ctl.field), &svm->nested.ctl.field)
+	bpf_core_read(page + VMCB12_OFFSET_##ident, bpf_core_field_size(svm->nested.ctl.field),    \
+		      &svm->nested.ctl.field)
 
-static __attribute__((noinline)) int svm_take_controls(struct nestmig_vcpu_view *v,
-						       struct vcpu_svm *svm)
+static __attribute__((noinline)) int svm_take_controls(uint8_t *page, struct vcpu_svm *svm)
 {
 	/* A pointer that cannot be read fills with zeros. */
-	bpf_probe_read_kernel(v->vmcb12, VMCB12_SAVE, NULL);
-	BPF_CORE_READ_INTO((uint8_t(*)[24])(v->vmcb12 + VMCB12_OFFSET_intercept_cr), svm,
+	bpf_probe_read_kernel(page, VMCB12_SAVE, NULL);
+	BPF_CORE_READ_INTO((uint8_t(*)[24])(page + VMCB12_OFFSET_intercept_cr), svm,
 			   nested.ctl.intercepts);
 	CONTROL(pause_filter_thresh, pause_filter_thresh);
 	CONTROL(pause_filter_count, pause_filter_count);
@@ -137,9 +146,68 @@ ALWAYS_INLINE void svm_take_nested(struct nestmig_vcpu_view *v, struct kvm_vcpu 
 	};
 	v->nested.stored_flags = v->nested.flags;
 	v->have |= NESTMIG_HAVE(NESTED);
-	svm_take_controls(v, svm);
+	svm_take_controls(v->vmcb12, svm);
 	if (!bpf_probe_read_kernel(v->vmcb12 + VMCB12_SAVE, VMCB_SAVE_READ, &vmcb01->save))
 		v->have |= NESTMIG_HAVE(VMCB12);
+}
+
+/* ---- SMM ---------------------------------------------------------------------------------------- */
+
+struct smm_registers {
+	uint64_t efer, cr0, cr3, cr4, dr6, dr7;
+};
+
+/* Of an SMI the image has them: KVM has just written the VMCB12 with the same; of RSM KVM's copy of the VMCB12. */
+ALWAYS_INLINE void svm_smm_registers(struct smm_registers *to, const struct nestmig_vcpu_view *v,
+				     struct vcpu_svm *svm, bool from_image)
+{
+	if (from_image) {
+		to->efer = smram64_efer(v->smram);
+		to->cr0 = smram64_cr0(v->smram);
+		to->cr3 = smram64_cr3(v->smram);
+		to->cr4 = smram64_cr4(v->smram);
+		to->dr6 = smram64_dr6(v->smram);
+		to->dr7 = smram64_dr7(v->smram);
+		return;
+	}
+	to->efer = BPF_CORE_READ(svm, nested.save.efer);
+	to->cr0 = BPF_CORE_READ(svm, nested.save.cr0);
+	to->cr3 = BPF_CORE_READ(svm, nested.save.cr3);
+	to->cr4 = BPF_CORE_READ(svm, nested.save.cr4);
+	to->dr6 = BPF_CORE_READ(svm, nested.save.dr6);
+	to->dr7 = BPF_CORE_READ(svm, nested.save.dr7);
+}
+
+#define SMM_REGISTER(name)                                                                         \
+	__builtin_memcpy(page + VMCB12_OFFSET_save_##name, &registers.name, sizeof(uint64_t))
+
+/*
+ * The VMCB12 that the image names, as RSM enters L2 from it: guest memory is not read here, but KVM has written it
+ * (svm_enter_smm) or read it (svm_leave_smm) and gone on, so it is there, and so is the page of L1's registers.
+ * What of it no rule on RSM reads is left as vmcb02 has it.
+ */
+static __attribute__((noinline)) int svm_take_smm(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu,
+						  bool from_image)
+{
+	struct vcpu_svm *svm = (struct vcpu_svm *)vcpu;
+	struct vmcb *vmcb02 = BPF_CORE_READ(svm, nested.vmcb02.ptr);
+	struct nestmig_vcpu_view *v = ctx->v;
+	uint8_t *page = v->smm_vmcb12;
+	struct smm_registers registers;
+
+	svm_take_controls(page, svm);
+	if (bpf_probe_read_kernel(page + VMCB12_SAVE, VMCB_SAVE_READ, &vmcb02->save))
+		return 0;
+	svm_smm_registers(&registers, v, svm, from_image);
+	SMM_REGISTER(efer);
+	SMM_REGISTER(cr0);
+	SMM_REGISTER(cr3);
+	SMM_REGISTER(cr4);
+	SMM_REGISTER(dr6);
+	SMM_REGISTER(dr7);
+	ctx->mem.smm_vmcb12 = ctx->mem.hsave = NESTMIG_BACKED_YES;
+	v->have |= NESTMIG_HAVE(SMM_VMCB12);
+	return 0;
 }
 
 #endif

@@ -97,13 +97,37 @@ int BPF_PROG(nm_guard_svm_vmrun_done, struct kvm_vcpu *vcpu, int ret)
 SEC("fentry/nested_svm_triple_fault")
 int BPF_PROG(nm_guard_svm_triple_fault, struct kvm_vcpu *vcpu)
 {
-	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT, .exit_code = EXIT_SHUTDOWN};
+	return tell_triple_fault(vcpu, EXIT_SHUTDOWN, 0);
+}
 
-	count(NM_GUARD_MADE_UP_EXITS);
-	if (is_run_pending(vcpu))
-		event.flags |= NM_GUARD_PENDING;
-	tell_exit(vcpu, vcpu_find(vcpu), &event);
-	return 0;
+/*
+ * What has been stuffed since KVM_RUN was judged, and is no state of L2 that a processor takes: the registers are
+ * still in vmcb02. Of events nothing is left.
+ */
+static __attribute__((noinline)) int svm_tell_stuffed(struct kvm_vcpu *vcpu, struct vmcb *vmcb02,
+						      const struct nm_guard_vcpu *entry)
+{
+	struct nm_guard_config *conf = config();
+	struct nestmig_vcpu_view *v;
+	struct room *room;
+
+	if (!conf)
+		return 0;
+	room = open_room(conf, vcpu, NM_GUARD_RUN_UNJUDGED, IOCTL_RUN);
+	if (!room)
+		return 0;
+	count(NM_GUARD_RACES);
+	take_vcpu(room, true);
+	v = room->record.judged.ctx.v;
+	if (!svm_read_sregs(&v->sregs, vcpu, vmcb02, room->page)) {
+		v->sregs.cr0 = vmcb12_save_cr0(room->page);
+		v->sregs.cr3 = vmcb12_save_cr3(room->page);
+		v->sregs.cr4 = vmcb12_save_cr4(room->page);
+		v->sregs.efer = vmcb12_save_efer(room->page);
+		v->debugregs.dr6 = vmcb12_save_dr6(room->page);
+		v->debugregs.dr7 = vmcb12_save_dr7(room->page);
+	}
+	return tell(room, entry);
 }
 
 /* What L1 gets stands in vmcb02 still; GIF is as L1 goes on with it. */
@@ -114,6 +138,8 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)svm;
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 	struct vmcb *vmcb02 = svm->nested.vmcb02.ptr;
+	/* Else it is still in VMRUN: KVM makes the exit up. */
+	bool has_run = entry && entry->in_l2;
 	uint32_t high;
 
 	count(NM_GUARD_NESTED_EXITS);
@@ -126,32 +152,46 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 	event.exit_code = EXIT_ERR | (uint64_t)high << 32;
 	event.exit_info[0] = BPF_CORE_READ(vmcb02, control.exit_info_1);
 	event.exit_info[1] = BPF_CORE_READ(vmcb02, control.exit_info_2);
-	if (high != EXIT_ERR)
+	/* What the processor has written is not this kernel's. */
+	if (!has_run && high != EXIT_ERR)
 		event.flags |= NM_GUARD_HIGH_HALF;
-	if (event.exit_info[0] || event.exit_info[1])
+	if (!has_run && (event.exit_info[0] || event.exit_info[1]))
 		event.flags |= NM_GUARD_EXIT_INFO;
 	if (gif_is_set(svm))
 		event.flags |= NM_GUARD_GIF_SET;
 	if (entry)
 		entry->exit_is_told = 1;
 	tell_exit(vcpu, entry, &event);
-	return 0;
+	return entry && entry->stuffed ? svm_tell_stuffed(vcpu, vmcb02, entry) : 0;
 }
 
 /* ---- SMM ---------------------------------------------------------------------------------------- */
 
-SEC("fexit/svm_leave_smm")
-int BPF_PROG(nm_guard_svm_smm_left, struct kvm_vcpu *vcpu, const char *smram, int ret)
+static __attribute__((noinline)) bool is_of_l2(const char *smram)
 {
 	uint8_t was_in_l2 = 0;
 
 	bpf_probe_read_kernel(&was_in_l2, sizeof(was_in_l2), smram + SMRAM_SVM_GUEST);
-	if (!was_in_l2)
+	return was_in_l2;
+}
+
+SEC("fexit/svm_leave_smm")
+int BPF_PROG(nm_guard_svm_smm_left, struct kvm_vcpu *vcpu, const char *smram, int ret)
+{
+	leave_smm(vcpu);
+	if (!is_of_l2(smram))
 		return 0;
 	if (!ret && is_in_l2(vcpu))
 		svm_entered(vcpu);
-	tell_smram(vcpu, smram, ret);
-	return 0;
+	return tell_smram(vcpu, smram, NM_GUARD_SMM_LEFT, ret);
+}
+
+/* The registers and what is SVM's are in the image by now (enter_smm), guest memory gets it next. */
+SEC("fexit/svm_enter_smm")
+int BPF_PROG(nm_guard_svm_smm_entered, struct kvm_vcpu *vcpu, const char *smram, int ret)
+{
+	enter_smm(vcpu);
+	return is_of_l2(smram) ? tell_smram(vcpu, smram, NM_GUARD_SMM_ENTERED, ret) : 0;
 }
 
 #endif

@@ -66,27 +66,45 @@ ALWAYS_INLINE bool is_in_smm(struct kvm_vcpu *vcpu, uint32_t kernel)
 
 /* ---- CPUID ------------------------------------------------------------------------------------ */
 
+/* struct kvm_cpuid_entry2. */
+struct cpuid_entry {
+	uint32_t function, index, flags, eax, ebx, ecx, edx, padding[3];
+};
+
+_Static_assert(sizeof(struct cpuid_entry) == CPUID_ENTRY_SIZE, "struct kvm_cpuid_entry2");
+
+#define CPUID_AT_ONCE (NESTMIG_VMCB12_READ / CPUID_ENTRY_SIZE)
+
 struct cpuid_walk {
-	const void *entries;
+	const char *entries; /* KVM's */
+	uint8_t *page;       /* some of them */
 	struct nestmig_cpuid *cpuid;
+	uint32_t total;
 };
 
 /* One entry; of several that fit, the first counts. */
 static long take_cpuid_entry(uint64_t i, struct cpuid_walk *walk)
 {
-	struct {
-		uint32_t function, index, flags, eax, ebx, ecx, edx;
-	} entry;
 	struct nestmig_cpuid *cpuid = walk->cpuid;
-	bool any_index;
+	const struct cpuid_entry *entry;
+	bool any_index, wanted = false;
+	uint32_t function;
 
-	if (bpf_probe_read_kernel(&entry, sizeof(entry), walk->entries + i * CPUID_ENTRY_SIZE))
+	if (i >= CPUID_AT_ONCE)
 		return 1;
-	any_index = !(entry.flags & CPUID_FLAG_SIGNIFICANT);
+	entry = (const struct cpuid_entry *)(walk->page + i * CPUID_ENTRY_SIZE);
+	function = entry->function;
+	/* Most are of no interest. */
+#define CPUID_WORD(name, f, n, reg) wanted |= function == f;
+#include "../lib/cpuid.def"
+#undef CPUID_WORD
+	if (!wanted)
+		return 0;
+	any_index = !(entry->flags & CPUID_FLAG_SIGNIFICANT);
 #define CPUID_WORD(name, f, n, reg)                                                                \
-	if (entry.function == f && (any_index || entry.index == n) &&                              \
+	if (function == f && (any_index || entry->index == n) &&                                   \
 	    !(cpuid->have >> NESTMIG_CPUID_##name & 1)) {                                          \
-		cpuid->word[NESTMIG_CPUID_##name] = entry.reg;                                     \
+		cpuid->word[NESTMIG_CPUID_##name] = entry->reg;                                    \
 		cpuid->have |= UINT32_C(1) << NESTMIG_CPUID_##name;                                \
 	}
 #include "../lib/cpuid.def"
@@ -94,16 +112,40 @@ static long take_cpuid_entry(uint64_t i, struct cpuid_walk *walk)
 	return 0;
 }
 
-/* A leaf that the guest's CPUID lacks reads as zero; the width of addresses is the one that KVM took. */
-static __attribute__((noinline)) int take_cpuid(struct nestmig_vcpu_view *v, struct kvm_vcpu *vcpu)
+/* As many entries as a page has room for. */
+static long take_cpuid_page(uint64_t i, struct cpuid_walk *walk)
 {
-	struct cpuid_walk walk = {BPF_CORE_READ(vcpu, arch.cpuid_entries), &v->cpuid};
-	uint32_t count = BPF_CORE_READ(vcpu, arch.cpuid_nent);
+	uint32_t at = i * CPUID_AT_ONCE, rest = walk->total - at;
+	uint64_t size = rest * CPUID_ENTRY_SIZE;
+
+	if (at >= walk->total)
+		return 1;
+	/* The verifier has to see the register that is compared. */
+	barrier_var(size);
+	if (size > CPUID_AT_ONCE * CPUID_ENTRY_SIZE)
+		size = CPUID_AT_ONCE * CPUID_ENTRY_SIZE;
+	if (bpf_probe_read_kernel(walk->page, size, walk->entries + at * CPUID_ENTRY_SIZE))
+		return 1;
+	bpf_loop(rest < CPUID_AT_ONCE ? rest : CPUID_AT_ONCE, take_cpuid_entry, walk, 0);
+	return 0;
+}
+
+/* A leaf that the guest's CPUID lacks reads as zero; the width of addresses is the one that KVM took. page: room for
+ * entries. */
+static __attribute__((noinline)) int take_cpuid(struct nestmig_vcpu_view *v, struct kvm_vcpu *vcpu,
+						uint8_t *page)
+{
+	struct cpuid_walk walk = {
+		.entries = (const char *)BPF_CORE_READ(vcpu, arch.cpuid_entries),
+		.page = page,
+		.cpuid = &v->cpuid,
+		.total = BPF_CORE_READ(vcpu, arch.cpuid_nent),
+	};
 
 	__builtin_memset(&v->cpuid, 0, sizeof(v->cpuid));
-	if (count > CPUID_MAX)
+	if (walk.total > CPUID_MAX)
 		return -1;
-	bpf_loop(count, take_cpuid_entry, &walk, 0);
+	bpf_loop((walk.total + CPUID_AT_ONCE - 1) / CPUID_AT_ONCE, take_cpuid_page, &walk, 0);
 	v->cpuid.have = (UINT32_C(1) << NESTMIG_CPUID_WORDS) - 1;
 	v->cpuid.word[NESTMIG_CPUID_80000008_EAX] &= ~UINT32_C(0xff);
 	v->cpuid.word[NESTMIG_CPUID_80000008_EAX] |= BPF_CORE_READ(vcpu, arch.maxphyaddr) & 0xff;
@@ -243,9 +285,10 @@ ALWAYS_INLINE void start_context(struct nestmig_ctx *ctx, const struct nm_guard_
 }
 
 /* What both vendors have; before the vendor's part, which needs the CPUID. */
-ALWAYS_INLINE void take_common(struct nestmig_vcpu_view *v, struct kvm_vcpu *vcpu, uint32_t kernel)
+ALWAYS_INLINE void take_common(struct nestmig_vcpu_view *v, struct kvm_vcpu *vcpu, uint32_t kernel,
+			       uint8_t *page)
 {
-	take_cpuid(v, vcpu);
+	take_cpuid(v, vcpu, page);
 	take_events(v, vcpu, kernel);
 	v->mp_state = BPF_CORE_READ(vcpu, arch.mp_state);
 	v->smbase = BPF_CORE_READ(vcpu, arch.smbase);

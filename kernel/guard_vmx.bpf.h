@@ -75,6 +75,20 @@ ALWAYS_INLINE bool vmx_is_emulated(struct kvm_vcpu *vcpu)
 	return false;
 }
 
+/*
+ * The time that what was set has to be of. An L2 that KVM would have to emulate has not run, but the attempt counts
+ * as an exit (vmx_vcpu_run and vcpu_enter_guest, 6.1).
+ */
+static __attribute__((noinline)) uint64_t vmx_set_at(struct kvm_vcpu *vcpu)
+{
+	struct vmx_entry *entry = vmx_find(vcpu);
+	uint64_t now = vmx_now(vcpu);
+
+	if (entry && entry->segments_at != now && entry->loaded_at != now && vmx_is_emulated(vcpu))
+		return now - 1;
+	return now;
+}
+
 static __attribute__((noinline)) int vmx_take_segments(struct nestmig_sregs *sregs,
 						       const struct vmx_entry *entry)
 {
@@ -104,7 +118,7 @@ static __attribute__((noinline)) int vmx_take_registers(struct nestmig_ctx *ctx,
 	if (CACHED(VCPU_REGS_RSP) && CACHED(VCPU_REGS_RIP) && CACHED(VCPU_EXREG_RFLAGS))
 		take_regs(v, vcpu, BPF_CORE_READ(vmx, rflags));
 	entry = vmx_find(vcpu);
-	if (!entry || entry->segments_at != vmx_now(vcpu) || entry->set != (1 << SEGMENTS) - 1 ||
+	if (!entry || entry->segments_at != vmx_set_at(vcpu) || entry->set != (1 << SEGMENTS) - 1 ||
 	    !CACHED(VCPU_EXREG_CR0) || !CACHED(VCPU_EXREG_CR3) || !CACHED(VCPU_EXREG_CR4))
 		return 0;
 	take_control_registers(&v->sregs, vcpu);
@@ -217,7 +231,7 @@ ALWAYS_INLINE void vmx_take(struct nestmig_ctx *ctx, struct kvm_vcpu *vcpu, bool
 	if (!nested)
 		return;
 	vmx_take_nested(ctx, vcpu);
-	vmx_order(ctx, vcpu, vmx_now(vcpu));
+	vmx_order(ctx, vcpu, vmx_set_at(vcpu));
 }
 
 /* What RSM has loaded is not denied. */

@@ -151,25 +151,31 @@ int BPF_PROG(nm_guard_vmx_refused, struct kvm_vcpu *vcpu, uint32_t error)
 
 /* ---- Exits -------------------------------------------------------------------------------------- */
 
-/* A triple fault that KVM delivers. Straight after VMFUNC it is what KVM makes of a root that is no memory. */
-SEC("fentry/nested_vmx_triple_fault")
-int BPF_PROG(nm_guard_vmx_triple_fault, struct kvm_vcpu *vcpu)
+/* The triple fault that KVM makes of a root that is no memory. */
+static __attribute__((noinline)) int vmx_tell_switched(struct kvm_vcpu *vcpu, uint64_t eptp)
 {
-	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT,
-				       .exit_code = REASON_TRIPLE_FAULT};
-	struct vmx_entry *entry = vmx_find(vcpu);
+	struct nm_guard_event event = {.hook = NM_GUARD_EPTP_SWITCHED,
+				       .flags = NM_GUARD_OTHER_EXIT,
+				       .exit_code = REASON_TRIPLE_FAULT,
+				       .exit_info[0] = eptp,
+				       .exit_info[1] = REASON_EPT_VIOLATION};
 
 	count(NM_GUARD_MADE_UP_EXITS);
 	if (is_run_pending(vcpu))
 		event.flags |= NM_GUARD_PENDING;
-	if (entry && entry->switched_at == vmx_now(vcpu)) {
-		event.hook = NM_GUARD_EPTP_SWITCHED;
-		event.exit_info[0] = entry->eptp;
-		event.exit_info[1] = REASON_EPT_VIOLATION;
-		event.flags |= NM_GUARD_OTHER_EXIT;
-	}
 	tell_exit(vcpu, vcpu_find(vcpu), &event);
 	return 0;
+}
+
+/* A triple fault that KVM delivers, straight after VMFUNC for that. */
+SEC("fentry/nested_vmx_triple_fault")
+int BPF_PROG(nm_guard_vmx_triple_fault, struct kvm_vcpu *vcpu)
+{
+	struct vmx_entry *entry = vmx_find(vcpu);
+
+	if (entry && entry->switched_at == vmx_now(vcpu))
+		return vmx_tell_switched(vcpu, entry->eptp);
+	return tell_triple_fault(vcpu, REASON_TRIPLE_FAULT, 0);
 }
 
 /* VMFUNC that fails: what L2 asked for, and what L1 sees, which is as it should be. */
@@ -181,20 +187,6 @@ static __attribute__((noinline)) int vmx_tell_vmfunc(struct kvm_vcpu *vcpu)
 				       .exit_info[1] = REASON_VMFUNC};
 
 	event.exit_info[0] = BPF_CORE_READ(vcpu, arch.regs[VCPU_REGS_RCX]);
-	tell_exit(vcpu, vcpu_find(vcpu), &event);
-	return 0;
-}
-
-/* The triple fault that an L2 gets whose state KVM would have to emulate. */
-static __attribute__((noinline)) int vmx_tell_emulation(struct kvm_vcpu *vcpu)
-{
-	struct nm_guard_event event = {.hook = NM_GUARD_NESTED_EXIT,
-				       .flags = NM_GUARD_EMULATION,
-				       .exit_code = REASON_TRIPLE_FAULT};
-
-	count(NM_GUARD_MADE_UP_EXITS);
-	if (is_run_pending(vcpu))
-		event.flags |= NM_GUARD_PENDING;
 	tell_exit(vcpu, vcpu_find(vcpu), &event);
 	return 0;
 }
@@ -217,7 +209,7 @@ ALWAYS_INLINE int vmx_exits(struct kvm_vcpu *vcpu, uint32_t reason, uint64_t qua
 		return vmx_tell_failure(vcpu, reason, qualification);
 	/* A triple fault of L2's own is none of KVM's. */
 	if (reason == REASON_TRIPLE_FAULT && vmx_is_emulated(vcpu))
-		return vmx_tell_emulation(vcpu);
+		return tell_triple_fault(vcpu, REASON_TRIPLE_FAULT, NM_GUARD_EMULATION);
 	return 0;
 }
 
@@ -266,13 +258,25 @@ int BPF_PROG(nm_guard_vmx_smm_left, struct kvm_vcpu *vcpu, const char *smram)
 	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
 	struct vmx_entry *entry;
 
+	leave_smm(vcpu);
 	if (!BPF_CORE_READ(vmx, nested.smm.vmxon))
 		return 0;
 	entry = vmx_entry(vcpu);
 	if (entry)
 		entry->rsm_at = vmx_now(vcpu);
-	tell_smram(vcpu, smram, 0);
-	return 0;
+	return tell_smram(vcpu, smram, NM_GUARD_SMM_LEFT, 0);
+}
+
+/* The image is complete by now (enter_smm), guest memory gets it next. */
+SEC("fexit/vmx_enter_smm")
+int BPF_PROG(nm_guard_vmx_smm_entered, struct kvm_vcpu *vcpu, const char *smram, int ret)
+{
+	struct vcpu_vmx *vmx = (struct vcpu_vmx *)vcpu;
+
+	enter_smm(vcpu);
+	if (!BPF_CORE_READ(vmx, nested.smm.guest_mode))
+		return 0;
+	return tell_smram(vcpu, smram, NM_GUARD_SMM_ENTERED, ret);
 }
 
 #endif

@@ -25,6 +25,7 @@ struct nm_judging {
 	uint64_t unknown[NM_RULE_WORDS]; /* and of those that could not be decided */
 	uint64_t have;                   /* items of the vCPU and of the host */
 	uint8_t applies[16];             /* enum nm_applies of each enum nm_when */
+	uint32_t whens;                  /* bit n: enum nm_when n applies, or may apply */
 	struct nestmig_flat_ctx ctx;
 };
 

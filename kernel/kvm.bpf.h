@@ -92,9 +92,22 @@ struct kvm {
 	int userspace_pid;
 };
 
+/* uapi linux/kvm.h */
+struct kvm_run {
+	uint64_t kvm_dirty_regs;
+};
+
+struct mutex {
+	struct {
+		int64_t counter;
+	} owner;
+};
+
 struct kvm_vcpu {
 	struct kvm *kvm;
 	int vcpu_id;
+	struct mutex mutex;
+	struct kvm_run *run;
 	uint64_t requests;
 	struct kvm_vcpu_arch arch;
 	struct kvm_vcpu_stat stat;
@@ -217,6 +230,10 @@ struct kvm_segment {
 	uint32_t limit;
 	uint16_t selector;
 	uint8_t type, present, dpl, db, s, l, g, avl, unusable;
+};
+
+struct msr_data {
+	bool host_initiated;
 };
 
 struct x86_emulate_ctxt {

@@ -163,7 +163,7 @@ static void put_eptps(struct nm_buf *buf, const struct nestmig_ctx *c, nm_eptp_c
 
 	for (unsigned i = 0; i < c->v->eptps.count; i++) {
 		const struct nestmig_eptp *eptp = &c->v->eptps.entries[i];
-		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, i);
+		enum nestmig_holds holds = check ? check(c, eptp->value) : nm_eptp_backed(c, eptp);
 
 		if (holds == NESTMIG_BROKEN && eptp->value != current)
 			put_eptp(buf, eptp, shown++);
@@ -194,7 +194,7 @@ static void put_msrs(struct nm_buf *buf, const struct nestmig_ctx *c, enum nestm
 	unsigned shown = 0;
 
 	for (unsigned i = 0; entries && i < counts[area] && i < NESTMIG_MSR_AREA_MAX; i++) {
-		if (nm_ask_msr_at(c, area, i, question) != NESTMIG_BROKEN)
+		if (nm_ask_msrs_to(c, area, i, question, NESTMIG_HOLDS) != NESTMIG_BROKEN)
 			continue;
 		if (shown++ < SHOWN_MAX)
 			nm_buf_printf(buf, "%s %u is MSR 0x%x", shown == 1 ? "Entry" : ", entry", i,

@@ -9,7 +9,7 @@ libseccomp-dev libcap-ng-dev libsmartcols-dev libexpat1-dev zlib1g-dev libbz2-de
 libsystemd-dev libvirt-dev clang-14 check"
 hosts="qemu-system-x86 qemu-utils seabios busybox-static cpio kmod jq strace socat zstd iproute2 ca-certificates
 bochs bochs-term bochsbios vgabios xz-utils"
-tests="systemd clang clang-format libclang-rt-14-dev lld man-db bzip2 lzop xz-utils zstd chromium"
+tests="systemd python3-prometheus-client clang clang-format libclang-rt-14-dev lld man-db bzip2 lzop xz-utils zstd chromium"
 
 # libvirt without its units, networks and users: nothing of it is started here, only in emulated hosts.
 tests="$tests libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients bzip2 lzop xz-utils"

@@ -161,14 +161,11 @@ static inline enum nestmig_holds nm_eptp_valid(const struct nestmig_ctx *c, uint
 }
 
 /* Of entries that KVM switches to: others never get that far. */
-NM_SHARED_ARGS(enum nestmig_holds, nm_eptp_backed, NESTMIG_UNKNOWN,
-	       (const struct nestmig_ctx *c, unsigned n), (c, n))
+static inline enum nestmig_holds nm_eptp_backed(const struct nestmig_ctx *c,
+						const struct nestmig_eptp *eptp)
 {
-	const struct nestmig_eptp *eptp = &c->v->eptps.entries[n];
 	enum nestmig_holds valid, backed;
 
-	if (n >= NESTMIG_EPTPS)
-		return NESTMIG_UNKNOWN;
 	backed = nm_backed(eptp->root);
 	if (backed == NESTMIG_HOLDS || eptp->value == vmcs12_ept_pointer(c->v->vmcs12))
 		return NESTMIG_HOLDS;
@@ -176,6 +173,15 @@ NM_SHARED_ARGS(enum nestmig_holds, nm_eptp_backed, NESTMIG_UNKNOWN,
 	if (valid == NESTMIG_BROKEN)
 		return NESTMIG_HOLDS;
 	return valid == NESTMIG_HOLDS ? backed : NESTMIG_UNKNOWN;
+}
+
+/* Of entry n, after those before it. */
+NM_SHARED_ARGS(enum nestmig_holds, nm_eptps_backed_to, NESTMIG_UNKNOWN,
+	       (const struct nestmig_ctx *c, unsigned n, enum nestmig_holds before), (c, n, before))
+{
+	if (n >= NESTMIG_EPTPS)
+		return NESTMIG_UNKNOWN;
+	return nm_both(before, nm_eptp_backed(c, &c->v->eptps.entries[n]));
 }
 
 static inline enum nestmig_holds rule_vmx_vmfunc_entry_root_backed(const struct nestmig_ctx *c)
@@ -187,7 +193,7 @@ static inline enum nestmig_holds rule_vmx_vmfunc_entry_root_backed(const struct 
 	if (!c->v->eptps.unbacked)
 		return NESTMIG_HOLDS;
 	for (unsigned i = 0; i < c->v->eptps.count && i < NESTMIG_EPTPS; i++)
-		holds = nm_both(holds, nm_eptp_backed(c, i));
+		holds = nm_eptps_backed_to(c, i, holds);
 	return holds;
 }
 

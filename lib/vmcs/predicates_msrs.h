@@ -181,18 +181,18 @@ nm_ask_msr(const struct nestmig_ctx *c, const struct nm_msr_entry *e, enum nm_ms
 	return nm_msr_storable(c, e);
 }
 
-/* Of entry n of an area that has as many. */
-NM_SHARED_ARGS(enum nestmig_holds, nm_ask_msr_at, NESTMIG_UNKNOWN,
+/* Of entry n of an area that has as many, after those before it. */
+NM_SHARED_ARGS(enum nestmig_holds, nm_ask_msrs_to, NESTMIG_UNKNOWN,
 	       (const struct nestmig_ctx *c, unsigned area, unsigned n,
-		enum nm_msr_question question),
-	       (c, area, n, question))
+		enum nm_msr_question question, enum nestmig_holds before),
+	       (c, area, n, question, before))
 {
 	struct nm_msr_entry e;
 
 	if (area >= NESTMIG_MSR_AREAS || n >= NESTMIG_MSR_AREA_MAX)
 		return NESTMIG_UNKNOWN;
 	e = nm_msr_entry(c->v->msr_areas[area], n);
-	return nm_ask_msr(c, &e, question);
+	return nm_both(before, nm_ask_msr(c, &e, question));
 }
 
 /* Of every entry of an area that is used. What is not there or is too long other rules judge; of an
@@ -209,7 +209,7 @@ NM_SHARED_ARGS(enum nestmig_holds, nm_each_msr, NESTMIG_UNKNOWN,
 	if (!(c->v->have >> (NESTMIG_ITEM_ENTRY_LOAD + area) & 1))
 		return NESTMIG_UNKNOWN;
 	for (unsigned i = 0; i < count && i < NESTMIG_MSR_AREA_MAX && holds != NESTMIG_BROKEN; i++)
-		holds = nm_both(holds, nm_ask_msr_at(c, area, i, question));
+		holds = nm_ask_msrs_to(c, area, i, question, holds);
 	if (count > NESTMIG_MSR_AREA_MAX &&
 	    (NESTMIG_MSR_AREA_MAX < NM_MSR_READ || nm_msr_count(c, count) != NESTMIG_BROKEN))
 		holds = nm_both(holds, NESTMIG_UNKNOWN);

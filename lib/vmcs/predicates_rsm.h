@@ -252,45 +252,83 @@ static inline enum nestmig_holds rule_vmx_rsm_restored_segments(const struct nes
 		rule_vmx_guest_##reg##_type_readable, rule_vmx_guest_##reg##_v86_ar,               \
 		rule_vmx_guest_##reg##_v86_base, rule_vmx_guest_##reg##_v86_limit
 
-/* What the processor asks of segments, RFLAGS and RIP. */
-NM_SHARED(enum nestmig_holds, nm_vmx_processor_takes, NESTMIG_UNKNOWN)
+/* What the processor asks of segments, RFLAGS and RIP: a question for each, since what the verifier follows of all
+ * checks together is more than of all one after the other. */
+NM_SHARED(enum nestmig_holds, nm_processor_takes_cs, NESTMIG_UNKNOWN)
 {
-	static nm_check *const code_and_stack[] = {
+	static nm_check *const checks[] = {
 		NM_RSM_SEG_CHECKS(cs),       rule_vmx_guest_cs_base_high,
 		rule_vmx_guest_cs_dpl_conf,  rule_vmx_guest_cs_dpl_nonconf,
 		rule_vmx_guest_cs_dpl_type3, rule_vmx_guest_cs_type,
 		rule_vmx_guest_cs_type_urg,  rule_vmx_guest_cs_usable,
 		rule_vmx_guest_cs_v86_ar,    rule_vmx_guest_cs_v86_base,
-		rule_vmx_guest_cs_v86_limit, NM_RSM_SEG_CHECKS(ss),
-		rule_vmx_guest_ss_base_high, rule_vmx_guest_ss_dpl_rpl,
-		rule_vmx_guest_ss_dpl_zero,  rule_vmx_guest_ss_rpl_cs_rpl,
-		rule_vmx_guest_ss_type,      rule_vmx_guest_ss_v86_ar,
-		rule_vmx_guest_ss_v86_base,  rule_vmx_guest_ss_v86_limit,
+		rule_vmx_guest_cs_v86_limit,
 	};
-	static nm_check *const ds_and_es[] = {
-		NM_RSM_DATA_CHECKS(ds),
-		rule_vmx_guest_ds_base_high,
-		NM_RSM_DATA_CHECKS(es),
-		rule_vmx_guest_es_base_high,
-	};
-	static nm_check *const fs_and_gs[] = {
-		NM_RSM_DATA_CHECKS(fs),
-		rule_vmx_guest_fs_base_canonical,
-		NM_RSM_DATA_CHECKS(gs),
-		rule_vmx_guest_gs_base_canonical,
-	};
-	static nm_check *const others[] = {
-		NM_RSM_SEG_CHECKS(ldtr),        rule_vmx_guest_ldtr_base_canonical,
-		rule_vmx_guest_ldtr_ti,         rule_vmx_guest_ldtr_type,
-		NM_RSM_SEG_CHECKS(tr),          rule_vmx_guest_tr_base_canonical,
-		rule_vmx_guest_tr_ti,           rule_vmx_guest_tr_type_64,
-		rule_vmx_guest_tr_type_legacy,  rule_vmx_guest_tr_usable,
-		rule_vmx_guest_rflags_reserved, rule_vmx_guest_rflags_vm,
-		rule_vmx_guest_rip_high,
-	};
-	enum nestmig_holds holds = nm_both(NM_ALL(c, code_and_stack), NM_ALL(c, ds_and_es));
 
-	holds = nm_both(holds, nm_both(NM_ALL(c, fs_and_gs), NM_ALL(c, others)));
+	return NM_ALL(c, checks);
+}
+
+NM_SHARED(enum nestmig_holds, nm_processor_takes_ss, NESTMIG_UNKNOWN)
+{
+	static nm_check *const checks[] = {
+		NM_RSM_SEG_CHECKS(ss),        rule_vmx_guest_ss_base_high,
+		rule_vmx_guest_ss_dpl_rpl,    rule_vmx_guest_ss_dpl_zero,
+		rule_vmx_guest_ss_rpl_cs_rpl, rule_vmx_guest_ss_type,
+		rule_vmx_guest_ss_v86_ar,     rule_vmx_guest_ss_v86_base,
+		rule_vmx_guest_ss_v86_limit,
+	};
+
+	return NM_ALL(c, checks);
+}
+
+#define NM_PROCESSOR_TAKES_DATA(reg, base)                                                         \
+	NM_SHARED(enum nestmig_holds, nm_processor_takes_##reg, NESTMIG_UNKNOWN)                   \
+	{                                                                                          \
+		static nm_check *const checks[] = {NM_RSM_DATA_CHECKS(reg),                        \
+						   rule_vmx_guest_##reg##_##base};                 \
+                                                                                                   \
+		return NM_ALL(c, checks);                                                          \
+	}
+
+NM_PROCESSOR_TAKES_DATA(ds, base_high)
+NM_PROCESSOR_TAKES_DATA(es, base_high)
+NM_PROCESSOR_TAKES_DATA(fs, base_canonical)
+NM_PROCESSOR_TAKES_DATA(gs, base_canonical)
+
+NM_SHARED(enum nestmig_holds, nm_processor_takes_ldtr, NESTMIG_UNKNOWN)
+{
+	static nm_check *const checks[] = {
+		NM_RSM_SEG_CHECKS(ldtr),
+		rule_vmx_guest_ldtr_base_canonical,
+		rule_vmx_guest_ldtr_ti,
+		rule_vmx_guest_ldtr_type,
+	};
+
+	return NM_ALL(c, checks);
+}
+
+NM_SHARED(enum nestmig_holds, nm_processor_takes_tr, NESTMIG_UNKNOWN)
+{
+	static nm_check *const checks[] = {
+		NM_RSM_SEG_CHECKS(tr),         rule_vmx_guest_tr_base_canonical,
+		rule_vmx_guest_tr_ti,          rule_vmx_guest_tr_type_64,
+		rule_vmx_guest_tr_type_legacy, rule_vmx_guest_tr_usable,
+	};
+
+	return NM_ALL(c, checks);
+}
+
+NM_SHARED(enum nestmig_holds, nm_vmx_processor_takes, NESTMIG_UNKNOWN)
+{
+	enum nestmig_holds code = nm_both(nm_processor_takes_cs(c), nm_processor_takes_ss(c));
+	enum nestmig_holds data = nm_both(nm_processor_takes_ds(c), nm_processor_takes_es(c));
+	enum nestmig_holds more = nm_both(nm_processor_takes_fs(c), nm_processor_takes_gs(c));
+	enum nestmig_holds tables = nm_both(nm_processor_takes_ldtr(c), nm_processor_takes_tr(c));
+	enum nestmig_holds holds = nm_both(nm_both(code, data), nm_both(more, tables));
+
+	holds = nm_both(holds, rule_vmx_guest_rflags_reserved(c));
+	holds = nm_both(holds, rule_vmx_guest_rflags_vm(c));
+	holds = nm_both(holds, rule_vmx_guest_rip_high(c));
 	/* Older manuals do not ask for a canonical RIP, and Bochs does not. */
 	if (holds == NESTMIG_HOLDS && rule_vmx_guest_rip_linear(c) != NESTMIG_HOLDS)
 		return NESTMIG_UNKNOWN;

@@ -3,21 +3,25 @@
 #
 # guard-intel.sh BUILD OUTDIR: the guard on kvm_intel, in an emulated Intel host, always: what is judged, denied and
 # told. OUTDIR gets its events. INTEL_HOST: a directory where intel.sh has started a host before.
+# VARIANTS: only these states; TESTS: only these of its parts.
 set -uo pipefail
+TIME_LIMIT=${TIME_LIMIT:-3600}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 
 [ $# -ge 2 ] || fail "usage: guard-intel.sh BUILD OUTDIR"
 find_program GUARDRUN "$1/tests/nestmig-guardrun"
+find_program NESTMIG "$1/cmd/nestmig"
 rm -rf "$2"
 mkdir -p "$2" "$scratch/guard" "$scratch/cases"
 out=$(realpath "$2")
-TIME_LIMIT=${TIME_LIMIT:-3600}
 
 # There are no shared libraries in that host.
-ldd "$GUARDRUN" | grep -o '/[^ ]*' | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
+ldd "$GUARDRUN" "$NESTMIG" | grep -o '/[^ ]*' | grep -v ':$' | sort -u | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
 cp "$GUARDRUN" "$scratch/guard/guardrun"
-strip --strip-debug "$scratch/guard/guardrun"
+cp "$NESTMIG" "$scratch/guard/nestmig"
+cp "$hosts/roles/guarding.sh" "$scratch/guard"
+strip --strip-debug "$scratch/guard/guardrun" "$scratch/guard/nestmig"
 
 # at FIELD: where a field of the VMCS12 is in struct kvm_nested_state
 at() {
@@ -49,6 +53,11 @@ write_cases() {
 		poke vcpu0/vcpu_events 0 0020000100000000
 		case triple-fault
 		poke vcpu0/vcpu_events 28 01
+		case smi-good
+		poke vcpu0/vcpu_events 25 01
+		case smi-cs-long-and-wide
+		poke vcpu0/nested_state $(at guest_cs_ar_bytes) 9be00000
+		poke vcpu0/vcpu_events 25 01
 	END
 	cat >smm-l2-long-ept.cases <<-END
 		case good
@@ -82,4 +91,5 @@ if [ -z "${INTEL_HOST:-}" ]; then
 	"$hosts/intel.sh" start "$INTEL_HOST" || fail "cannot boot the emulated Intel host"
 fi
 build_guest
-run_role guard-intel.sh "$out" "${WORDS:-}" "CASES=$scratch/cases" "GUARD=$scratch/guard" "VARIANTS=${VARIANTS:-}"
+run_role guard-intel.sh "$out" "${WORDS:-}" "CASES=$scratch/cases" "GUARD=$scratch/guard" "VARIANTS=${VARIANTS:-}" \
+	"TESTS=${TESTS:-enforce audit texts}"

@@ -26,7 +26,7 @@
 #   --timeout SECONDS      for the job, 120; booting has BOOT_TIMEOUT, 90
 #
 # Environment: NESTMIG_HOST_CACHE, where kernel and initramfs are kept (default build/hosts in
-# the work tree).
+# the work tree); NESTMIG_KERNEL_SUITE, e.g. bookworm-backports, for the kernel of another suite of Debian (kernel.sh).
 set -euo pipefail
 
 # shellcheck source=kernel.sh

@@ -5,10 +5,16 @@
 # unpacked into a cache, never installed.
 #
 # Environment: NESTMIG_HOST_CACHE, where it is kept (default build/hosts in the work tree).
+# NESTMIG_KERNEL_SUITE, the suite of Debian whose kernel it is, e.g. bookworm-backports (default: the newest that
+# this machine's apt knows). Each suite has a directory of its own in the cache; its kernel is looked for once, until
+# the directory is removed.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(cd "$here/../.." && pwd)
-cache=${NESTMIG_HOST_CACHE:-$tree/build/hosts}
+suite=${NESTMIG_KERNEL_SUITE:-}
+cache=${NESTMIG_HOST_CACHE:-$tree/build/hosts}${suite:+/$suite}
+# shellcheck source=suite.sh
+. "$here/suite.sh"
 
 # In the order in which they are inserted, so that no dependency has to be resolved inside.
 AMD_MODULES="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
@@ -30,34 +36,85 @@ need() {
 	done
 }
 
-# What the cache holds: the package, and which modules of it.
-wanted_kernel() {
-	local package
-	package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-	[ -n "$package" ] || die "apt knows no linux-image-amd64: run apt-get update"
-	echo "$package"
-	# shellcheck disable=SC2086 # one word a module
-	printf '%s\n' $AMD_MODULES $INTEL_MODULES | sort -u
+# apt-get or apt-cache, of the suite.
+suites_apt() {
+	if [ -n "$suite" ]; then
+		apt_of_suite "$cache/apt" "$suite" "$@"
+	else
+		"$@"
+	fi
 }
 
-unpack_kernel() {
-	local wanted package file modules new=$cache/kernel.new
-	need apt-cache apt-get dpkg-deb tar
-	wanted=$(wanted_kernel) || exit
-	[ "$(cat "$cache/kernel/package" "$cache/kernel/modules" 2>/dev/null)" = "$wanted" ] && return
-	package=${wanted%%$'\n'*} modules=${wanted#*$'\n'}
+newest_kernel() {
+	local package
+	package=$(suites_apt apt-cache depends linux-image-amd64 |
+		sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+	[ -n "$package" ] || die "apt knows no linux-image-amd64${suite:+ of $suite}: run apt-get update"
+	echo "$package"
+}
+
+# The package that is to be in the cache.
+wanted_kernel() {
+	if [ -z "$suite" ]; then
+		newest_kernel
+	elif [ -e "$cache/kernel/package" ]; then
+		cat "$cache/kernel/package"
+	else
+		suites_apt apt-get -qq update || die "cannot get the package lists of $suite"
+		newest_kernel
+	fi
+}
+
+# What of a package's files is wanted: the kernel and those of the modules that it has. What is part of the kernel, or
+# of another module, has no file.
+wanted_files() {
+	local modules
+	modules=$(tr ' ' '|' <<<"$*")
+	grep -E "/vmlinuz(-[^/]*)?\$|/kernel/.*/($modules)\\.ko(\\.xz)?\$"
+}
+
+# From 7.x on the package is an empty one that needs two others.
+parts_of() {
+	echo "$1"
+	suites_apt apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-\(binary\|modules\)-.*\)/\1/p'
+}
+
+unpack_files() {
+	local file=$1 new=$2
+	shift 2
+	dpkg-deb --fsys-tarfile "$file" | tar -t | wanted_files "$@" >"$new/files" || return 0
+	dpkg-deb --fsys-tarfile "$file" | tar -x -C "$new" --transform 's,.*/,,' -T "$new/files"
+}
+
+# fetch_kernel PACKAGE DIR MODULES...
+fetch_kernel() {
+	local package=$1 new=$2 file
+	shift 2
 	echo "$(basename "$0"): fetching $package (not installing it)" >&2
 	rm -rf "$new"
 	mkdir -p "$new"
-	(cd "$new" && apt-get -qq download "$package" 2>apt.log) ||
-		die "cannot download $package: $(tail -n 1 "$new/apt.log")"
-	file=$(echo "$new"/*.deb)
-	# shellcheck disable=SC2046,SC2086 # one word a pattern
-	dpkg-deb --fsys-tarfile "$file" |
-		tar -x -C "$new" --wildcards --transform 's,.*/,,' './boot/vmlinuz-*' \
-			$(printf '*/kernel/*/%s.ko ' $modules)
-	rm -f "$file"
-	mv "$new"/vmlinuz-* "$new/vmlinuz"
+	# shellcheck disable=SC2046 # one word a package
+	(cd "$new" && suites_apt apt-get -qq download $(parts_of "$package") 2>apt.log) ||
+		die "cannot download $package${suite:+, remove $cache for a newer one}: $(tail -n 1 "$new/apt.log")"
+	for file in "$new"/*.deb; do
+		unpack_files "$file" "$new" "$@"
+		rm -f "$file"
+	done
+	[ -e "$new/vmlinuz" ] || mv "$new"/vmlinuz-* "$new/vmlinuz"
+	for file in "$new"/*.ko.xz; do
+		[ ! -e "$file" ] || xz -d "$file"
+	done
+}
+
+unpack_kernel() {
+	local package modules new=$cache/kernel.new
+	need apt-cache apt-get dpkg-deb tar xz
+	package=$(wanted_kernel) || exit
+	# shellcheck disable=SC2086 # one word a module
+	modules=$(printf '%s\n' $AMD_MODULES $INTEL_MODULES | sort -u)
+	[ "$(cat "$cache/kernel/package" "$cache/kernel/modules" 2>/dev/null)" = "$package"$'\n'"$modules" ] && return
+	# shellcheck disable=SC2086 # one word a module
+	fetch_kernel "$package" "$new" $modules
 	echo "$modules" >"$new/modules"
 	echo "$package" >"$new/package"
 	rm -rf "$cache/kernel"
@@ -82,6 +139,7 @@ make_initramfs() {
 		chmod 755 "$work/bin/load_kvm"
 	fi
 	for module in $modules; do
+		[ -n "$suite" ] && [ ! -e "$cache/kernel/$module.ko" ] && continue
 		# Without the signature: an emulated processor takes seconds to verify one.
 		objcopy "$cache/kernel/$module.ko" "$work/modules/$module.ko" ||
 			die "the kernel package has no $module"

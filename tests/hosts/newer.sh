@@ -11,24 +11,14 @@ set -uo pipefail
 export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
-
-# apt with lists of its own: this machine's sources stay what they are.
-apt_of_suite() {
-	local apt=$out/apt
-	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-	: >"$apt/status"
-	printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian %s main\n' \
-		bookworm "$suite" >"$apt/sources"
-	apt-get -qq -o Dir::Etc::SourceList="$apt/sources" -o Dir::Etc::SourceParts=- \
-		-o Dir::State::Lists="$apt/lists" -o Dir::State::Status="$apt/status" \
-		-t "$suite" -o Dir::Cache="$apt" -o Dir::Cache::Archives="$apt/archives" -o APT::Sandbox::User=root \
-		--no-install-recommends "$@"
-}
+# shellcheck source=suite.sh
+. "$(dirname "$0")/suite.sh"
 
 # Programs of theirs only: what else the packages need, this machine has.
 unpack_newer() {
 	local package
-	apt_of_suite update && apt_of_suite -y --download-only install \
+	apt_of_suite "$out/apt" "$suite" apt-get -qq update || return
+	apt_of_suite "$out/apt" "$suite" apt-get -qq -y --no-install-recommends --download-only install \
 		qemu-system-x86 qemu-utils || return
 	mkdir -p "$out/root"
 	for package in "$out"/apt/archives/{lib,qemu,seabios,zlib}*.deb; do

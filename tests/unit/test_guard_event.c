@@ -188,13 +188,22 @@ START_TEST(audit_tells_what_would_be_denied)
 }
 END_TEST
 
-/* L2's CS may still come by KVM_SET_SREGS; at KVM_RUN it is too late for that. */
+static uint16_t stuffed(enum nm_guard_stuffed kind)
+{
+	return (uint16_t)(1 << (NM_GUARD_STUFFED_SHIFT + kind));
+}
+
+/* L2's CS may still come by KVM_SET_SREGS; at KVM_RUN it is too late for that, if anything brought it. */
 START_TEST(what_a_later_ioctl_may_mend_is_not_denied)
 {
 	record.event.action = NM_GUARD_TOLD;
 	break_rule("svm-l2-csld");
 	ck_assert_str_eq(word(&record), "broken");
 	record.event.hook = NM_GUARD_KVM_RUN;
+	ck_assert_str_eq(word(&record), "broken");
+	record.event.flags = stuffed(NM_GUARD_STUFFED_EVENTS);
+	ck_assert_str_eq(word(&record), "broken");
+	record.event.flags |= stuffed(NM_GUARD_STUFFED_SREGS);
 	ck_assert_str_eq(word(&record), "would-deny");
 	record.event.flags = NM_GUARD_RACED;
 	ck_assert_str_eq(word(&record), "raced");

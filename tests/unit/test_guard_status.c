@@ -18,6 +18,7 @@ static void setup(void)
 	status.config.lsm = 1;
 	for (unsigned i = 0; i < NM_GUARD_COUNTERS; i++)
 		status.counters[i] = 1000 + i;
+	status.broken[NESTMIG_RULE_svm_ctl_asid_zero] = 3;
 }
 
 static char *metrics(const struct guard_status *of)
@@ -88,7 +89,13 @@ START_TEST(values_are_where_they_belong)
 {
 	char *text = metrics(&status);
 
-	ck_assert_ptr_nonnull(strstr(text, "\nnestmig_guard_denied_total 1002\n"));
+	char denied[96];
+
+	snprintf(denied, sizeof(denied), "\nnestmig_guard_denied_total{ioctl=\"KVM_RUN\"} %d\n",
+		 1000 + NM_GUARD_DENIALS + NM_GUARD_KVM_RUN);
+	ck_assert_ptr_nonnull(strstr(text, denied));
+	ck_assert_ptr_nonnull(
+		strstr(text, "\nnestmig_guard_rule_broken_total{rule=\"svm-ctl-asid-zero\"} 3\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\nnestmig_guard_enforcing 1\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\nnestmig_guard_vcpus 5\n"));
 	ck_assert_ptr_nonnull(
@@ -102,8 +109,13 @@ START_TEST(status_as_json)
 	json_t *json = json_of(&status), *counters = json_object_get(json, "counters");
 
 	ck_assert_str_eq(json_string_value(json_object_get(json, "mode")), "enforce");
-	ck_assert_int_eq(json_integer_value(json_object_get(counters, "denied")),
-			 1000 + NM_GUARD_DENIALS);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(counters, "denied"),
+							    "KVM_SET_VCPU_EVENTS")),
+			 1000 + NM_GUARD_DENIALS + NM_GUARD_SET_VCPU_EVENTS);
+	ck_assert_int_eq(json_object_size(json_object_get(json, "rules")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(json, "rules"),
+							    "svm-ctl-asid-zero")),
+			 3);
 	ck_assert_int_eq(json_integer_value(
 				 json_object_get(json_object_get(counters, "unjudged"), "memory")),
 			 1000 + NM_GUARD_NO_SCRATCH);

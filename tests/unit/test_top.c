@@ -57,6 +57,27 @@ START_TEST(rates_are_a_second)
 }
 END_TEST
 
+START_TEST(smm_has_its_share)
+{
+	json_t *json, *row;
+	char *text;
+
+	add(&before, (struct nm_guard_vcpu){.vm = 1, .smm_time = 5});
+	add(&after,
+	    (struct nm_guard_vcpu){
+		    .vm = 1, .in_smm = 1, .smm_since = 101 * SECOND, .smm_time = SECOND / 2 + 5});
+	compare();
+	ck_assert_str_eq(table.rows[0].mode, "SMM");
+	ck_assert_double_eq_tol(table.rows[0].smm_share, 0.75, 1e-9);
+	ck_assert_int_eq(top_json(&table, &text), NESTMIG_OK);
+	json = json_loads(text, 0, NULL);
+	row = json_array_get(json_object_get(json, "vcpus"), 0);
+	ck_assert_double_eq_tol(json_real_value(json_object_get(row, "smm_share")), 0.75, 1e-9);
+	json_decref(json);
+	free(text);
+}
+END_TEST
+
 /* In L2 for the whole time: no exit has added to l2_time yet. */
 START_TEST(time_in_l2_counts_before_its_end)
 {
@@ -169,6 +190,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, rates_are_a_second);
+	tcase_add_test(tcase, smm_has_its_share);
 	tcase_add_test(tcase, time_in_l2_counts_before_its_end);
 	tcase_add_test(tcase, the_busiest_come_first);
 	tcase_add_test(tcase, a_vcpu_that_was_seen_twice_is_there_once);

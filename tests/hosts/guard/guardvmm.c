@@ -8,6 +8,12 @@
  *   changed   the nested state changes between the guard's copy and KVM's: KVM_RUN fails
  *   missed    while one thread's check waits for memory, another thread's is left out: its KVM_RUN fails
  *   events    an exception that L2 could not have raised itself
+ *   synced    the same registers and such an exception, brought by KVM_RUN itself (KVM_CAP_SYNC_REGS): they run
+ *   compat    the same registers, run by the ioctl of 32-bit programs: they run
+ *   msrs      EFER, of a BASE without long mode, by KVM_SET_MSRS: KVM_RUN fails, until it is as it was
+ *   rsm       BASE is in SMM: what RSM loads runs, however bad, even if it is read and written back; but not if
+ *             something else is written
+ *   overtaken bad registers that are set while KVM_RUN of another thread, already judged, waits for the vCPU
  *   plain     a VM without nesting is left alone, whatever it sets
  *   load S    VMs come, run and go for S seconds
  *
@@ -29,10 +35,12 @@
 
 #include "rawdump.h"
 
-#define PAGE          4096u
-#define ASID          (128u + 0x58u) /* in struct kvm_nested_state: of L2, in its VMCB12 */
-#define EVENT_INJ     (128u + 0xa8u)
-#define BAD_EVENT_INJ 0x80000101u /* valid, of the reserved type 1 */
+#define PAGE           4096u
+#define ASID           (128u + 0x58u) /* in struct kvm_nested_state: of L2, in its VMCB12 */
+#define EVENT_INJ      (128u + 0xa8u)
+#define SMRAM_CS_FLAGS 0x3fe13u /* guest physical: the high byte of CS's attributes */
+#define SMRAM_D        0x40u
+#define BAD_EVENT_INJ  0x80000101u /* valid, of the reserved type 1 */
 
 static int kvm_fd;
 static struct image image;
@@ -97,6 +105,14 @@ static uint8_t *nested_state(size_t *ret_size)
 
 /* ---- Tests -------------------------------------------------------------------------------------- */
 
+/* L and D in CS. */
+static int get_bad_sregs(const struct vm *vm, struct kvm_sregs *ret_bad)
+{
+	CHECK(!ioctl(vm->vcpu_fd, KVM_GET_SREGS, ret_bad));
+	ret_bad->cs.l = ret_bad->cs.db = 1;
+	return 0;
+}
+
 static int test_stuffed(void)
 {
 	struct kvm_sregs good, bad;
@@ -105,8 +121,7 @@ static int test_stuffed(void)
 	CHECK(!open_vm(&vm, NULL));
 	CHECK(counts(&vm));
 	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_SREGS, &good));
-	bad = good;
-	bad.cs.l = bad.cs.db = 1;
+	CHECK(!get_bad_sregs(&vm, &bad));
 	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &bad));
 	CHECK(run(&vm) == EINVAL);
 	CHECK(run(&vm) == EINVAL);
@@ -265,6 +280,158 @@ static int test_events(void)
 	return 0;
 }
 
+static int test_synced(void)
+{
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(!get_bad_sregs(&vm, &vm.run->s.regs.sregs));
+	vm.run->kvm_dirty_regs = KVM_SYNC_X86_SREGS;
+	CHECK(run(&vm) == 0);
+	CHECK(!is_out(vm.run, PORT_L2_COUNT));
+	vm_close(&vm);
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_VCPU_EVENTS, &vm.run->s.regs.events));
+	vm.run->s.regs.events.exception.injected = 1;
+	vm.run->s.regs.events.exception.nr = 31;
+	vm.run->kvm_dirty_regs = KVM_SYNC_X86_EVENTS;
+	CHECK(run(&vm) == 0);
+	CHECK(!is_out(vm.run, PORT_L2_COUNT));
+	vm_close(&vm);
+	return 0;
+}
+
+/* As a 32-bit program calls ioctl(fd, request, 0): 0 or -errno. */
+static int ioctl_32(int fd, unsigned long request)
+{
+	int result;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(54), "b"(fd), "c"(request), "d"(0)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+
+static int test_compat(void)
+{
+	struct kvm_sregs bad;
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(!get_bad_sregs(&vm, &bad));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &bad));
+	CHECK(ioctl_32(vm.vcpu_fd, KVM_RUN) == 0);
+	CHECK(!is_out(vm.run, PORT_L2_COUNT));
+	vm_close(&vm);
+	return 0;
+}
+
+static int test_msrs(void)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry efer;
+	} msrs = {.head.nmsrs = 1, .efer.index = 0xc0000080};
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(ioctl(vm.vcpu_fd, KVM_GET_MSRS, &msrs) == 1);
+	msrs.efer.data ^= 0x100; /* LME: paging is on */
+	CHECK(ioctl(vm.vcpu_fd, KVM_SET_MSRS, &msrs) == 1);
+	CHECK(run(&vm) == EINVAL);
+	msrs.efer.data ^= 0x100;
+	CHECK(ioctl(vm.vcpu_fd, KVM_SET_MSRS, &msrs) == 1);
+	CHECK(counts(&vm));
+	vm_close(&vm);
+	return 0;
+}
+
+/* A vCPU that RSM has just brought to L2, with L and D in CS. */
+static int leave_smm(struct vm *vm)
+{
+	struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP};
+
+	CHECK(!open_vm(vm, NULL));
+	memory[SMRAM_CS_FLAGS] |= SMRAM_D;
+	CHECK(!ioctl(vm->vcpu_fd, KVM_SET_GUEST_DEBUG, &debug));
+	for (unsigned int i = 0; i < 20; i++) {
+		CHECK(run(vm) == 0);
+		if (!(vm->run->flags & KVM_RUN_X86_SMM))
+			break;
+	}
+	CHECK(vm->run->exit_reason == KVM_EXIT_DEBUG && !(vm->run->flags & KVM_RUN_X86_SMM));
+	debug.control = 0;
+	CHECK(!ioctl(vm->vcpu_fd, KVM_SET_GUEST_DEBUG, &debug));
+	return 0;
+}
+
+static int test_rsm(void)
+{
+	struct kvm_sregs sregs;
+	struct vm vm;
+
+	CHECK(!leave_smm(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_SREGS, &sregs));
+	CHECK(sregs.cs.l && sregs.cs.db);
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &sregs));
+	CHECK(run(&vm) == 0);
+	CHECK(!is_out(vm.run, PORT_L2_COUNT));
+	vm_close(&vm);
+	CHECK(!leave_smm(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_SREGS, &sregs));
+	sregs.ds.limit ^= 0xff;
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &sregs));
+	CHECK(run(&vm) == EINVAL);
+	vm_close(&vm);
+	return 0;
+}
+
+static volatile int are_set;
+
+/* Runs a VM until KVM_RUN fails, or for some time after the registers are set. Returns that it has failed. */
+static void *keep_running(void *data)
+{
+	const struct vm *vm = data;
+
+	for (unsigned int after = 0; after < 20; after += (unsigned int)are_set)
+		if (run(vm))
+			return data;
+	return NULL;
+}
+
+/* What is set while the vCPU is in L1 is none of the guard's business: several must pass, so that one was in L2. */
+static int test_overtaken(void)
+{
+	unsigned int passed = 0;
+
+	for (unsigned int i = 0; i < 100; i++) {
+		struct kvm_sregs bad;
+		pthread_t thread;
+		void *failed;
+		struct vm vm;
+
+		CHECK(!open_vm(&vm, NULL));
+		CHECK(counts(&vm));
+		CHECK(!get_bad_sregs(&vm, &bad));
+		are_set = 0;
+		CHECK(!pthread_create(&thread, NULL, keep_running, &vm));
+		usleep(20000);
+		CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &bad));
+		are_set = 1;
+		CHECK(!pthread_join(thread, &failed));
+		vm_close(&vm);
+		if (!failed && ++passed == 3)
+			return 0;
+	}
+	puts("FAILED: it was denied too often");
+	return 1;
+}
+
 /* L and D in CS of a vCPU that has no nested state: KVM's own matter. */
 static int test_plain(void)
 {
@@ -272,8 +439,7 @@ static int test_plain(void)
 	struct vm vm;
 
 	CHECK(!open_vm(&vm, "KVM_SET_NESTED_STATE"));
-	CHECK(!ioctl(vm.vcpu_fd, KVM_GET_SREGS, &sregs));
-	sregs.cs.l = sregs.cs.db = 1;
+	CHECK(!get_bad_sregs(&vm, &sregs));
 	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_SREGS, &sregs));
 	CHECK(run(&vm) == 0);
 	CHECK(vm.run->exit_reason == KVM_EXIT_FAIL_ENTRY);
@@ -303,8 +469,10 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(void);
 	} tests[] = {
-		{"stuffed", test_stuffed}, {"refused", test_refused}, {"changed", test_changed},
-		{"missed", test_missed},   {"events", test_events},   {"plain", test_plain},
+		{"stuffed", test_stuffed}, {"refused", test_refused},     {"changed", test_changed},
+		{"missed", test_missed},   {"events", test_events},       {"plain", test_plain},
+		{"synced", test_synced},   {"compat", test_compat},       {"msrs", test_msrs},
+		{"rsm", test_rsm},         {"overtaken", test_overtaken},
 	};
 	int failed = 2;
 

@@ -1,43 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The guard on this host's kvm_intel, for busybox's sh. Environment: GUARD (a directory: guardrun with its libraries),
-# RAWDUMP, CASES, OUT, VARIANTS (the states to be tried; empty: all that this KVM can make).
+# The guard on this host's kvm_intel, for busybox's sh. Environment: GUARD (a directory: guardrun and nestmig with their libraries, guarding.sh),
+# RAWDUMP, CASES, OUT, VARIANTS (the states to be tried; empty: all that this KVM can make), TESTS (which of the functions test_NAME).
 set -u
 
-failures=0
-
-# expect WHAT COMMAND...: the command succeeds
-expect() {
-	local what=$1
-	shift
-	if "$@"; then
-		echo "ok $what"
-	else
-		echo "FAILED $what"
-		failures=$((failures + 1))
-	fi
-}
-
-# has EVENTS WORD...: an event with all of these words
-has() {
-	local file=$1 word
-	shift
-	grep '^event ' "$file" >lines
-	for word; do
-		grep -e " $word\( \|$\)" lines >fewer
-		mv fewer lines
-	done
-	[ -s lines ]
-}
-
-says() {
-	grep -q -- "^$2" "$1"
-}
-
-counter() {
-	awk -v name="$2" '$1 == "counter" && $2 == name { print $3 }' "$1"
-}
+# shellcheck source=guarding.sh
+. "$GUARD/guarding.sh"
 
 # under MODE NAME COMMAND...: events to $OUT/NAME.events, output to $OUT/NAME.out
 under() {
@@ -108,7 +77,14 @@ test_audit() {
 	expect "audit: nothing is denied" [ "$(counter "$events" denials)" = 0 ]
 	expect "stuffed L2 gets the triple fault that KVM makes up" says "$out" "sregs-fs-system outcome triple-fault-to-l1"
 	expect "it is told before" has "$events" hook=kvm-run action=told
-	expect "and when KVM makes it up" has "$events" hook=nested-exit exit=0x2
+	expect "and when KVM makes it up, with its rule" has "$events" hook=nested-exit exit=0x2 rule=vmx-guest-fs-s
+	expect "so it is where the VMCS12 brought it" has "$events" hook=nested-exit exit=0x2 rule=vmx-guest-cs-dpl-nonconf
+	expect "and of a RSM that fails" has "$events" hook=nested-exit exit=0x2 rule=smm-cr0-nw-cd
+	expect "an SMI comes to a good L2, which goes on" says "$out" "smi-good outcome resumes.* smis=1"
+	expect "the image of another is told when the SMI makes it" \
+		has "$events" hook=smm-entered action=told rule=smm-long-csld
+	expect "and that of no other" [ "$(grep -c hook=smm-entered "$events")" = 1 ]
+	expect "both are judged" [ "$(counter "$events" smm-entries)" -ge 2 ]
 	expect "a failed VM entry is told" has "$events" hook=entry-failed exit=0x80000021 rule=vmx-guest-cs-d-l
 	expect "L1's own VMLAUNCH with reserved controls is told" \
 		has "$events" hook=entry-failed exit=0x7 rule=vmx-pin-allowed0
@@ -121,12 +97,40 @@ test_audit() {
 		has "$events" hook=eptp-switched exit=0x2 info1=0x10000005e info2=0x30
 }
 
+# What nestmig says of such events.
+test_texts() {
+	local texts=$OUT/texts runner base
+	"$GUARD/ld-linux-x86-64.so.2" --library-path "$GUARD" "$GUARD/nestmig" guard run >"$texts" 2>texts.err &
+	runner=$!
+	until grep -q '^nestmig guard: mode audit' texts.err; do
+		kill -0 $runner || break
+		sleep 1
+	done
+	for base in long-ept smm-l2-long-ept eptplist-long; do
+		"$RAWDUMP" batch "bases/$base" "$CASES/$base.cases" 1 >/dev/null
+	done
+	sleep 1
+	kill -TERM $runner
+	wait $runner
+	expect "nestmig guard run ends with 0" [ $? = 0 ]
+	cat texts.err
+	expect "text: an ioctl" grep -q \
+		'would-deny rawdump (PID [0-9]*, thread .*): KVM_SET_NESTED_STATE would fail with EINVAL in mode enforce: vmx-pin-allowed0$' "$texts"
+	expect "text: a failed entry" grep -q \
+		'entry-failed rawdump .*: a VM entry of L1 fails with exit reason 33: vmx-guest-cs-d-l$' "$texts"
+	expect "text: what L1 sees of it" grep -q '^  L1 sees exit_reason 0x80000021$' "$texts"
+	expect "text: emulation" grep -q 'triple-fault rawdump .*: KVM ends L2 with a triple fault, as KVM would have to emulate L2, whose state is not valid: vmx-guest-fs-s$' "$texts"
+	expect "text: an SMI" grep -q 'smi-broken rawdump .* in SMM: an SMI saves L2 in an image that breaks a rule: .*smm-long-csld' "$texts"
+	expect "text: RSM" grep -q 'rsm-failed rawdump .* in SMM: RSM fails, with a VM entry pending: smm-cr0-nw-cd$' "$texts"
+	expect "text: VMFUNC" grep -q 'vmfunc rawdump .*: VMFUNC of L2 fails, and L1 sees it$' "$texts"
+	expect "text: what L1 sees of that" grep -q '^  L1 sees exit_reason 0x3b' "$texts"
+}
+
 export RAWDUMP CASES OUT GUARD
-mkdir -p /sys/kernel/security
-mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
 save_bases
 write_scripts
-test_enforce
-test_audit
-grep -h '^program' "$OUT/enforce.events"
+for part in $TESTS; do
+	"test_$part"
+done
+[ ! -e "$OUT/enforce.events" ] || grep -h '^program' "$OUT/enforce.events"
 exit $((failures != 0))

@@ -25,6 +25,14 @@ write_cases() {
 		case cs-l-and-d
 		poke vcpu0/sregs2 17 01
 	EOF
+	# An SMI that waits, struct kvm_vcpu_events.
+	cat >smi.cases <<-'EOF'
+		case smi-good
+		poke vcpu0/vcpu_events 25 01
+		case smi-cs-l-and-d
+		poke vcpu0/vcpu_events 25 01
+		poke vcpu0/sregs2 17 01
+	EOF
 	# The VMCB12 of L1, which it runs: see rawdump.h
 	cat >l1.cases <<-'EOF'
 		case good
@@ -67,6 +75,7 @@ run_cases() {
 	"$RAWDUMP" batch bases/long-np long.cases 1
 	"$RAWDUMP" batch bases/l1-long-np l1.cases 1
 	"$RAWDUMP" batch bases/smm-l2-long-np smm.cases 1
+	"$RAWDUMP" batch bases/long-np smi.cases 1
 }
 
 test_cases() {
@@ -76,6 +85,11 @@ test_cases() {
 	expect "audit: L2 with L and D gets VMEXIT_INVALID, as without the guard" \
 		says "$OUT/audit.out" "cs-l-and-d outcome svm-exit-err"
 	expect "audit: it is told" has "$OUT/audit.events" hook=kvm-run action=told rule=svm-l2-csld
+	expect "audit: an SMI comes to a good L2, which goes on" says "$OUT/audit.out" "smi-good outcome resumes.* smis=1"
+	expect "audit: the image of another is told when the SMI makes it" \
+		has "$OUT/audit.events" hook=smm-entered action=told rule=smm-long-csld
+	expect "audit: and that of no other" [ "$(grep -c hook=smm-entered "$OUT/audit.events")" = 1 ]
+	expect "audit: all of them are judged" [ "$(counter "$OUT/audit.events" smm-entries)" -ge 2 ]
 	expect "audit: nothing is denied" [ "$(counter "$OUT/audit.events" denials)" = 0 ]
 	under enforce enforce bash -c run_cases
 	expect "a good state resumes" says "$out" "good outcome resumes"
@@ -87,32 +101,64 @@ test_cases() {
 		has "$events" hook=entry-failed action=told rule=svm-ctl-asid-zero
 	expect "and fails as it does without the guard" says "$out" "asid-0 outcome svm-exit-err"
 	expect "a RSM of bad SMRAM is told" has "$events" hook=smm-left action=told rule=smm-cr0-nw-cd
-	expect "and that it fails with an entry pending" has "$events" hook=smm-left flags=0x61
+	expect "and that it fails with an entry pending, for that reason" \
+		has "$events" hook=smm-left flags=0xe1 rule=smm-cr0-nw-cd
 	expect "and is not denied" says "$out" "cr0-nw-without-cd outcome triple-fault-to-l1"
-	expect "the SHUTDOWN that L1 gets is told" has "$events" hook=nested-exit exit=0x7f
+	expect "the SHUTDOWN that L1 gets is told, for that reason" \
+		has "$events" hook=nested-exit exit=0x7f rule=smm-cr0-nw-cd
+	expect "exits that the processor makes are no advisory" \
+		has "$OUT/audit.events" hook=nested-exit flags=0 exit=0xffffffff
 }
 
-vmm_tests="stuffed refused changed missed events plain"
+vmm_tests="stuffed refused changed missed events plain msrs rsm"
 
+# run_vmms TEST...
 run_vmms() {
-	local test
-	for test in $vmm_tests; do
-		timeout 60 "$GUARDVMM" "$test" bases/long-np
+	local test base
+	for test; do
+		case $test in
+		msrs) base=legacy-np ;;
+		rsm) base=smm-l2-long-np ;;
+		*) base=long-np ;;
+		esac
+		timeout 60 "$GUARDVMM" "$test" bases/$base
 	done
 }
 
 test_vmm() {
 	local test events=$OUT/vmm.events
 	export -f run_vmms
-	export vmm_tests GUARDVMM
-	under enforce vmm bash -c run_vmms
+	export GUARDVMM
+	under enforce vmm bash -c "run_vmms $vmm_tests"
 	for test in $vmm_tests; do
 		expect "a VMM: $test" says "$OUT/vmm.out" "ok $test"
 	done
 	grep FAILED "$OUT/vmm.out"
-	expect "what changed between the copies is told as such" has "$events" hook=kvm-run flags=0x3
+	expect "EFER is denied because of its rule" has "$events" hook=kvm-run action=denied rule=svm-l2-lma
+	expect "what RSM has loaded is told" has "$events" hook=kvm-run action=told rule=svm-l2-csld
+	expect "what changed between the copies is told as such" has "$events" hook=kvm-run flags=0x[0-9a-f]*003
 	expect "and counted" [ "$(counter "$events" races)" -ge 1 ]
 	expect "nothing was left out" [ "$(counter "$events" no-scratch)$(counter "$events" no-entry)" = 00 ]
+}
+
+# What cannot be denied.
+test_told() {
+	local test
+	export -f run_vmms
+	export GUARDVMM
+	under enforce told bash -c "run_vmms synced compat"
+	under enforce overtaken bash -c "run_vmms overtaken"
+	for test in synced compat overtaken; do
+		expect "a VMM: $test" grep -qsx "ok $test" "$OUT/told.out" "$OUT/overtaken.out"
+	done
+	grep -h FAILED "$OUT/told.out" "$OUT/overtaken.out"
+	expect "registers that KVM_RUN brings are told" \
+		has "$OUT/told.events" hook=run-unjudged action=told rule=svm-l2-csld
+	expect "and events" has "$OUT/told.events" hook=run-unjudged action=told rule=evt-exc-vector-defined
+	expect "what a 32-bit program runs is told" \
+		has "$OUT/told.events" hook=kvm-run action=told rule=svm-l2-csld
+	expect "what overtakes the check is told" \
+		has "$OUT/overtaken.events" hook=run-unjudged action=told rule=svm-l2-csld
 }
 
 test_cycles() {

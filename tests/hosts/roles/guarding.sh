@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=dash
 #
-# What the guard's roles share (to be sourced): results, the guard's events, what it leaves in the kernel.
+# What the guard's roles share (to be sourced, by bash and by busybox's sh): results, the guard's events, what it leaves
+# in the kernel.
 
 bpffs=/sys/fs/bpf/nestmig-guard
 failures=0
 
-mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+mkdir -p /sys/kernel/security
+[ -e /sys/kernel/security/lsm ] || mount -t securityfs securityfs /sys/kernel/security
 
 ok() {
 	echo "ok $*"
@@ -35,7 +37,7 @@ has() {
 	lines=$(grep '^event ' "$1")
 	shift
 	for word; do
-		lines=$(grep -e " $word\( \|$\)" <<<"$lines")
+		lines=$(echo "$lines" | grep -e " $word\( \|$\)")
 	done
 	[ -n "$lines" ]
 }
@@ -45,16 +47,18 @@ says() {
 	grep -q -- "^$2" "$1"
 }
 
+# Nothing else in a host makes links.
 programs_left() {
 	find "$bpffs" 2>/dev/null
 	bpftool prog list 2>/dev/null | grep nm_guard
 	bpftool map list 2>/dev/null | grep ' nm_'
+	bpftool link list 2>/dev/null
 }
 
 # BPF frees what it holds after a grace period.
 nothing_is_left() {
 	local tries
-	for ((tries = 0; tries < 20; tries++)); do
+	for tries in $(seq 20); do
 		[ -z "$(programs_left)" ] && return
 		sleep 0.5
 	done
