@@ -393,22 +393,20 @@ static int test_rsm(void)
 
 static volatile int are_set;
 
-/* Runs a VM until KVM_RUN fails, or for some time after the registers are set. Returns that it has failed. */
+/* Runs a VM until KVM_RUN fails, or for some time after the registers are set. Returns that it has failed, or that
+ * the processor did not take them: they were set while L1 ran, which is none of the guard's business. */
 static void *keep_running(void *data)
 {
 	const struct vm *vm = data;
 
 	for (unsigned int after = 0; after < 20; after += (unsigned int)are_set)
-		if (run(vm))
+		if (run(vm) || vm->run->exit_reason == KVM_EXIT_FAIL_ENTRY)
 			return data;
 	return NULL;
 }
 
-/* What is set while the vCPU is in L1 is none of the guard's business: several must pass, so that one was in L2. */
 static int test_overtaken(void)
 {
-	unsigned int passed = 0;
-
 	for (unsigned int i = 0; i < 100; i++) {
 		struct kvm_sregs bad;
 		pthread_t thread;
@@ -425,10 +423,10 @@ static int test_overtaken(void)
 		are_set = 1;
 		CHECK(!pthread_join(thread, &failed));
 		vm_close(&vm);
-		if (!failed && ++passed == 3)
+		if (!failed)
 			return 0;
 	}
-	puts("FAILED: it was denied too often");
+	puts("FAILED: it was always denied");
 	return 1;
 }
 
