@@ -199,7 +199,7 @@ test_broken() {
 
 # A guest whose hook fails is killed then.
 test_reconnect() {
-	local pid last
+	local pid last tries
 	policy enforce 'strict = yes'
 	need_guest
 	pid=$(cat /run/libvirt/qemu/"$GUEST".pid)
@@ -207,6 +207,11 @@ test_reconnect() {
 	libvirt_stop
 	libvirt_start raw
 	last=$(last_count "$GUEST_DIR/com1")
+	# It listens before it has looked for its guests.
+	for ((tries = 0; tries < 300; tries++)); do
+		! grep -qx "reconnect begin" "$WORK/other" || break
+		sleep 0.1
+	done
 	expect "a daemon that starts again calls the hooks" grep -qx "reconnect begin" "$WORK/other"
 	expect "its guest runs on" [ -e "/proc/$pid" ]
 	expect "the daemon knows it" [ "$(virsh -q domstate "$GUEST")" = running ]
