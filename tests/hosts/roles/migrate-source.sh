@@ -25,6 +25,10 @@ bad() {
 	failures=$((failures + 1))
 }
 
+not() {
+	! "$@"
+}
+
 # expect WHAT COMMAND...: that it succeeds.
 expect() {
 	if "${@:2}"; then ok "$1"; else bad "$1"; fi
@@ -227,14 +231,16 @@ do_killed() {
 
 # ---- The gate ---------------------------------------------------------------------------------------
 
+# Libvirt has both sides use one port, so the gate listens where B does, at its own address.
+#
 # open_gate [ARGUMENTS]: from here to B, until it listens; $gate is its process.
 open_gate() {
 	local tries
-	"$NESTMIG" gate --listen "tcp:$ADDRESS:$GATE_PORT" --connect "tcp:$OTHER:$STREAM_PORT" "$@" \
+	"$NESTMIG" gate --listen "tcp:$ADDRESS:$STREAM_PORT" --connect "tcp:$OTHER:$STREAM_PORT" "$@" \
 		>"$WORK/said.txt" 2>&1 </dev/null &
 	gate=$!
 	for ((tries = 0; tries < 100; tries++)); do
-		grep -q "$(printf ':%04X 00000000:0000 0A' "$GATE_PORT")" /proc/net/tcp && return
+		grep -q "$(printf ':%04X 00000000:0000 0A' "$STREAM_PORT")" /proc/net/tcp && return
 		sleep 0.1
 	done
 	fail "the gate does not listen: $(cat "$WORK/said.txt")"
@@ -260,7 +266,7 @@ through_gate() {
 	qmp migrate-set-capabilities "$RETURN_PATH" >/dev/null || fail "return-path"
 	on_b "qmp migrate-set-capabilities '$RETURN_PATH'" >/dev/null || fail "B's return-path"
 	on_b "qmp migrate-incoming '{\"uri\":\"tcp:0:$STREAM_PORT\"}'" >/dev/null || fail "B does not wait"
-	qmp migrate "{\"uri\":\"tcp:$ADDRESS:$GATE_PORT\"}" >/dev/null || fail "migrate"
+	qmp migrate "{\"uri\":\"tcp:$ADDRESS:$STREAM_PORT\"}" >/dev/null || fail "migrate"
 }
 
 do_gate() {
@@ -315,7 +321,7 @@ libvirt_on_both() {
 	has_libvirt=1
 	end_qemu
 	on_b end_qemu
-	on_b "ready_libvirt" || fail "libvirt on B"
+	on_b "ready_libvirt hook" || fail "libvirt on B"
 	ready_libvirt
 	libvirt_define
 	echo "$SECONDS s: both daemons run"
@@ -334,26 +340,63 @@ new_domain() {
 	wait_for_count "$GUEST_DIR" 3 90 || fail "L2 does not count under libvirt"
 }
 
+MOVE="migrate $GUEST qemu+tcp://$OTHER/system tcp://$OTHER --live --p2p --unsafe"
+
 do_virsh() {
 	new_domain
-	virsh_do "migrate $GUEST qemu+tcp://$OTHER/system tcp://$OTHER --live --p2p --unsafe"
+	virsh_do "$MOVE"
 	is_at "virsh migrate" domain_places B
+}
+
+# B's hook refuses, and virsh says why.
+do_virsh_refused() {
+	new_domain
+	on_b "reload_kvm nested=0" || fail "kvm_amd of B: nested=0"
+	expect "virsh migrate, nested=0: fails" not virsh_try "$MOVE"
+	echo "$said" >"$WORK/said.txt"
+	said_so "virsh migrate, nested=0" "Hook script execution failed"
+	said_so "virsh migrate, nested=0" "nested"
+	is_at "virsh migrate, nested=0" domain_places A
+	on_b "reload_kvm nested=1" || fail "kvm_amd of B"
 }
 
 do_domain() {
 	new_domain
-	run_nestmig "migrate --domain" 0 migrate --domain "$GUEST" --dest-connect "qemu+tcp://$OTHER/system" \
-		--migrate-uri "tcp://$OTHER" --host "$WORK/b.json"
+	move_domain "migrate --domain" 0 "tcp://$OTHER" --monitor
 	is_at "migrate --domain" domain_places B
+}
+
+# move_domain WHAT STATUS URI [ARGUMENTS]
+move_domain() {
+	run_nestmig "$1" "$2" migrate --domain "$GUEST" --dest-connect "qemu+tcp://$OTHER/system" \
+		--migrate-uri "$3" --unsafe --host "${PROFILE:-$WORK/b.json}" "${@:4}"
+}
+
+do_domain_refused() {
+	local PROFILE=$WORK/none.json
+	new_domain
+	jq '.params["kvm_amd.nested"] = "0"' "$WORK/b.json" >"$PROFILE"
+	move_domain "migrate --domain, nested=0" 1 "tcp://$OTHER" --monitor
+	is_at "migrate --domain, nested=0" domain_places A
 }
 
 # The domain's QEMU migrates into the gate, which connects to the port where libvirt has the other listen.
 do_domain_gate() {
 	new_domain
 	open_gate --host "$WORK/b.json"
-	virsh_do "migrate $GUEST qemu+tcp://$OTHER/system tcp://$ADDRESS:$GATE_PORT --live --p2p --unsafe --listen-address 0.0.0.0"
+	virsh_do "${MOVE/tcp:\/\/$OTHER /tcp:\/\/$ADDRESS:$STREAM_PORT } --listen-address $OTHER"
 	gate_ends "virsh through the gate" 0
 	is_at "virsh through the gate" domain_places B
+}
+
+do_domain_gate_refused() {
+	new_domain
+	jq '.params["kvm_amd.nested"] = "0"' "$WORK/b.json" >"$WORK/none.json"
+	open_gate --host "$WORK/none.json"
+	expect "virsh through the gate, nested=0: fails" not virsh_try \
+		"${MOVE/tcp:\/\/$OTHER /tcp:\/\/$ADDRESS:$STREAM_PORT } --listen-address $OTHER"
+	gate_ends "virsh through the gate, nested=0" 1
+	is_at "virsh through the gate, nested=0" domain_places A
 }
 
 need qemu-system-x86_64 socat jq awk virsh
@@ -361,7 +404,7 @@ serve_b
 profile_of_b b
 for part in $TESTS; do
 	case $part in
-	virsh | domain* | hook*) libvirt_on_both ;;
+	virsh* | domain*) libvirt_on_both ;;
 	esac
 	"do_$part"
 	echo "$SECONDS s: $part"

@@ -8,11 +8,15 @@
 OTHER=10.99.0.2
 QMP_PORT=4444
 STREAM_PORT=4445
-GATE_PORT=4446
 
-# ready_libvirt: the daemon runs, and the guest's disk is there.
+# ready_libvirt [hook]: the daemon runs, with nestmig's hook that refuses, and the guest's disk is there.
 ready_libvirt() {
 	libvirt_prepare
+	if [ "${1:-}" = hook ]; then
+		mkdir -p /etc/nestmig
+		printf 'mode = enforce\ntimeout = 120\n' >/etc/nestmig/hook.conf
+		quiet "$NESTMIG" hook install --program "$NESTMIG"
+	fi
 	libvirt_start raw
 	qemu-img create -q -f qcow2 "$GUEST_DIR/disk.qcow2" 1M || fail "qemu-img"
 }
