@@ -41,6 +41,49 @@ long_step() {
 	fi
 }
 
+# Steps that keep one processor busy: beside TITLE COMMAND... puts one into the queue, run_beside runs them two at a
+# time. What one says is shown if it fails.
+titles=()
+commands=()
+beside() {
+	titles+=("$1")
+	commands+=("$(printf '%q ' "${@:2}")")
+}
+
+# ended PID STATUS
+ended() {
+	local i=${of_pid[$1]}
+	if [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+		printf '%-58s ok (%d s)\n' "${titles[i]}" $((SECONDS - begun[i]))
+	else
+		failed=$((failed + 1))
+		printf '%-58s FAILED (%d s)\n' "${titles[i]}" $((SECONDS - begun[i]))
+		tail -n 80 "$logs/$i" | sed 's/^/    /'
+	fi
+}
+
+run_beside() {
+	local i pid status running=0 logs
+	local -A of_pid begun
+	logs=$(mktemp -d)
+	for ((i = 0; i < ${#titles[@]} || running > 0; i++)); do
+		if ((i >= ${#titles[@]} || running >= 2)); then
+			status=0
+			wait -n -p pid || status=$?
+			ended "$pid" "$status"
+			running=$((running - 1))
+		fi
+		((i < ${#titles[@]})) || continue
+		begun[$i]=$SECONDS
+		bash -c "${commands[i]}" >"$logs/$i" 2>&1 </dev/null &
+		of_pid[$!]=$i
+		running=$((running + 1))
+	done
+	rm -rf "$logs"
+	titles=() commands=()
+}
+
 build() {
 	cmake --preset "$1" && cmake --build --preset "$1"
 }
@@ -63,24 +106,35 @@ step "a parser that has been taken over can do nothing" tests/sandbox.sh build/r
 step "containers of QEMU and libvirt, as kept" \
 	tests/containers.sh build/release tests/cases/containers
 step "report pages in a real browser" tests/report.sh build/release
-step "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
-step "migrations of real QEMUs through the gate under TCG" tests/cli/gate.sh build/release
-step "migrations between real QEMUs under TCG, and what kills them" tests/migrate.sh build/release
 step "the guard's service asks for no more than it needs" tests/service.sh build/release
 long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
-long_step "a nested guest migrates on real KVM" tests/hosts/migrate.sh build/release "$out/migrate"
-long_step "containers of QEMU and libvirt, made anew" tests/hosts/containers.sh build/release "$out"
-long_step "the rules give one answer in the kernel and in the library" \
-	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2
-long_step "the guard on real KVM" tests/hosts/guard.sh build/release "$out/guard"
-long_step "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
-long_step "profiles of a host, compared, with probes of real KVM" \
-	tests/hosts/host-profile.sh build/release "$out/host-profile"
-long_step "QEMU and libvirt under the guard, and the guard comes and goes" \
-	tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
-long_step "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
-long_step "the seeds, by name, on real KVM with VMX" \
+long_step "a nested guest moves between two hosts, or must not" \
+	env KILLS="${KILLS:-6}" tests/hosts/migrate.sh build/release "$out/migrate"
+
+beside "QEMU and libvirt under the guard" env TESTS=valid tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
+beside "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
+beside "the guard comes and goes" env TESTS="refused killed cycles pinned" \
+	tests/hosts/guard-qemu.sh build/release "$out/guard-qemu-2"
+beside "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
+beside "containers of QEMU and libvirt, made anew" tests/hosts/containers.sh build/release "$out"
+beside "the guard on real KVM" tests/hosts/guard.sh build/release "$out/guard"
+beside "the rules give one answer in the kernel and in the library" \
+	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2
+beside "the same on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports \
+	tests/hosts/guard-rules.sh build/release "$out/guard-rules-newer" 0
+beside "the guard on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports TESTS="cases vmm told" \
+	tests/hosts/guard.sh build/release "$out/guard-newer"
+beside "libvirt's hook" tests/hosts/hook.sh build/release "$out/hook"
+beside "profiles of a host, compared, with probes of real KVM" \
+	tests/hosts/host-profile.sh build/release "$out/host-profile"
+beside "migrations of real QEMUs through the gate under TCG" env KILLS="${KILLS:-6}" tests/cli/gate.sh build/release
+beside "migrations between real QEMUs under TCG, and what kills them" env KILLS="${KILLS:-6}" \
+	tests/migrate.sh build/release
+beside "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
+beside "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
+run_beside
+
 long_step "KVM does what is foretold, for 2,000 mutated states" \
 	tests/hosts/differential.sh build/release build/differential 2000 20261121
 long_step "kvm_intel does what is foretold, for 400 mutated states" \
