@@ -2,8 +2,6 @@
 /* Connections to libvirt, its domains and its errors. */
 #include "libvirt.h"
 
-#include <libvirt/libvirt-qemu.h>
-#include <libvirt/virterror.h>
 #include <stdlib.h>
 
 #include "error.h"
@@ -48,8 +46,11 @@ enum nestmig_error libvirt_failed(const char *what, struct nestmig_detail *detai
 enum nestmig_error libvirt_open(const char *uri, virConnectPtr *ret_connection,
 				struct nestmig_detail *detail)
 {
+	enum nestmig_error error = libvirt_load(detail);
 	virConnectPtr connection;
 
+	if (error)
+		return error;
 	virSetErrorFunc(NULL, keep_quiet);
 	connection = virConnectOpen(uri);
 	if (!connection)

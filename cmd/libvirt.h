@@ -4,13 +4,13 @@
 #define NESTMIG_LIBVIRT_H
 
 #include <jansson.h>
-#include <libvirt/libvirt.h>
 
+#include "libvirt_load.h"
 #include "nestmig.h"
 
 /*
  * Connects to a daemon. uri: NULL is what libvirt takes by default. libvirt_close must follow on success.
- * From the first call on libvirt prints no errors itself. Errors: those of libvirt_failed.
+ * From the first call on libvirt prints no errors itself. Errors: those of libvirt_load and libvirt_failed.
  */
 NESTMIG_CHECKED enum nestmig_error libvirt_open(const char *uri, virConnectPtr *ret_connection,
 						struct nestmig_detail *detail);
