@@ -113,7 +113,7 @@ long_step "a nested guest moves between two hosts, or must not" \
 
 beside "QEMU and libvirt under the guard" env TESTS=valid tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
 beside "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
-beside "the guard comes and goes" env TESTS="refused killed cycles pinned" \
+beside "the guard comes and goes" env CYCLES="${CYCLES:-60}" TESTS="refused killed cycles pinned" \
 	tests/hosts/guard-qemu.sh build/release "$out/guard-qemu-2"
 beside "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
