@@ -14,9 +14,10 @@
 #include "guard_policy.h"
 #include "smram/smram.h"
 
-#define NS             1000000000
+#define NS 1000000000
 
-#define ADVISORY_FLAGS (NM_GUARD_HIGH_HALF | NM_GUARD_GIF_SET | NM_GUARD_EXIT_INFO)
+#define ADVISORY_FLAGS                                                                             \
+	(NM_GUARD_HIGH_HALF | NM_GUARD_GIF_SET | NM_GUARD_EXIT_INFO | NM_GUARD_OTHER_EXIT)
 
 static const char *const words[GUARD_WORDS] = {
 	[GUARD_DENIED] = "denied",
@@ -42,6 +43,11 @@ const char *guard_word_name(enum guard_word word)
 bool guard_is_advisory(const struct nm_guard_event *event)
 {
 	return event->flags & ADVISORY_FLAGS;
+}
+
+bool guard_is_vmfail(const struct nm_guard_event *event)
+{
+	return event->hook == NM_GUARD_ENTRY_FAILED && !(event->exit_code & UINT32_C(0x80000000));
 }
 
 void guard_name(const char *name, char ret_name[GUARD_NAME_SIZE])
@@ -233,12 +239,22 @@ static enum nestmig_error add_findings(struct guard_told *told,
 /* VMfail has no exit, but a VM-instruction error. */
 static void put_entry_failed(struct nm_buf *buf, const struct nm_guard_event *event)
 {
-	if (event->exit_code)
-		nm_buf_printf(buf, "a VM entry of L1 fails with exit reason %u",
-			      (unsigned)(event->exit_code & 0xffff));
+	nm_buf_printf(buf, "a VM entry of L1 fails with %s %u",
+		      guard_is_vmfail(event) ? "VM-instruction error" : "exit reason",
+		      (unsigned)(event->exit_code & 0xffff));
+}
+
+/* A switch to what is no memory succeeds; KVM ends L2 for it. */
+static void put_vmfunc(struct nm_buf *buf, const struct nm_guard_event *event)
+{
+	if (event->flags & NM_GUARD_OTHER_EXIT)
+		nm_buf_printf(buf,
+			      "L2 has switched to EPTP 0x%" PRIx64
+			      ", which points at no memory, and KVM ends it with a triple fault",
+			      event->exit_info[0]);
 	else
-		nm_buf_printf(buf, "a VM entry of L1 fails with VM-instruction error %u",
-			      event->result);
+		nm_buf_printf(buf, "VMFUNC of L2 to entry %" PRIu64 " fails, and L1 sees it",
+			      event->exit_info[0]);
 }
 
 static void put_what(struct nm_buf *buf, const struct guard_told *told)
@@ -279,7 +295,7 @@ static void put_what(struct nm_buf *buf, const struct guard_told *told)
 		nm_buf_puts(buf, "an SMI saves L2 in an image that breaks a rule");
 		break;
 	case GUARD_VMFUNC:
-		nm_buf_puts(buf, "VMFUNC of L2 fails, and L1 sees it");
+		put_vmfunc(buf, event);
 		break;
 	case GUARD_ADVISORY:
 		nm_buf_puts(buf, "this kernel gives L1 another exit than the architecture "

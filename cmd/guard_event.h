@@ -47,6 +47,9 @@ struct guard_told {
 /* Does the event also tell that L1 got what the architecture does not prescribe? */
 bool guard_is_advisory(const struct nm_guard_event *event);
 
+/* VMX: has the VM entry failed early, so that exit_code is a VM-instruction error and no exit reason? */
+bool guard_is_vmfail(const struct nm_guard_event *event);
+
 /*
  * An event in words; as an advisory, if that is asked for and guard_is_advisory. record may be NULL. name is that of
  * the process, untrusted; NULL: the thread's, from the event. Errors: NOMEM.

@@ -17,21 +17,20 @@ struct seen {
 
 #define SEEN 4
 
-/* VMFUNC brings the registers that say which function, and which entry of the EPTP list. */
+/* Of VMFUNC what L1 should have seen comes with the event. */
 static size_t seen_of_vmx(const struct nm_guard_event *event, struct seen ret_seen[SEEN])
 {
-	bool vmfunc = event->hook == NM_GUARD_EPTP_SWITCHED;
-
-	if (event->hook == NM_GUARD_ENTRY_FAILED && !event->exit_code) {
-		ret_seen[0] = (struct seen){.name = "vm_instruction_error", .got = event->result};
+	if (guard_is_vmfail(event)) {
+		ret_seen[0] =
+			(struct seen){.name = "vm_instruction_error", .got = event->exit_code};
 		return 1;
 	}
-	ret_seen[0] = (struct seen){.name = "exit_reason", .got = event->exit_code};
-	ret_seen[1] = (struct seen){.name = vmfunc ? "rax" : "exit_qualification",
-				    .got = event->exit_info[0]};
-	ret_seen[2] = (struct seen){.name = vmfunc ? "rcx" : "exit_interruption_info",
-				    .got = event->exit_info[1]};
-	return 3;
+	ret_seen[0] = (struct seen){"exit_reason", event->exit_code, event->exit_info[1],
+				    event->flags & NM_GUARD_OTHER_EXIT};
+	if (event->hook == NM_GUARD_EPTP_SWITCHED)
+		return 1;
+	ret_seen[1] = (struct seen){.name = "exit_qualification", .got = event->exit_info[0]};
+	return 2;
 }
 
 /*

@@ -194,19 +194,21 @@ static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 {
 	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 	struct nm_guard_config *conf = config();
+	uint32_t stuffed, generation;
 	struct room *room;
-	uint32_t stuffed;
 
 	if (!entry || !conf)
 		return NULL;
+	/* First: what another thread sets from here on stays marked. */
+	generation = entry->generation;
 	if (!is_in_l2(vcpu)) {
-		let_run(vcpu, entry, entry->generation);
+		let_run(vcpu, entry, generation);
 		return NULL;
 	}
 	room = open_room(conf, vcpu, NM_GUARD_KVM_RUN, IOCTL_RUN);
 	if (!room)
 		return NULL;
-	room->generation = entry->generation;
+	room->generation = generation;
 	room->is_held = is_held(vcpu);
 	stuffed = entry->stuffed;
 	take_vcpu(room, true);
@@ -304,7 +306,7 @@ int BPF_PROG(nm_guard_ioctl, struct file *file, unsigned int cmd, unsigned long 
 		if (!entry || !entry->stuffed)
 			return 0;
 	} else if (cmd == IOCTL_SET_MSRS) {
-		return nm_followed ? mark_sregs(vcpu_of(file)) : 0;
+		return mark_sregs(vcpu_of(file));
 	} else if (cmd != IOCTL_SET_NESTED && cmd != IOCTL_SET_EVENTS) {
 		return 0;
 	}

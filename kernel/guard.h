@@ -46,17 +46,19 @@ enum nm_guard_action {
 
 /* One event. Where rules were judged, the context follows: sizeof(struct nm_guard_record) bytes in all. */
 struct nm_guard_event {
-	uint64_t time;         /* CLOCK_MONOTONIC, in ns */
-	uint32_t vm;           /* number of the VM, from 1, as long as it lives */
-	uint32_t vcpu;         /* vcpu_id */
-	uint32_t vmm;          /* PID of the process that made the VM */
-	uint32_t pid, tid;     /* who called */
-	uint32_t ioctl;        /* the request; 0 outside an ioctl */
-	uint8_t hook, action;  /* enum nm_guard_hook, enum nm_guard_action */
-	uint16_t flags;        /* NM_GUARD_L2, ... */
-	uint32_t result;       /* what a function returned */
-	uint64_t exit_code;    /* of an exit to L1 */
-	uint64_t exit_info[2]; /* SVM: exit_info_1 and _2; VMX: qualification, interruption info */
+	uint64_t time;        /* CLOCK_MONOTONIC, in ns */
+	uint32_t vm;          /* number of the VM, from 1, as long as it lives */
+	uint32_t vcpu;        /* vcpu_id */
+	uint32_t vmm;         /* PID of the process that made the VM */
+	uint32_t pid, tid;    /* who called */
+	uint32_t ioctl;       /* the request; 0 outside an ioctl */
+	uint8_t hook, action; /* enum nm_guard_hook, enum nm_guard_action */
+	uint16_t flags;       /* NM_GUARD_L2, ... */
+	uint32_t result;      /* what a function returned */
+	uint64_t exit_code;   /* of an exit to L1; VMX: of VMfail the VM-instruction error */
+	/* SVM: exit_info_1 and _2; VMX: the qualification; VMFUNC: the entry of the list, or with
+	 * NM_GUARD_OTHER_EXIT the EPTP, and the exit reason that is prescribed. */
+	uint64_t exit_info[2];
 	char comm[NM_GUARD_COMM]; /* of the task that called */
 };
 

@@ -30,15 +30,16 @@ static const struct nm_guard_record *judge_record(struct nm_guard *guard, const 
 	return record;
 }
 
-/* An SMI or RSM that is as it should be comes here only to be judged. */
+/* An SMI, an RSM, or what KVM_RUN runs, that is as it should be comes here only to be judged. */
 static bool is_news(const struct nm_guard_event *event, const struct nm_guard_record *record)
 {
 	uint64_t broken = 0;
 
 	for (unsigned i = 0; record && i < NM_RULE_WORDS; i++)
 		broken |= record->judged.broken[i];
-	return (event->hook != NM_GUARD_SMM_LEFT && event->hook != NM_GUARD_SMM_ENTERED) ||
-	       (event->flags & NM_GUARD_FAILED) || broken;
+	return (event->hook != NM_GUARD_SMM_LEFT && event->hook != NM_GUARD_SMM_ENTERED &&
+		event->hook != NM_GUARD_KVM_RUN) ||
+	       (event->flags & (NM_GUARD_FAILED | NM_GUARD_EMULATION)) || broken;
 }
 
 static int take_event(void *context, void *bytes, size_t size)

@@ -276,6 +276,51 @@ START_TEST(an_exit_that_is_not_as_prescribed)
 }
 END_TEST
 
+/* A VMFUNC that fails is as it should be; KVM's triple fault for a switch to no memory is not. */
+START_TEST(vmfunc_on_intel)
+{
+	struct guard_reader intel = {.vendor = NESTMIG_VENDOR_INTEL};
+	struct guard_told *told;
+	char *text;
+
+	record.event.hook = NM_GUARD_EPTP_SWITCHED;
+	record.event.flags = NM_GUARD_L2 | NM_GUARD_FAILED;
+	record.event.exit_code = 59;
+	record.event.exit_info[1] = 59;
+	ck_assert(!guard_is_advisory(&record.event));
+	record.event.flags = NM_GUARD_L2 | NM_GUARD_OTHER_EXIT;
+	record.event.exit_code = 2;
+	record.event.exit_info[0] = 0x10000005e;
+	record.event.exit_info[1] = 48;
+	ck_assert(guard_is_advisory(&record.event));
+	ck_assert_int_eq(guard_told_new(&intel, &record.event, NULL, NULL, false, &told),
+			 NESTMIG_OK);
+	ck_assert_ptr_nonnull(strstr(told->sentence, "EPTP 0x10000005e"));
+	ck_assert_int_eq(guard_told_text(told, false, &text), NESTMIG_OK);
+	ck_assert_ptr_nonnull(strstr(text, "L1 sees exit_reason 0x2; prescribed: 0x30"));
+	free(text);
+	guard_told_free(told);
+}
+END_TEST
+
+START_TEST(vmfail_is_no_exit)
+{
+	struct guard_reader intel = {.vendor = NESTMIG_VENDOR_INTEL};
+	struct guard_told *told;
+	char *text;
+
+	record.event.hook = NM_GUARD_ENTRY_FAILED;
+	record.event.exit_code = 7;
+	ck_assert_int_eq(guard_told_new(&intel, &record.event, NULL, NULL, false, &told),
+			 NESTMIG_OK);
+	ck_assert_ptr_nonnull(strstr(told->sentence, "VM-instruction error 7"));
+	ck_assert_int_eq(guard_told_text(told, false, &text), NESTMIG_OK);
+	ck_assert_ptr_nonnull(strstr(text, "L1 sees vm_instruction_error 0x7"));
+	free(text);
+	guard_told_free(told);
+}
+END_TEST
+
 START_TEST(smm_is_a_mode)
 {
 	struct guard_told *told;
@@ -318,6 +363,8 @@ int main(void)
 	tcase_add_test(tcase, exits_have_words);
 	tcase_add_test(tcase, what_l1_causes_has_no_outcome);
 	tcase_add_test(tcase, an_exit_that_is_not_as_prescribed);
+	tcase_add_test(tcase, vmfunc_on_intel);
+	tcase_add_test(tcase, vmfail_is_no_exit);
 	tcase_add_test(tcase, smm_is_a_mode);
 	tcase_add_test(tcase, every_rule_can_be_told);
 	suite_add_tcase(suite, tcase);
