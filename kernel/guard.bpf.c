@@ -324,8 +324,8 @@ static __attribute__((noinline)) int tell_run(struct kvm_vcpu *vcpu, struct nm_g
 {
 	uint32_t generation = entry->generation;
 
-	if (is_in_l2(vcpu))
-		tell_held(vcpu, entry, NM_GUARD_KVM_RUN);
+	if (is_in_l2(vcpu) && tell_held(vcpu, entry, NM_GUARD_KVM_RUN))
+		return 0;
 	let_run(vcpu, entry, generation);
 	return 0;
 }
@@ -335,7 +335,7 @@ static __attribute__((noinline)) int tell_run(struct kvm_vcpu *vcpu, struct nm_g
  * must not run unnoticed.
  */
 SEC("fentry/kvm_arch_vcpu_ioctl_run")
-int BPF_PROG(nm_guard_overtaken, struct kvm_vcpu *vcpu)
+int BPF_PROG(nm_guard_lsm_overtaken, struct kvm_vcpu *vcpu)
 {
 	struct nm_guard_vcpu *entry = *unjudged(vcpu) ? vcpu_find(vcpu) : NULL;
 	uint32_t generation;
@@ -345,7 +345,8 @@ int BPF_PROG(nm_guard_overtaken, struct kvm_vcpu *vcpu)
 	generation = entry->generation;
 	if (is_in_l2(vcpu)) {
 		count(NM_GUARD_RACES);
-		tell_held(vcpu, entry, NM_GUARD_RUN_UNJUDGED);
+		if (tell_held(vcpu, entry, NM_GUARD_RUN_UNJUDGED))
+			return 0;
 	}
 	let_run(vcpu, entry, generation);
 	return 0;

@@ -152,7 +152,7 @@ ALWAYS_INLINE uint16_t stuffed_flags(struct kvm_vcpu *vcpu, uint32_t stuffed)
 	return stuffed << NM_GUARD_STUFFED_SHIFT;
 }
 
-/* What KVM holds of a vCPU in L2 that KVM_RUN runs. */
+/* What KVM holds of a vCPU in L2 that KVM_RUN runs. Not 0: there was no room to tell it. */
 static __attribute__((noinline)) int tell_held(struct kvm_vcpu *vcpu,
 					       const struct nm_guard_vcpu *entry, uint8_t hook)
 {
@@ -160,7 +160,7 @@ static __attribute__((noinline)) int tell_held(struct kvm_vcpu *vcpu,
 	struct room *room = conf ? open_room(conf, vcpu, hook, IOCTL_RUN) : NULL;
 
 	if (!room)
-		return 0;
+		return -1;
 	room->record.event.flags |= stuffed_flags(vcpu, entry->stuffed);
 	take_vcpu(room, true);
 	return tell(room, entry);

@@ -141,11 +141,11 @@ static bool was_refused(const struct nm_guard *guard, const struct bpf_program *
 	return was_refused_name(guard, bpf_program__name(program));
 }
 
-bool nm_guard_is_without_lsm(const struct bpf_program *program)
+bool nm_guard_is_of_other_case(const struct bpf_program *program, bool lsm)
 {
-	static const char prefix[] = "nm_guard_no_lsm_";
+	const char *prefix = lsm ? "nm_guard_no_lsm_" : "nm_guard_lsm_";
 
-	return !strncmp(bpf_program__name(program), prefix, sizeof(prefix) - 1);
+	return !strncmp(bpf_program__name(program), prefix, strlen(prefix));
 }
 
 /* "NAME" and "NAME_newer" are one program for a function that has changed: the length of NAME. */
@@ -198,7 +198,7 @@ static enum nestmig_error choose(struct nm_guard *guard, const struct nm_guard_o
 	{
 		bool wanted = !nm_guard_is_of_other_vendor(program, vendor) &&
 			      !was_refused(guard, program) && (guard->can_deny || !is_lsm(program));
-		if (lsm && nm_guard_is_without_lsm(program))
+		if (nm_guard_is_of_other_case(program, lsm))
 			wanted = false;
 		/* The newer form it is where there are both. */
 		bool other = has_other_form(guard, types, program);

@@ -146,7 +146,9 @@ static __attribute__((noinline)) int tell_synced(struct kvm_vcpu *vcpu)
 	if (!is_in_l2(vcpu) || !(BPF_CORE_READ(vcpu, run, kvm_dirty_regs) & SYNC_EVENTS))
 		return 0;
 	entry = vcpu_find(vcpu);
-	return entry ? tell_held(vcpu, entry, NM_GUARD_RUN_UNJUDGED) : 0;
+	if (entry)
+		tell_held(vcpu, entry, NM_GUARD_RUN_UNJUDGED);
+	return 0;
 }
 
 SEC("fexit/kvm_vcpu_ioctl_x86_set_vcpu_events")

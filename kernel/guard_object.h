@@ -44,8 +44,8 @@ NESTMIG_CHECKED enum nestmig_error nm_guard_name_functions(struct nm_guard *guar
 /* "NAME" and "NAME_newer" are one program, for a function that has changed. */
 bool nm_guard_is_same(const char *name, const char *other);
 
-/* Of what the LSM program sees where it is attached; said in the names too. */
-bool nm_guard_is_without_lsm(const struct bpf_program *program);
+/* Is a program for the other case, with the LSM program or without it? */
+bool nm_guard_is_of_other_case(const struct bpf_program *program, bool lsm);
 
 /* Programs of one vendor have it in their names. */
 bool nm_guard_is_of_other_vendor(const struct bpf_program *program, enum nestmig_vendor vendor);

@@ -41,7 +41,7 @@ static bool is_needed(const struct bpf_program *program, const struct nm_guard_c
 {
 	if (bpf_program__type(program) == BPF_PROG_TYPE_LSM)
 		return config->lsm && !strcmp(bpf_program__name(program), "nm_guard_ioctl");
-	if (config->lsm && nm_guard_is_without_lsm(program))
+	if (nm_guard_is_of_other_case(program, config->lsm))
 		return false;
 	return !nm_guard_is_of_other_vendor(program, config->host.vendor);
 }
