@@ -74,10 +74,12 @@ int cli_error_to(FILE *out, FILE *err, const struct command *self, bool json, co
 		 enum nestmig_error error, const struct nestmig_detail *detail)
 {
 	const char *text = detail->text[0] ? detail->text : nestmig_error_name(error);
+	char *about = file ? strdup(file) : NULL;
 
 	fprintf(err, "nestmig %s: ", self->name);
-	if (file) {
-		cli_put_name(err, file);
+	if (about) {
+		nm_hide_passwords(about);
+		cli_put_name(err, about);
 		fputs(": ", err);
 	}
 	fputs(text, err);
@@ -85,7 +87,8 @@ int cli_error_to(FILE *out, FILE *err, const struct command *self, bool json, co
 		fprintf(err, " (at byte %" PRIu64 ")", detail->offset);
 	fputc('\n', err);
 	if (json)
-		error_json(out, file, error, text, detail);
+		error_json(out, about, error, text, detail);
+	free(about);
 	return EXIT_TROUBLE;
 }
 

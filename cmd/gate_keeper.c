@@ -28,6 +28,7 @@
 struct waiting {
 	int fd;
 	bool is_multifd;
+	int64_t since; /* live_now */
 };
 
 struct session {
@@ -114,7 +115,7 @@ static bool sort(struct session *s, struct waiting *w, enum nestmig_error *ret_e
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n > 0 && first[0] == TLS_HANDSHAKE) {
+	if (n > 0 && first[0] == TLS_HANDSHAKE && s->source < 0) {
 		close(w->fd);
 		*ret_error =
 			nm_fail(detail, NESTMIG_ERR_UNSUPPORTED,
@@ -135,6 +136,12 @@ static bool sort(struct session *s, struct waiting *w, enum nestmig_error *ret_e
 	return !w->is_multifd;
 }
 
+/* Who says nothing must not keep others out. */
+static bool is_late(const struct session *s, const struct waiting *w)
+{
+	return live_now() - w->since > s->keeper->request->timeout_s * INT64_C(1000);
+}
+
 static enum nestmig_error look_at_waiting(struct session *s, struct nestmig_detail *detail)
 {
 	enum nestmig_error error = NESTMIG_OK;
@@ -148,6 +155,8 @@ static enum nestmig_error look_at_waiting(struct session *s, struct nestmig_deta
 			continue;
 		if (w->is_multifd && s->source >= 0)
 			error = take_multifd(s, w->fd, detail);
+		else if (is_late(s, w))
+			refuse(w->fd, "no migration has come of it in time");
 		else
 			s->waiting[kept++] = *w;
 	}
@@ -167,7 +176,7 @@ static void accept_one(struct session *s)
 		refuse(fd, "too many that have not said what they are");
 		return;
 	}
-	s->waiting[s->waiting_count++] = (struct waiting){.fd = fd};
+	s->waiting[s->waiting_count++] = (struct waiting){.fd = fd, .since = live_now()};
 }
 
 /* ---- The end ------------------------------------------------------------------------------------ */

@@ -177,14 +177,14 @@ static enum nestmig_error relay_read(void *ctx, uint64_t offset, void *buffer, s
 {
 	struct relay *r = ctx;
 
+	if (offset < r->base)
+		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, offset, "this has been sent on");
 	while (offset + length > r->base + r->have) {
 		enum nestmig_error error = advance(r, offset, detail);
 
 		if (error)
 			return error;
 	}
-	if (offset < r->base)
-		return nm_fail_at(detail, NESTMIG_ERR_FORMAT, offset, "this has been sent on");
 	memcpy(buffer, r->buffer + (offset - r->base), length);
 	return NESTMIG_OK;
 }

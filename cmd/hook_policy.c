@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* /etc/nestmig/hook.conf: lines KEY = VALUE. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
 #include "hook.h"
 #include "options.h"
 
@@ -99,14 +99,6 @@ static bool read_lines(FILE *file, struct hook_policy *policy)
 	return !ferror(file) || complain(policy, "it cannot be read: %s", strerror(errno));
 }
 
-/* The text goes to terminals and logs. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if (!isprint((unsigned char)*text))
-			*text = '?';
-}
-
 void hook_policy_read(const char *root, struct hook_policy *ret_policy)
 {
 	char *path = hook_path(root, HOOK_POLICY);
@@ -121,7 +113,8 @@ void hook_policy_read(const char *root, struct hook_policy *ret_policy)
 		memcpy(ret_policy->trouble, policy.trouble, sizeof(policy.trouble));
 	else
 		complain(ret_policy, "it cannot be read: %s", strerror(errno));
-	make_printable(ret_policy->trouble);
+	/* It goes to terminals and logs. */
+	nm_make_printable(ret_policy->trouble);
 	if (file)
 		fclose(file);
 	free(path);

@@ -38,7 +38,10 @@ static void tell(const struct run *r, int priority, const char *action, const ch
 	if (priority <= LOG_WARNING) {
 		fputs("nestmig: ", stderr);
 		cli_put_name(stderr, r->domain);
-		fprintf(stderr, ": %s %s: %s\n", r->operation, action, text);
+		fprintf(stderr, ": %s %s: ", r->operation, action);
+		/* It may have the domain's name in it, and names out of its XML. */
+		cli_put_name(stderr, text);
+		fputc('\n', stderr);
 	}
 	(void)sd_journal_send("MESSAGE=%s: %s %s: %s", r->domain, r->operation, action, text,
 			      "PRIORITY=%d", priority, "SYSLOG_IDENTIFIER=nestmig-hook",
@@ -77,9 +80,6 @@ static bool get_by(const struct apart *apart, struct hook_answer *answer, int64_
 	}
 	answer->image[sizeof(answer->image) - 1] = '\0';
 	answer->reasons[sizeof(answer->reasons) - 1] = '\0';
-	for (char *c = answer->reasons; *c; c++)
-		if (*c != '\n' && ((unsigned char)*c < 0x20 || *c == 0x7f))
-			*c = '?';
 	if (answer->verdict != NESTMIG_VERDICT_OK && answer->verdict != NESTMIG_VERDICT_FAIL)
 		answer->verdict = NESTMIG_VERDICT_UNKNOWN;
 	return true;

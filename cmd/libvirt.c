@@ -3,6 +3,7 @@
 #include "libvirt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "error.h"
 
@@ -37,10 +38,16 @@ static enum nestmig_error kind_of(int code)
 enum nestmig_error libvirt_failed(const char *what, struct nestmig_detail *detail)
 {
 	virErrorPtr error = virGetLastError();
-	const char *text = error && error->message ? error->message : "libvirt does not say why";
+	enum nestmig_error kind = kind_of(error ? error->code : VIR_ERR_OK);
+	char *text = strdup(error && error->message ? error->message : "libvirt does not say why");
 
-	return nm_fail(detail, kind_of(error ? error->code : VIR_ERR_OK), "%s%s%.330s", what,
-		       *what ? ": " : "", text);
+	if (!text)
+		return nm_fail(detail, kind, "%s", what);
+	/* Messages name connections. */
+	nm_hide_passwords(text);
+	nm_fail(detail, kind, "%s%s%.330s", what, *what ? ": " : "", text);
+	free(text);
+	return kind;
 }
 
 enum nestmig_error libvirt_open(const char *uri, virConnectPtr *ret_connection,

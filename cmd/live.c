@@ -72,6 +72,8 @@ static void copy_text(char *to, size_t size, const json_t *from, const char *oth
 	const char *text = json_string_value(from);
 
 	snprintf(to, size, "%s", text ? text : otherwise);
+	/* What a QEMU says goes to terminals. */
+	nm_make_printable(to);
 }
 
 enum nestmig_error live_query_status(struct live *live, struct nestmig_detail *detail)

@@ -164,12 +164,27 @@ bool migrate_lacks_nesting(const struct nestmig_host *host)
 	return host && (host->view.have & NESTMIG_HAVE(HOST_PARAMS)) && !host->view.nested;
 }
 
-/* A migration that had begun and failed has a result too: which side has the VM. */
+bool migrate_refuses(const struct migrate_request *request, const struct migrate_check *check,
+		     struct migrate_result *result)
+{
+	bool is_stranded = check->answer.on && migrate_lacks_nesting(request->host);
+
+	if (is_stranded)
+		snprintf(result->why, sizeof(result->why),
+			 "SVM or VMX is on in %u of %u vCPUs, and the destination's KVM has "
+			 "nested=0",
+			 check->answer.on, check->answer.vcpus);
+	return cli_refuses(is_stranded ? NESTMIG_VERDICT_FAIL : check->answer.verdict,
+			   request->strict, request->force);
+}
+
+/* A migration that had begun and failed has a result too: which side has the VM. It may have been completed all the
+ * same, as where the source has ended at the switchover. */
 static int finish(const struct command *self, const struct migrate_request *request,
 		  struct migrate_result *result, const char *about, enum nestmig_error error,
 		  struct nestmig_detail *detail)
 {
-	if (error && result->at && !result->is_migrated) {
+	if (error && result->at) {
 		snprintf(result->why, sizeof(result->why), "%s", detail->text);
 		if (migrate_report(request, result))
 			return EXIT_TROUBLE;

@@ -58,6 +58,14 @@ NESTMIG_CHECKED enum nestmig_error migrate_domain(const struct migrate_request *
 /* Is it known that this host does not run guests' hypervisors (nested=0)? host may be NULL. */
 bool migrate_lacks_nesting(const struct nestmig_host *host);
 
+/*
+ * Does a judgement end it? By a verdict that is not good enough, and by a host without nesting, though rules judge
+ * only what is restored: the state of a vCPU that runs L1 may load there, but its next VM entry is not to be had.
+ * Then result->why says so.
+ */
+bool migrate_refuses(const struct migrate_request *request, const struct migrate_check *check,
+		     struct migrate_result *result);
+
 /* Prints what has come of it. Errors: NOMEM. */
 NESTMIG_CHECKED enum nestmig_error migrate_report(const struct migrate_request *request,
 						  struct migrate_result *result);

@@ -89,8 +89,7 @@ static enum nestmig_error judge_state(struct moving *m, struct take *take, struc
 		error = check_judge(judge, CHECK_MS, take_page, take, &check->answer, detail);
 	check->is_made = !error;
 	if (!error)
-		m->result->is_refused |=
-			cli_refuses(check->answer.verdict, m->request->strict, m->request->force);
+		m->result->is_refused |= migrate_refuses(m->request, check, m->result);
 	return error;
 }
 
@@ -255,8 +254,9 @@ static void look_at_both(struct moving *m, const char *name)
 	snprintf(result->dest, sizeof(result->dest), "%s", dest);
 	result->is_migrated = m->error == NESTMIG_OK;
 	result->at = result->is_migrated ? "destination" : "source";
+	/* A daemon may have gone, or said no, after the domain had been handed over. */
 	if (!result->is_migrated && strcmp(source, "running") != 0 && strcmp(source, "paused") != 0)
-		result->at = "unknown";
+		result->at = strcmp(dest, "running") == 0 ? "destination" : "unknown";
 	if (moved && result->is_migrated)
 		read_downtime(m, moved);
 	libvirt_domain_free(moved);

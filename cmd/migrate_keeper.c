@@ -17,6 +17,7 @@
 
 static void say(const struct sides_outcome *outcome)
 {
+	/* Run states and why are printable: live.c. */
 	fprintf(stderr,
 		"nestmig migrate: the process was killed; the VM is at the %s (source: %s, "
 		"destination: %s)%s%s\n",
@@ -35,8 +36,9 @@ static void take_care(const struct sides_plan *plan, const char *source, const c
 	for (int i = 0; error && i < TRIES; i++) {
 		sides = (struct sides){.source_address = source, .dest_address = dest};
 		error = sides_open(&sides, &about, &detail);
-		/* Nobody else asks a destination that has gone. */
-		if (error && about == dest && sides.source.qmp)
+		/* A source that is only to go on waits for no destination, and nobody else asks one that has gone. */
+		if (error && about == dest &&
+		    (plan->phase != SIDES_DECIDED || sides.is_dest_absent || i + 1 == TRIES))
 			break;
 		if (error)
 			sides_close(&sides);

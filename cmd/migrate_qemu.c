@@ -49,22 +49,11 @@ static enum nestmig_error make_check(struct migration *m, struct migrate_check *
 	return error;
 }
 
-/*
- * A verdict that is not good enough ends it; and a host without nesting, though rules judge only what is restored:
- * the state of a vCPU that runs L1 may load there, but its next VM entry is not to be had.
- */
 static bool refuses(struct migration *m, const struct migrate_check *check, bool is_at_switchover)
 {
 	struct migrate_result *result = m->result;
-	bool is_stranded = check->answer.on && migrate_lacks_nesting(m->request->host);
 
-	if (is_stranded)
-		snprintf(result->why, sizeof(result->why),
-			 "SVM or VMX is on in %u of %u vCPUs, and the destination's KVM has "
-			 "nested=0",
-			 check->answer.on, check->answer.vcpus);
-	result->is_refused = cli_refuses(is_stranded ? NESTMIG_VERDICT_FAIL : check->answer.verdict,
-					 m->request->strict, m->request->force);
+	result->is_refused = migrate_refuses(m->request, check, result);
 	result->is_at_switchover = result->is_refused && is_at_switchover;
 	return result->is_refused;
 }
@@ -179,7 +168,7 @@ static enum nestmig_error look(struct migration *m, struct nestmig_detail *detai
 }
 
 /*
- * The VM was stopped: for the switchover, or by somebody else. In the second case it is judged now, unless the
+ * The VM was stopped: for the switchover, by somebody else, or by what has happened to it ("io-error"). In the second case it is judged now, unless the
  * destination is held: then what is noted at the switchover does no harm.
  */
 static enum nestmig_error note_stop(struct migration *m, struct nestmig_detail *detail)
@@ -187,7 +176,9 @@ static enum nestmig_error note_stop(struct migration *m, struct nestmig_detail *
 	enum nestmig_error error = live_query_status(&m->sides.source, detail);
 
 	m->stopped_us = live_now_us();
-	if (error || strcmp(m->sides.source.status, "paused") != 0)
+	/* "running": it has been resumed since, which is the next event. */
+	if (error || m->sides.source.running ||
+	    strcmp(m->sides.source.status, "finish-migrate") == 0)
 		return error;
 	m->keeper.plan->was_running = false;
 	return m->sides.is_dest_open ? NESTMIG_OK : make_check(m, &m->result->check, detail);

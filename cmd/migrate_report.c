@@ -35,6 +35,13 @@ static void print_check(const struct migrate_result *result, struct migrate_chec
 	       check->cost_us % 1000 / 100);
 }
 
+static void print_why(const struct migrate_result *result)
+{
+	if (*result->why)
+		printf(": ");
+	cli_put_name(stdout, result->why);
+}
+
 static void print_end(const struct migrate_result *result)
 {
 	cli_put_name(stdout, result->name);
@@ -43,12 +50,15 @@ static void print_end(const struct migrate_result *result)
 		       result->total_ms % 1000 / 100);
 		if (result->downtime_us >= 0)
 			printf(", stopped for %" PRId64 " ms", result->downtime_us / 1000);
+		print_why(result);
 	} else if (result->is_refused) {
-		printf(": refused%s%s%s; --force migrates it all the same",
-		       result->is_at_switchover ? " at the switchover" : ", nothing was sent",
-		       *result->why ? ": " : "", result->why);
+		printf(": refused%s",
+		       result->is_at_switchover ? " at the switchover" : ", nothing was sent");
+		print_why(result);
+		printf("; --force migrates it all the same");
 	} else {
-		printf(": not migrated%s%s", *result->why ? ": " : "", result->why);
+		printf(": not migrated");
+		print_why(result);
 	}
 	if (result->at) {
 		printf("; the VM is at the %s (source: ", result->at);
@@ -92,12 +102,12 @@ static enum nestmig_error print_json(const struct migrate_result *result)
 {
 	bool is_begun = result->at != NULL;
 	json_t *json = json_pack(
-		"{s:s, s:o, s:b, s:b, s:s?, s:s?, s:s?, s:s?, s:o?, s:o?, s:I, s:I, s:o, s:s?, "
+		"{s:s, s:o, s:b, s:b, s:s?, s:s?, s:s?, s:o, s:o?, s:o?, s:I, s:I, s:o, s:s?, "
 		"s:s?}",
 		"schema", "nestmig.migrate/1", "vm", nm_json_text(result->name), "migrated",
 		result->is_migrated, "refused", result->is_refused, "at", result->at, "source",
 		is_begun ? result->source : NULL, "destination", is_begun ? result->dest : NULL,
-		"reason", *result->why ? result->why : NULL, "preflight",
+		"reason", nm_json_text(*result->why ? result->why : NULL), "preflight",
 		check_json(&result->before), "check", check_json(&result->check), "ram_bytes",
 		(json_int_t)result->bytes, "total_ms", (json_int_t)result->total_ms, "downtime_ms",
 		downtime_json(result), "checked", result->checked, "unchecked", result->unchecked);

@@ -2,6 +2,7 @@
 /* nestmig migrate: the two QEMUs, and that in the end exactly one of them has the VM. */
 #include "migrate_sides.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 enum nestmig_error sides_open(struct sides *sides, const char **ret_about,
 			      struct nestmig_detail *detail)
 {
+	struct nestmig_detail why = {0};
 	enum nestmig_error error;
 
 	*ret_about = sides->source_address;
@@ -23,9 +25,12 @@ enum nestmig_error sides_open(struct sides *sides, const char **ret_about,
 	if (error || !sides->dest_address)
 		return error;
 	*ret_about = sides->dest_address;
-	error = live_open(&sides->dest, sides->dest_address, detail);
+	error = live_open(&sides->dest, sides->dest_address, &why);
 	sides->is_dest_open = !error;
-	sides->is_dest_absent = error && error != NESTMIG_ERR_TIMEOUT;
+	/* Any other error may be ours, or of a QEMU that is busy: it may live, and run the VM. */
+	sides->is_dest_absent = error && (why.sys_errno == ECONNREFUSED || why.sys_errno == ENOENT);
+	if (detail)
+		*detail = why;
 	return error;
 }
 

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "domain_image.h"
 #include "error.h"
@@ -30,8 +31,22 @@ static bool is_refused(const struct domain_request *request, enum nestmig_verdic
 	       (verdict == NESTMIG_VERDICT_UNKNOWN && request->strict);
 }
 
-static enum nestmig_error restore(const struct domain_request *request, const char **ret_status,
-				  struct nestmig_detail *detail)
+/* Is path still what was judged? Who writes to a file after this is not seen: libvirt takes a name. */
+static bool is_same(const char *path, const struct stat *judged)
+{
+	struct stat now;
+
+	return stat(path, &now) == 0 && now.st_dev == judged->st_dev &&
+	       now.st_ino == judged->st_ino && now.st_size == judged->st_size &&
+	       now.st_mtim.tv_sec == judged->st_mtim.tv_sec &&
+	       now.st_mtim.tv_nsec == judged->st_mtim.tv_nsec &&
+	       now.st_ctim.tv_sec == judged->st_ctim.tv_sec &&
+	       now.st_ctim.tv_nsec == judged->st_ctim.tv_nsec;
+}
+
+/* judged: the file before it was judged. */
+static enum nestmig_error restore(const struct domain_request *request, const struct stat *judged,
+				  const char **ret_status, struct nestmig_detail *detail)
 {
 	virConnectPtr connection = NULL;
 	virDomainPtr domain = NULL;
@@ -42,6 +57,9 @@ static enum nestmig_error restore(const struct domain_request *request, const ch
 	if (!realpath(request->file, path))
 		return nm_fail_errno(detail, "cannot find it");
 	error = libvirt_open(request->uri, &connection, detail);
+	if (!error && !is_same(path, judged))
+		error = nm_fail(detail, NESTMIG_ERR_INVALID,
+				"it was changed while it was judged: nothing was restored");
 	if (!error && virDomainRestoreFlags(connection, path, NULL, 0) < 0)
 		error = libvirt_failed("", detail);
 	if (!error)
@@ -86,11 +104,14 @@ int restore_domain(const struct command *self, const struct domain_request *requ
 	struct domain_judged judged = {0};
 	struct nestmig_detail detail = {0};
 	const char *status = NULL;
-	enum nestmig_error error = judge(request, &judged, &detail);
+	struct stat before;
+	enum nestmig_error error = stat(request->file, &before) < 0
+					   ? nm_fail_errno(&detail, "cannot find it")
+					   : judge(request, &judged, &detail);
 	bool refused = !error && is_refused(request, judged.verdict);
 
 	if (!error && !refused)
-		error = restore(request, &status, &detail);
+		error = restore(request, &before, &status, &detail);
 	if (!error)
 		error = print(request, status, &judged);
 	free(judged.report);

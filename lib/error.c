@@ -55,18 +55,38 @@ size_t nm_printable_length(const char *text)
 	return length;
 }
 
+void nm_make_printable(char *text)
+{
+	while (*text) {
+		size_t length = nm_printable_length(text);
+
+		if (!length)
+			*text = '?';
+		text += length ? length : 1;
+	}
+}
+
+void nm_hide_passwords(char *text)
+{
+	while ((text = strstr(text, "://"))) {
+		char *user = text + 3, *end = user + strcspn(user, "/?# \t\n\"'");
+		char *at = memrchr(user, '@', (size_t)(end - user));
+		char *colon = at ? memchr(user, ':', (size_t)(at - user)) : NULL;
+
+		text = user;
+		if (!colon || at - colon < 2)
+			continue;
+		colon[1] = '*';
+		memmove(colon + 2, at, strlen(at) + 1);
+	}
+}
+
 static void fill(struct nestmig_detail *detail, const char *format, va_list args)
 {
 	memset(detail, 0, sizeof(*detail));
 	vsnprintf(detail->text, sizeof(detail->text), format, args);
 	/* Names from a hostile file must not reach a terminal as they are. */
-	for (char *p = detail->text; *p;) {
-		size_t length = nm_printable_length(p);
-
-		if (!length)
-			*p = '?';
-		p += length ? length : 1;
-	}
+	nm_make_printable(detail->text);
 }
 
 enum nestmig_error nm_fail(struct nestmig_detail *detail, enum nestmig_error error,

@@ -23,4 +23,10 @@ nm_fail_errno(struct nestmig_detail *detail, const char *format, ...);
  * ASCII and C1, what turns the direction of text, what is no UTF-8. */
 size_t nm_printable_length(const char *text);
 
+/* Puts '?' for every byte of text that is no part of such a character: also of one that was cut in the middle. */
+void nm_make_printable(char *text);
+
+/* Puts '*' for the password of every URI SCHEME://USER:PASSWORD@HOST in text (RFC 3986, 3.2.1). */
+void nm_hide_passwords(char *text);
+
 #endif

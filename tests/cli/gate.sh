@@ -373,6 +373,29 @@ test_stranger() {
 	is "refused" "$(grep -c 'a connection was refused' err.txt)" 2
 }
 
+# Who says nothing has no place for ever, and nobody who connects later ends a migration.
+test_late_strangers() {
+	local idle
+	two "${good[@]}"
+	wait_for unix:out
+	open_gate --timeout 5
+	socat -u UNIX-CONNECT:in /dev/null &
+	idle=$!
+	for ((i = 0; i < 100; i++)); do
+		kill -0 $idle 2>/dev/null || break
+		sleep 0.1
+	done
+	kill $idle 2>/dev/null && complain "a connection that says nothing stays"
+	ask a migrate-set-parameters '{"max-bandwidth": 100000}' >/dev/null
+	ask a migrate '{"uri":"unix:in"}' >/dev/null
+	sleep 0.5
+	printf '\026\003\001\000\005hello' | timeout 5 socat - UNIX-CONNECT:in >/dev/null
+	ask a migrate-set-parameters '{"max-bandwidth": 10000000000}' >/dev/null
+	moved 0
+	gate_ends 0 'has taken the VM over'
+	is "refused" "$(grep -c 'a connection was refused' err.txt)" 2
+}
+
 # ---- What dies ----------------------------------------------------------------------------------
 
 test_no_destination() {

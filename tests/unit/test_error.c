@@ -30,6 +30,28 @@ START_TEST(a_name_cannot_steer_a_terminal)
 }
 END_TEST
 
+static const struct {
+	const char *text, *shown;
+} uris[] = {
+	{"qemu+tcp://root:secret@host/system: no", "qemu+tcp://root:*@host/system: no"},
+	{"a://u:p@ss@h, b://u:s@h:16509", "a://u:*@h, b://u:*@h:16509"},
+	{"qemu+ssh://root@host:22/system", "qemu+ssh://root@host:22/system"},
+	{"tcp://host:49152/a:b@c", "tcp://host:49152/a:b@c"},
+	{"a://u:@h", "a://u:@h"},
+	{"a://", "a://"},
+	{"none: u:p@h", "none: u:p@h"},
+};
+
+START_TEST(a_password_is_hidden)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s", uris[_i].text);
+	nm_hide_passwords(text);
+	ck_assert_str_eq(text, uris[_i].shown);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("error");
@@ -37,6 +59,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, a_name_cannot_steer_a_terminal, 0,
 			    sizeof(names) / sizeof(names[0]));
+	tcase_add_loop_test(tcase, a_password_is_hidden, 0, sizeof(uris) / sizeof(uris[0]));
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -8,9 +8,9 @@
 
 /* A QEMU as far as settling speaks to it. */
 struct fake {
-	struct mock mock; /* first: a script is given this */
-	const char *status, *migration;
-	bool runs_again;   /* by itself, after a cancellation */
+	struct mock mock;                     /* first: a script is given this */
+	const char *status, *migration, *why; /* why: as it stands in JSON, or NULL */
+	bool runs_again;                      /* by itself, after a cancellation */
 	bool loses_cancel; /* it waits until it is told to continue, from "cancelling" */
 	bool refuses_cont;
 	bool is_deaf; /* to migrate-continue */
@@ -76,7 +76,8 @@ static void answer(struct fake *f, const char *name, const char *id, bool is_goo
 		snprintf(text, sizeof(text), "{\"status\": \"%s\", \"running\": %s}", f->status,
 			 strcmp(f->status, "running") == 0 ? "true" : "false");
 	else if (strcmp(name, "query-migrate") == 0)
-		snprintf(text, sizeof(text), "{\"status\": \"%s\"}", f->migration);
+		snprintf(text, sizeof(text), "{\"status\": \"%s\", \"error-desc\": \"%s\"}",
+			 f->migration, f->why ? f->why : "");
 	if (is_good)
 		mock_reply(&f->mock, id, "return", text);
 	else
@@ -207,6 +208,19 @@ START_TEST(destination_fails)
 }
 END_TEST
 
+/* The words of a QEMU that nobody trusts. */
+START_TEST(hostile_words)
+{
+	struct fake source = {.status = "running\\u001b[2J",
+			      .migration = "failed",
+			      .why = "no\\u001b]0;\\u009b\\u202e"};
+	struct sides_outcome outcome = settle(&source, NULL, SIDES_STARTED, false);
+
+	expect(&outcome, SIDES_AT_SOURCE, "running?[2J", "unknown");
+	ck_assert_str_eq(outcome.why, "no?]0;?????");
+}
+END_TEST
+
 /* Nobody starts a VM at the source that the destination runs. */
 START_TEST(destination_not_asked)
 {
@@ -264,6 +278,7 @@ int main(void)
 	tcase_add_test(tc, decided);
 	tcase_add_test(tc, destination_fails);
 	tcase_add_test(tc, destination_not_asked);
+	tcase_add_test(tc, hostile_words);
 	tcase_add_test(tc, ram);
 	suite_add_tcase(suite, tc);
 	return mock_run(suite);
