@@ -3,7 +3,8 @@
  * bench-guard [OPTION...] VMM WORKLOAD[:TARGET]...: what the guard costs, as a ratio of guarded to unguarded. VMM
  * (guard_vmm.c) does all workloads again and again, in turn without and with the guard attached. Prints for each the
  * median of both and of the ratio, its lowest and highest, and for comparison the same of two unguarded rounds and
- * the ratio with nothing but a program that does nothing at the guard's hook of ioctls; then the guard's programs. To be run on an emulated host only: it attaches BPF programs.
+ * the ratio with nothing but a program that does nothing at the guard's hook of ioctls; then the guard's programs.
+ * To be run on an emulated host only: it attaches BPF programs.
  *
  *   --rounds N   pairs of rounds, 9
  *   --each       then with one program attached at a time

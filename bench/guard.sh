@@ -14,12 +14,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 hosts=$here/../tests/hosts
 bench=$(realpath "$1/bench/bench-guard")
+: "${CLOCK:=instructions}"
 options=(--rounds 9)
 case ${2-} in
---quick) options=(--rounds 3) ;;
+--quick) if [ "$CLOCK" = real ]; then options=(--rounds 3); else options=(--rounds 1); fi ;;
 --each) options+=(--each) ;;
 esac
-[ "${CLOCK:=instructions}" = real ] || options+=(--unit 4)
+[ "$CLOCK" = real ] || options+=(--unit 4)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rawdump=$hosts/rawdump
