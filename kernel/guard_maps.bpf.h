@@ -73,17 +73,18 @@ ALWAYS_INLINE struct nm_guard_config *config(void)
 	return bpf_map_lookup_elem(&nm_config, &zero);
 }
 
-ALWAYS_INLINE uint32_t *unjudged_at(uint64_t address)
+/* By the low half of the address: of a pointer to a struct of the kernel the verifier lets programs calculate with no
+ * more than a copy of that. */
+ALWAYS_INLINE uint32_t *unjudged_at(uint32_t address)
 {
-	return &nm_unjudged[address * UINT64_C(0x9e3779b97f4a7c15) >> 56];
+	return &nm_unjudged[(uint32_t)(address * UINT32_C(0x9e3779b1)) >> 24];
 }
 
-/* The verifier does not let programs calculate with a pointer to a struct of the kernel. */
 ALWAYS_INLINE uint32_t *unjudged(const struct kvm_vcpu *vcpu)
 {
-	uint64_t address = 0;
+	uint32_t address;
 
-	bpf_probe_read_kernel(&address, sizeof(address), &vcpu);
+	asm volatile("%0 = %1" : "=w"(address) : "w"((uint32_t)(uint64_t)vcpu));
 	return unjudged_at(address);
 }
 
