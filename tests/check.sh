@@ -65,7 +65,8 @@ ended() {
 
 run_beside() {
 	local i pid status running=0 logs
-	local -A of_pid begun
+	local -A of_pid
+	local -a begun
 	logs=$(mktemp -d)
 	for ((i = 0; i < ${#titles[@]} || running > 0; i++)); do
 		if ((i >= ${#titles[@]} || running >= 2)); then

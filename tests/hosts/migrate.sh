@@ -15,9 +15,10 @@ prepare_programs "$1"
 kernel=$(realpath -m "${NESTMIG_HOST_CACHE:-$hosts/../../build/hosts}/kernel")
 "$hosts/l1/build.sh" "$scratch/l1-paging.elf" -DNESTED_PAGING=1 &&
 	"$hosts/l1/build.sh" "$scratch/l1-stuffed.elf" -DSTUFF_AT=20 || fail "cannot build the nested guests"
+all="qemu refused stuffed cut killed gate gate_refused gate_killed"
+all+=" virsh virsh_refused domain domain_refused domain_gate domain_gate_refused"
 role_extra=("L1_PAGING=$scratch/l1-paging.elf" "L1_STUFFED=$scratch/l1-stuffed.elf" "KERNEL=$kernel" "KILLS=${KILLS:-50}"
-	"GUEST_DIR=/tmp/nested-guest" "TESTS=${TESTS:-qemu refused stuffed cut killed gate gate_refused gate_killed
-	virsh virsh_refused domain domain_refused domain_gate domain_gate_refused}")
+	"GUEST_DIR=/tmp/nested-guest" "TESTS=${TESTS:-$all}")
 if run_pair migrate-source.sh migrate-destination.sh "$2"; then
 	echo "migrate: passed in $SECONDS s"
 else

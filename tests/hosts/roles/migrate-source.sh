@@ -291,7 +291,7 @@ do_gate_killed() {
 	local n place there=0 here=0 wrong=0
 	for ((n = 1; n <= KILLS; n++)); do
 		pair
-		slow 100000
+		slow 300000
 		open_gate --host "$WORK/b.json"
 		through_gate
 		sleep "$(printf '%d.%03d' $((RANDOM % 5)) $((RANDOM % 1000)))"
