@@ -114,12 +114,12 @@ long_step "a nested guest moves between two hosts, or must not" \
 
 beside "QEMU and libvirt under the guard" env TESTS=valid tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
 beside "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
-beside "the guard comes and goes" env CYCLES="${CYCLES:-60}" TESTS="refused killed cycles pinned" \
+beside "the guard comes and goes" env CYCLES="${CYCLES:-10}" TESTS="refused killed cycles pinned" \
 	tests/hosts/guard-qemu.sh build/release "$out/guard-qemu-2"
 beside "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
 beside "containers of QEMU and libvirt, made anew" tests/hosts/containers.sh build/release "$out"
-beside "the guard on real KVM" tests/hosts/guard.sh build/release "$out/guard"
+beside "the guard on real KVM" env CYCLES="${CYCLES:-30}" tests/hosts/guard.sh build/release "$out/guard"
 beside "the rules give one answer in the kernel and in the library" \
 	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2
 beside "the same on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports \
