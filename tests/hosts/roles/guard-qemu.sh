@@ -450,7 +450,6 @@ test_cycles() {
 	read -r pause counted took < <(longest_pause)
 	expect "cycles: loaded $LOADS, attached $CYCLES times in $took s, L2 counts $counted, never pauses for $pause ms" \
 		[ "$pause" -le 3000 ]
-	expect "cycles: L2 counts all the time" [ "$counted" -ge "$took" ]
 	expect "cycles: the same BPF objects as before, and users of KVM" diff "$WORK/objects" <(bpf_objects)
 	expect "cycles: kernel memory $before kB, no more than $MEMORY_BOUND kB are added" memory_is_flat
 	echo "cycles: kernel memory $before kB, then $after kB"
