@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -274,9 +275,12 @@ static enum nestmig_error load(struct nm_guard *guard, struct nestmig_detail *de
 	char *logs, *log;
 
 	bpf_object__for_each_program(program, object) count++;
-	logs = log = calloc(count, LOG_SIZE);
-	if (!logs)
-		return nm_fail(detail, NESTMIG_ERR_NOMEM, "out of memory");
+	/* More than a small host has, if it were all used. */
+	logs = mmap(NULL, count * LOG_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (logs == MAP_FAILED)
+		return nm_fail_errno(detail, "cannot get room for the verifier's logs");
+	log = logs;
 	bpf_object__for_each_program(program, object)
 	{
 		bpf_program__set_log_buf(program, log, LOG_SIZE);
@@ -284,7 +288,7 @@ static enum nestmig_error load(struct nm_guard *guard, struct nestmig_detail *de
 	}
 	if (bpf_object__load(object))
 		error = name_refused(guard, logs, detail);
-	free(logs);
+	munmap(logs, count * LOG_SIZE);
 	return error;
 }
 

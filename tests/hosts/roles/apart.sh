@@ -30,9 +30,10 @@ on_b() {
 	fail "no answer of host B to: $1"
 }
 
-# On B: does as it is told until A hangs up. A command that fails the test ends this shell too.
+# On B: does as it is told until A hangs up. A command that fails the test ends this shell too, and says why.
 obey_a() {
 	local line status
+	trap '[ ! -e "$WORK/told" ] || cat "$WORK/told"; cleanup' EXIT
 	plug "TCP:$ADDRESS:$PORT,retry=480,interval=0.5"
 	while IFS= read -r line <&"$plug_in"; do
 		status=0
@@ -41,5 +42,6 @@ obey_a() {
 			cat "$WORK/told"
 			echo "@@done $status"
 		} >&"$plug_out"
+		rm -f "$WORK/told"
 	done
 }
