@@ -129,7 +129,7 @@ beside "the guard on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports
 beside "libvirt's hook" tests/hosts/hook.sh build/release "$out/hook"
 beside "profiles of a host, compared, with probes of real KVM" \
 	tests/hosts/host-profile.sh build/release "$out/host-profile"
-beside "migrations of real QEMUs through the gate under TCG" env KILLS="${KILLS:-6}" tests/cli/gate.sh build/release
+beside "migrations of real QEMUs through the gate under TCG" env KILLS="${KILLS:-6}" timeout 600 tests/cli/gate.sh build/release
 beside "migrations between real QEMUs under TCG, and what kills them" env KILLS="${KILLS:-6}" \
 	tests/migrate.sh build/release
 beside "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
