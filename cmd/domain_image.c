@@ -140,7 +140,7 @@ enum nestmig_error domain_judge(const struct domain_request *request,
 
 	if (!argument)
 		argument = is_remote(request->uri) ? "none" : "live";
-	error = host_argument(argument, NULL, &host, detail);
+	error = host_argument_apart(argument, &host, detail);
 	judging.host = host;
 	if (!error)
 		error = apart_start(&apart, judge_apart, &judging, -1, detail);

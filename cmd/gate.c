@@ -225,7 +225,7 @@ int cmd_gate(const struct command *self, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	about = host_argument_is_live(g.host_argument) ? NULL : g.host_argument;
-	error = host_argument(g.host_argument, NULL, &g.host, &detail);
+	error = host_argument_apart(g.host_argument, &g.host, &detail);
 	if (!error) {
 		about = g.listen;
 		error = gate_listen(g.listen, &g.keeper.listener, &detail);

@@ -33,7 +33,7 @@ enum nestmig_error guard_start(const struct guard_options *options, struct nm_gu
 	};
 	struct nestmig_host *host = NULL;
 	enum nestmig_error error =
-		host_argument(options->host ? options->host : "live", NULL, &host, detail);
+		host_argument_apart(options->host ? options->host : "live", &host, detail);
 
 	if (error)
 		return error;

@@ -267,7 +267,7 @@ static void gather(struct judging *j)
 	struct nestmig_detail detail = {0};
 
 	read_xml(j);
-	if (host_argument(host ? host : "live", NULL, &j->host, &detail))
+	if (host_argument_apart(host ? host : "live", &j->host, &detail))
 		not_checked(j, "this host: %s", detail.text);
 	if (j->request->is_restore)
 		find_image(j);

@@ -15,6 +15,14 @@ NESTMIG_CHECKED enum nestmig_error host_argument(const char *argument,
 						 struct nestmig_host **ret_host,
 						 struct nestmig_detail *detail);
 
+/*
+ * The same of one that is not NULL, for a command that keeps what it may do: a profile is read by a process of its own,
+ * in the sandbox. Of a profile's host there is then what rules read and the kernel's release, no lists.
+ */
+NESTMIG_CHECKED enum nestmig_error host_argument_apart(const char *argument,
+						       struct nestmig_host **ret_host,
+						       struct nestmig_detail *detail);
+
 bool host_argument_is_live(const char *argument);
 
 #endif

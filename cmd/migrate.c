@@ -214,7 +214,7 @@ int cmd_migrate(const struct command *self, int argc, char **argv)
 		return status;
 	if (!request.host_argument)
 		request.host_argument = "live";
-	error = host_argument(request.host_argument, NULL, &host, &detail);
+	error = host_argument_apart(request.host_argument, &host, &detail);
 	request.host = host;
 	if (error && !host_argument_is_live(request.host_argument))
 		about = request.host_argument;

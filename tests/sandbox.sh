@@ -36,7 +36,7 @@ arguments() {
 	snapshot) echo "--host none --qmp ../source.qmp" ;;
 	restore) echo "--host none --watch 0 --qmp ../target.qmp" ;;
 	place) echo "--hosts hosts" ;;
-	migrate) echo "--host none --qmp ../mover.qmp --dest-qmp ../destination.qmp" ;;
+	migrate) echo "--host hosts/amd.json --qmp ../mover.qmp --dest-qmp ../destination.qmp" ;;
 	*) return 1 ;;
 	esac
 }
@@ -111,6 +111,7 @@ confined_live() {
 	machine mover
 	machine destination -incoming defer
 	confined migrate --no-preflight
+	[ "$(count '^profile: hosts/amd.json$')" = 1 ] || complain "migrate: nothing was tried by who reads the profile"
 }
 
 # A file that crashes the parser costs itself alone.
