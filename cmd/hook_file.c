@@ -56,14 +56,37 @@ struct look {
 	struct stat stat;
 };
 
-static enum nestmig_error look_at(const char *path, struct look *ret_look,
+/* Below --root a link may lead out of the tree: no directory of the path is to be one. */
+static enum nestmig_error check_links(const char *root, const char *path,
+				      struct nestmig_detail *detail)
+{
+	const char *slash = *root ? path + strlen(root) : NULL;
+	char directory[PATH_MAX];
+	struct stat stat;
+
+	while (slash && (slash = strchr(slash + 1, '/')) != NULL) {
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+		if (lstat(directory, &stat) == 0 && S_ISLNK(stat.st_mode))
+			return nm_fail(detail, NESTMIG_ERR_INVALID,
+				       "%s is a symbolic link, and below --root none is followed",
+				       directory);
+	}
+	return NESTMIG_OK;
+}
+
+/* root: that of the options, with which path begins. */
+static enum nestmig_error look_at(const char *root, const char *path, struct look *ret_look,
 				  struct nestmig_detail *detail)
 {
 	struct look look = {.found = FOUND_OTHER};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	enum nestmig_error error = check_links(root, path, detail);
 	const char *second;
 	ssize_t n;
+	int fd;
 
+	if (error)
+		return error;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 && errno != ENOENT && errno != ELOOP && errno != ENOTDIR)
 		return nm_fail_errno(detail, "cannot look at it");
 	if (fd < 0) {
@@ -189,7 +212,7 @@ static enum nestmig_error install(const struct hook_options *options, const char
 	enum nestmig_error error = find_program(options->program, program, detail);
 
 	if (!error)
-		error = look_at(path, &look, detail);
+		error = look_at(options->root, path, &look, detail);
 	if (error)
 		return error;
 	if (look.found == FOUND_OTHER)
@@ -198,11 +221,11 @@ static enum nestmig_error install(const struct hook_options *options, const char
 	return write_file(options, path, program, look.found == FOUND_OURS, detail);
 }
 
-static enum nestmig_error take_away(const char *path, bool *ret_changed,
+static enum nestmig_error take_away(const char *root, const char *path, bool *ret_changed,
 				    struct nestmig_detail *detail)
 {
 	struct look look;
-	enum nestmig_error error = look_at(path, &look, detail);
+	enum nestmig_error error = look_at(root, path, &look, detail);
 
 	if (error)
 		return error;
@@ -240,7 +263,8 @@ int hook_remove(const struct command *self, const struct hook_options *options)
 	char *path = hook_path(options->root, HOOK_FILE);
 	struct nestmig_detail detail = {0};
 	bool is_changed = false;
-	enum nestmig_error error = path ? take_away(path, &is_changed, &detail) : NESTMIG_ERR_NOMEM;
+	enum nestmig_error error =
+		path ? take_away(options->root, path, &is_changed, &detail) : NESTMIG_ERR_NOMEM;
 
 	if (!error)
 		report(options, "removed", path, is_changed);
@@ -388,7 +412,8 @@ int hook_status(const struct command *self, const struct hook_options *options)
 	char *path = hook_path(options->root, HOOK_FILE);
 	struct nestmig_detail detail = {0};
 	struct status s = {0};
-	enum nestmig_error error = path ? look_at(path, &s.look, &detail) : NESTMIG_ERR_NOMEM;
+	enum nestmig_error error =
+		path ? look_at(options->root, path, &s.look, &detail) : NESTMIG_ERR_NOMEM;
 	int status = EXIT_TROUBLE;
 
 	if (error) {
