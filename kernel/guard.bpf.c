@@ -212,8 +212,7 @@ static __attribute__((noinline)) struct room *prepare_run(struct kvm_vcpu *vcpu)
 	room->is_held = is_held(vcpu);
 	stuffed = entry->stuffed;
 	take_vcpu(room, true);
-	if (is_as_before(room->record.judged.ctx.v, entry))
-		stuffed &= ~(UINT32_C(1) << NM_GUARD_STUFFED_SREGS);
+	stuffed = still_stuffed(room->record.judged.ctx.v, entry, stuffed);
 	if (needs_emulation(vcpu) && (stuffed >> NM_GUARD_STUFFED_SREGS & 1))
 		room->record.event.flags |= NM_GUARD_EMULATION;
 	limit(room, conf->deny_run[NM_GUARD_STUFFED_NESTED]);
@@ -278,7 +277,8 @@ static __attribute__((noinline)) int finish(struct room *room)
 	result = conclude(room, entry);
 	if (!entry)
 		return result;
-	if (room->record.event.hook == NM_GUARD_SET_NESTED_STATE) {
+	/* What is denied here KVM does not copy: what it holds is of the ioctl before. */
+	if (room->record.event.hook == NM_GUARD_SET_NESTED_STATE && !result) {
 		entry->is_checked = 1;
 		for (unsigned i = 0; i < NM_RULE_WORDS; i++)
 			entry->passed[i] = broken[i];

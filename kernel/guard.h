@@ -127,6 +127,9 @@ enum nm_guard_counter {
 	NM_GUARD_COUNTERS
 };
 
+/* The value of the map of counters has so many: after those above one for each rule. */
+#define NM_GUARD_ALL_COUNTERS (NM_GUARD_COUNTERS + NESTMIG_RULES)
+
 /* One vCPU that uses nesting; the key is its struct kvm_vcpu. */
 struct nm_guard_vcpu {
 	uint32_t vm, vcpu, vmm;

@@ -90,14 +90,15 @@ struct rule_walk {
 
 static long count_rule(uint64_t i, const struct rule_walk *walk)
 {
-	uint32_t word = i / 64;
+	uint32_t rule = i, word;
 
 	/* The verifier has to see the register that is compared. */
-	barrier_var(word);
-	if (word >= NM_RULE_WORDS)
+	barrier_var(rule);
+	if (rule >= NESTMIG_RULES)
 		return 1;
-	if (walk->judged->broken[word] & walk->judged->wanted[word] & UINT64_C(1) << (i % 64))
-		count(NM_GUARD_COUNTERS + i);
+	word = rule / 64;
+	if (walk->judged->broken[word] & walk->judged->wanted[word] & UINT64_C(1) << (rule % 64))
+		count(NM_GUARD_COUNTERS + rule);
 	return 0;
 }
 
@@ -152,17 +153,47 @@ ALWAYS_INLINE uint16_t stuffed_flags(struct kvm_vcpu *vcpu, uint32_t stuffed)
 	return stuffed << NM_GUARD_STUFFED_SHIFT;
 }
 
+#define COMPARED (__builtin_offsetof(struct nestmig_sregs, interrupt_bitmap) / 8)
+
+/*
+ * Has nothing changed since the first of the ioctls that set them? VMMs write back what they have read: state that
+ * RSM has loaded is none that was stuffed.
+ */
+static __attribute__((noinline)) bool is_as_before(const struct nestmig_vcpu_view *v,
+						   const struct nm_guard_vcpu *entry)
+{
+	const uint64_t *now = (const uint64_t *)&v->sregs, *was = (const uint64_t *)&entry->was;
+	uint64_t different = 0;
+
+	if (!entry->has_was || !(v->have & NESTMIG_HAVE(SREGS)))
+		return false;
+	for (unsigned i = 0; i < COMPARED; i++)
+		different |= now[i] ^ was[i];
+	return !different;
+}
+
+/* What was stuffed, of a context that is taken. */
+ALWAYS_INLINE uint32_t still_stuffed(const struct nestmig_vcpu_view *v,
+				     const struct nm_guard_vcpu *entry, uint32_t stuffed)
+{
+	return is_as_before(v, entry) ? stuffed & ~(UINT32_C(1) << NM_GUARD_STUFFED_SREGS)
+				      : stuffed;
+}
+
 /* What KVM holds of a vCPU in L2 that KVM_RUN runs. Not 0: there was no room to tell it. */
 static __attribute__((noinline)) int tell_held(struct kvm_vcpu *vcpu,
 					       const struct nm_guard_vcpu *entry, uint8_t hook)
 {
 	struct nm_guard_config *conf = config();
 	struct room *room = conf ? open_room(conf, vcpu, hook, IOCTL_RUN) : NULL;
+	uint32_t stuffed;
 
 	if (!room)
 		return -1;
-	room->record.event.flags |= stuffed_flags(vcpu, entry->stuffed);
+	stuffed = entry->stuffed;
 	take_vcpu(room, true);
+	stuffed = still_stuffed(room->record.judged.ctx.v, entry, stuffed);
+	room->record.event.flags |= stuffed_flags(vcpu, stuffed);
 	return tell(room, entry);
 }
 

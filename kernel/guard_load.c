@@ -310,31 +310,51 @@ static void forget(struct nm_guard *guard)
 	memset(guard->skeleton->bss, 0, sizeof(*guard->skeleton->bss));
 }
 
+static enum nestmig_error attach_one(struct nm_guard *guard, const struct bpf_program *program,
+				     struct nestmig_detail *detail)
+{
+	struct nm_guard_attached *at = &guard->attached[guard->attached_count];
+
+	if (guard->attached_count == NM_GUARD_PROGRAMS_MAX)
+		return nm_fail(detail, NESTMIG_ERR_LIMIT, "too many programs");
+	at->link = bpf_program__attach(program);
+	/* What denies is not done without. */
+	if (!at->link && guard->best_effort && !is_lsm(program))
+		return NESTMIG_OK;
+	if (!at->link)
+		return nm_fail_errno(detail, "program %s: cannot attach it to %s",
+				     bpf_program__name(program), nm_guard_function_of(program));
+	snprintf(at->name, sizeof(at->name), "%s", bpf_program__name(program));
+	snprintf(at->function, sizeof(at->function), "%s", nm_guard_function_of(program));
+	guard->attached_count++;
+	return NESTMIG_OK;
+}
+
+/* Does it take away what is kept of a vCPU or VM that ends? */
+static bool is_of_the_end(const struct bpf_program *program)
+{
+	static const char suffix[] = "_gone";
+	const char *name = bpf_program__name(program);
+	size_t length = strlen(name), end = sizeof(suffix) - 1;
+
+	return length > end && !strcmp(name + length - end, suffix);
+}
+
+/* Those of the end first, and detached last: none must miss a vCPU of which another has noted something. */
 static enum nestmig_error attach(struct nm_guard *guard, struct nestmig_detail *detail)
 {
+	enum nestmig_error error = NESTMIG_OK;
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, guard->skeleton->obj)
-	{
-		struct nm_guard_attached *at = &guard->attached[guard->attached_count];
-
-		if (!bpf_program__autoload(program))
-			continue;
-		if (guard->attached_count == NM_GUARD_PROGRAMS_MAX)
-			return nm_fail(detail, NESTMIG_ERR_LIMIT, "too many programs");
-		at->link = bpf_program__attach(program);
-		/* What denies is not done without. */
-		if (!at->link && guard->best_effort && !is_lsm(program))
-			continue;
-		if (!at->link)
-			return nm_fail_errno(detail, "program %s: cannot attach it to %s",
-					     bpf_program__name(program),
-					     nm_guard_function_of(program));
-		snprintf(at->name, sizeof(at->name), "%s", bpf_program__name(program));
-		snprintf(at->function, sizeof(at->function), "%s", nm_guard_function_of(program));
-		guard->attached_count++;
+	for (int turn = 0; turn < 2; turn++) {
+		bpf_object__for_each_program(program, guard->skeleton->obj)
+		{
+			if (!error && bpf_program__autoload(program) &&
+			    is_of_the_end(program) == (turn == 0))
+				error = attach_one(guard, program, detail);
+		}
 	}
-	return NESTMIG_OK;
+	return error;
 }
 
 static enum nestmig_error write_config(struct nm_guard *guard, const struct nm_guard_config *config,
@@ -343,7 +363,7 @@ static enum nestmig_error write_config(struct nm_guard *guard, const struct nm_g
 	uint32_t zero = 0;
 
 	guard->config = bpf_map__fd(guard->skeleton->maps.nm_config);
-	guard->counters = bpf_map__fd(guard->skeleton->maps.nm_counters);
+	guard->counters = bpf_map__fd(guard->skeleton->maps.data_counters);
 	guard->vcpus = bpf_map__fd(guard->skeleton->maps.nm_vcpus);
 	guard->events = bpf_map__fd(guard->skeleton->maps.nm_events);
 	if (bpf_map_update_elem(guard->config, &zero, config, BPF_ANY))
@@ -402,7 +422,8 @@ static enum nestmig_error make(struct nm_guard *guard, const struct nm_guard_opt
 	types_free(&types);
 	if (error)
 		return error;
-	if (options->enforce && !bpf_program__autoload(guard->skeleton->progs.nm_guard_ioctl))
+	guard->can_deny &= bpf_program__autoload(guard->skeleton->progs.nm_guard_ioctl);
+	if (options->enforce && !guard->can_deny)
 		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
 			       "nothing can be denied here: this kernel does not take program "
 			       "nm_guard_ioctl");

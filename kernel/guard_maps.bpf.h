@@ -24,13 +24,6 @@ struct {
 } nm_config SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, NM_GUARD_COUNTERS + NESTMIG_RULES);
-	__type(key, uint32_t);
-	__type(value, uint64_t);
-} nm_counters SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -54,6 +47,9 @@ struct {
 /* enum nestmig_vendor, set before loading: code for the other vendor, whose types this kernel may not have, is
  * never looked at by the verifier. */
 const volatile uint32_t nm_vendor = NESTMIG_VENDOR_AMD;
+
+/* The counters, and of each rule how often it was broken: a map of its own, of which programs know the address. */
+uint64_t nm_counters[NM_GUARD_ALL_COUNTERS] SEC(".data.counters");
 
 /* How many vCPUs there are in nm_vcpus. */
 uint32_t nm_followed;
@@ -90,10 +86,8 @@ ALWAYS_INLINE uint32_t *unjudged(const struct kvm_vcpu *vcpu)
 
 ALWAYS_INLINE void count(uint32_t counter)
 {
-	uint64_t *value = bpf_map_lookup_elem(&nm_counters, &counter);
-
-	if (value)
-		__sync_fetch_and_add(value, 1);
+	if (counter < NM_GUARD_ALL_COUNTERS)
+		__sync_fetch_and_add(&nm_counters[counter], 1);
 }
 
 /* Have two bitmaps of rules a bit in common? */
@@ -174,12 +168,18 @@ ALWAYS_INLINE void enter_l2(struct nm_guard_vcpu *entry)
 	is_found_in_l2(entry);
 }
 
-ALWAYS_INLINE void leave_l2(struct nm_guard_vcpu *entry)
+/* No more in L2: after an exit, or without one, by an SMI or an ioctl. */
+ALWAYS_INLINE void is_out_of_l2(struct nm_guard_vcpu *entry)
 {
-	entry->exits++;
 	if (entry->in_l2)
 		entry->l2_time += bpf_ktime_get_ns() - entry->l2_since;
 	entry->in_l2 = 0;
+}
+
+ALWAYS_INLINE void leave_l2(struct nm_guard_vcpu *entry)
+{
+	entry->exits++;
+	is_out_of_l2(entry);
 }
 
 /* ---- Events ----------------------------------------------------------------------------------- */

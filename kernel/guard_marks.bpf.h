@@ -48,25 +48,6 @@ static __attribute__((noinline)) int mark(struct kvm_vcpu *vcpu, uint32_t kind)
 
 /* ---- Registers ---------------------------------------------------------------------------------- */
 
-#define COMPARED (__builtin_offsetof(struct nestmig_sregs, interrupt_bitmap) / 8)
-
-/*
- * Has nothing changed since the first of the ioctls that set them? VMMs write back what they have read: state that
- * RSM has loaded is none that was stuffed.
- */
-static __attribute__((noinline)) bool is_as_before(const struct nestmig_vcpu_view *v,
-						   const struct nm_guard_vcpu *entry)
-{
-	const uint64_t *now = (const uint64_t *)&v->sregs, *was = (const uint64_t *)&entry->was;
-	uint64_t different = 0;
-
-	if (!entry->has_was || !(v->have & NESTMIG_HAVE(SREGS)))
-		return false;
-	for (unsigned i = 0; i < COMPARED; i++)
-		different |= now[i] ^ was[i];
-	return !different;
-}
-
 /* Before they are set. KVM for Intel has the segments in its VMCS, see vmx_is_of_rsm(). */
 static __attribute__((noinline)) int mark_sregs(struct kvm_vcpu *vcpu)
 {

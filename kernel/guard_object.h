@@ -13,6 +13,9 @@ struct ring_buffer;
 #define NM_GUARD_PROGRAMS_MAX 40
 #define NM_GUARD_NAME         48
 
+#define NM_GUARD_OTHER_VERSION                                                                     \
+	"the guard was installed by another version of nestmig: remove it, and install it again"
+
 struct nm_guard_attached {
 	struct bpf_link *link; /* owned */
 	char name[NM_GUARD_NAME], function[NM_GUARD_NAME];

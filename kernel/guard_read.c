@@ -80,34 +80,45 @@ enum nestmig_error nm_guard_poll(struct nm_guard *guard, int timeout_ms, nm_guar
 	return NESTMIG_OK;
 }
 
+/* All counters are one value of their map, of which the kernel writes the whole, however long that is. */
+static enum nestmig_error read_counters(const struct nm_guard *guard,
+					uint64_t ret_counters[NM_GUARD_ALL_COUNTERS],
+					struct nestmig_detail *detail)
+{
+	struct bpf_map_info info = {0};
+	uint32_t size = sizeof(info), zero = 0;
+
+	if (bpf_obj_get_info_by_fd(guard->counters, &info, &size))
+		return nm_fail_errno(detail, "cannot ask for the guard's counters");
+	if (info.value_size != NM_GUARD_ALL_COUNTERS * sizeof(uint64_t))
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY, NM_GUARD_OTHER_VERSION);
+	if (bpf_map_lookup_elem(guard->counters, &zero, ret_counters))
+		return nm_fail_errno(detail, "cannot read the guard's counters");
+	return NESTMIG_OK;
+}
+
 enum nestmig_error nm_guard_count(const struct nm_guard *guard,
 				  uint64_t ret_counters[NM_GUARD_COUNTERS],
 				  struct nestmig_detail *detail)
 {
-	uint64_t counters[NM_GUARD_COUNTERS];
+	uint64_t counters[NM_GUARD_ALL_COUNTERS];
+	enum nestmig_error error = read_counters(guard, counters, detail);
 
-	for (uint32_t i = 0; i < NM_GUARD_COUNTERS; i++)
-		if (bpf_map_lookup_elem(guard->counters, &i, &counters[i]))
-			return nm_fail_errno(detail, "cannot read the guard's counters");
-	for (uint32_t i = 0; i < NM_GUARD_COUNTERS; i++)
-		ret_counters[i] = counters[i];
-	return NESTMIG_OK;
+	if (!error)
+		memcpy(ret_counters, counters, NM_GUARD_COUNTERS * sizeof(uint64_t));
+	return error;
 }
 
 enum nestmig_error nm_guard_count_rules(const struct nm_guard *guard,
 					uint64_t ret_broken[NESTMIG_RULES],
 					struct nestmig_detail *detail)
 {
-	uint64_t broken[NESTMIG_RULES];
+	uint64_t counters[NM_GUARD_ALL_COUNTERS];
+	enum nestmig_error error = read_counters(guard, counters, detail);
 
-	for (uint32_t i = 0; i < NESTMIG_RULES; i++) {
-		uint32_t key = NM_GUARD_COUNTERS + i;
-
-		if (bpf_map_lookup_elem(guard->counters, &key, &broken[i]))
-			return nm_fail_errno(detail, "cannot read the guard's counters of rules");
-	}
-	memcpy(ret_broken, broken, sizeof(broken));
-	return NESTMIG_OK;
+	if (!error)
+		memcpy(ret_broken, counters + NM_GUARD_COUNTERS, NESTMIG_RULES * sizeof(uint64_t));
+	return error;
 }
 
 size_t nm_guard_programs(const struct nm_guard *guard)

@@ -19,9 +19,7 @@ enum nestmig_error nm_guard_settings(const struct nm_guard *guard,
 		return nm_fail_errno(detail, "cannot ask for the guard's configuration");
 	/* The kernel writes a whole value of the map, however long that is. */
 	if (info.value_size != sizeof(*ret_config))
-		return nm_fail(detail, NESTMIG_ERR_CAPABILITY,
-			       "the guard was installed by another version of nestmig: remove it, "
-			       "and install it again");
+		return nm_fail(detail, NESTMIG_ERR_CAPABILITY, NM_GUARD_OTHER_VERSION);
 	if (bpf_map_lookup_elem(guard->config, &zero, ret_config))
 		return nm_fail_errno(detail, "cannot read the guard's configuration");
 	return NESTMIG_OK;

@@ -165,6 +165,17 @@ int BPF_PROG(nm_guard_svm_exited, struct vcpu_svm *svm, int ret)
 	return entry && entry->stuffed ? svm_tell_stuffed(vcpu, vmcb02, entry) : 0;
 }
 
+/* L2 goes with its vCPU, or by an ioctl. */
+SEC("fentry/svm_leave_nested")
+int BPF_PROG(nm_guard_svm_left, struct kvm_vcpu *vcpu)
+{
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
+
+	if (entry)
+		is_out_of_l2(entry);
+	return 0;
+}
+
 /* ---- SMM ---------------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) bool is_of_l2(const char *smram)

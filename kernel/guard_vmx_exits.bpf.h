@@ -194,13 +194,15 @@ static __attribute__((noinline)) int vmx_tell_vmfunc(struct kvm_vcpu *vcpu)
 /* Events have functions of their own: there is no stack for one beside a context. */
 ALWAYS_INLINE int vmx_exits(struct kvm_vcpu *vcpu, uint32_t reason, uint64_t qualification)
 {
-	struct nm_guard_vcpu *entry;
+	struct nm_guard_vcpu *entry = vcpu_find(vcpu);
 
-	/* vmx_leave_nested: L2 goes with its vCPU, or by an ioctl. */
-	if (reason == NO_EXIT)
+	/* An SMI, or vmx_leave_nested: L2 goes with its vCPU, or by an ioctl. */
+	if (reason == NO_EXIT) {
+		if (entry)
+			is_out_of_l2(entry);
 		return 0;
+	}
 	count(NM_GUARD_NESTED_EXITS);
-	entry = vcpu_find(vcpu);
 	if (entry)
 		leave_l2(entry);
 	if (reason == REASON_VMFUNC)

@@ -11,6 +11,7 @@ TIME_LIMIT=${TIME_LIMIT:-1800}
 [ $# -eq 2 ] || fail "usage: guard-cli.sh BUILD OUTDIR"
 EMULATE=1
 prepare_programs "$1"
+find_program OCCUPY "$1/tests/nestmig-occupy"
 "$hosts/guard/build.sh" "$scratch/guardvmm" || fail "cannot build guardvmm"
 mkdir -p "$2"
 
@@ -22,13 +23,14 @@ run_cli() {
 	"$hosts/host.sh" run "$name" "$hosts/roles/guard-cli.sh" "$(realpath "$out")" --timeout "$TIME_LIMIT" \
 		--clock instructions --keep "$scratch" --keep "$(dirname "$NESTMIG")" --keep "$build" \
 		--env "NESTMIG=$NESTMIG" --env "RAWDUMP=$RAWDUMP" --env "L1=$L1" --env "GUARDVMM=$scratch/guardvmm" \
-		--env "SERVICE=$build/hooks/nestmig-guard.service" --env "FOREIGN=$foreign" --env "TESTS=$tests" "$@"
+		--env "OCCUPY=$OCCUPY" --env "SERVICE=$build/hooks/nestmig-guard.service" \
+		--env "FOREIGN=$foreign" --env "TESTS=$tests" "$@"
 }
 
 build=$(realpath "$1")
 foreign=$scratch/foreign.json
 "$NESTMIG" host --root "$hosts/../cases/host-intel-6.1" --save "$foreign" || fail "cannot make a profile"
-wanted=${TESTS:-not_installed enforce audit rate killed installed confined top}
+wanted=${TESTS:-not_installed enforce audit rate killed installed confined top service unloaded}
 if [ "$wanted" != nolsm ]; then
 	run_cli C "$2" "$wanted" || exit
 fi

@@ -15,6 +15,7 @@
  *             something else is written
  *   overtaken bad registers that are set while KVM_RUN of another thread, already judged, waits for the vCPU
  *   plain     a VM without nesting is left alone, whatever it sets
+ *   left      L2 counts, then KVM_SET_NESTED_STATE leaves it; says so and stays until standard input ends
  *   load S    VMs come, run and go for S seconds
  *
  * The dump's events, order and capabilities are rawdump's own; what is poked is in BASE's image.
@@ -450,6 +451,25 @@ static int test_plain(void)
 	return 0;
 }
 
+static int test_left(void)
+{
+	struct kvm_nested_state none = {
+		.flags = KVM_STATE_NESTED_GIF_SET,
+		.format = KVM_STATE_NESTED_FORMAT_SVM,
+		.size = sizeof(none),
+	};
+	struct vm vm;
+
+	CHECK(!open_vm(&vm, NULL));
+	CHECK(counts(&vm));
+	CHECK(!ioctl(vm.vcpu_fd, KVM_SET_NESTED_STATE, &none));
+	puts("left");
+	while (getchar() != EOF)
+		;
+	vm_close(&vm);
+	return 0;
+}
+
 static int test_load(unsigned int seconds)
 {
 	time_t end = time(NULL) + (time_t)seconds;
@@ -475,7 +495,7 @@ int main(int argc, char **argv)
 		{"stuffed", test_stuffed}, {"refused", test_refused},     {"changed", test_changed},
 		{"missed", test_missed},   {"events", test_events},       {"plain", test_plain},
 		{"synced", test_synced},   {"compat", test_compat},       {"msrs", test_msrs},
-		{"rsm", test_rsm},         {"overtaken", test_overtaken},
+		{"rsm", test_rsm},         {"overtaken", test_overtaken}, {"left", test_left},
 	};
 	int failed = 2;
 
