@@ -44,7 +44,7 @@ gate_ends() {
 	status=$?
 	gate=
 	[ $status = "$1" ] || complain "the gate: exit status $status, not $1: $(cat out.txt err.txt)"
-	[ $# = 1 ] || cat out.txt err.txt | grep -qE -- "$2" || complain "the gate does not say \"$2\": $(cat out.txt err.txt)"
+	[ $# = 1 ] || grep -qE -- "$2" out.txt err.txt || complain "the gate does not say \"$2\": $(cat out.txt err.txt)"
 }
 
 # two [OPTION...]: source a, which counts, and destination b, which waits at unix:out; both with a return path.

@@ -13,15 +13,11 @@ TIME_LIMIT=${TIME_LIMIT:-3600}
 find_program GUARDRUN "$1/tests/nestmig-guardrun"
 find_program NESTMIG "$1/cmd/nestmig"
 rm -rf "$2"
-mkdir -p "$2" "$scratch/guard" "$scratch/cases"
+mkdir -p "$2" "$scratch/cases"
 out=$(realpath "$2")
 
-# There are no shared libraries in that host.
-ldd "$GUARDRUN" "$NESTMIG" | grep -o '/[^ ]*' | grep -v ':$' | sort -u | xargs -I'{}' cp -L '{}' "$scratch/guard" || fail "cannot collect libraries"
-cp "$GUARDRUN" "$scratch/guard/guardrun"
-cp "$NESTMIG" "$scratch/guard/nestmig"
+collect "$scratch/guard" "$GUARDRUN" "$NESTMIG"
 cp "$hosts/roles/guarding.sh" "$scratch/guard"
-strip --strip-debug "$scratch/guard/guardrun" "$scratch/guard/nestmig"
 
 # at FIELD: where a field of the VMCS12 is in struct kvm_nested_state
 at() {
@@ -85,11 +81,7 @@ write_cases() {
 }
 
 (cd "$scratch/cases" && write_cases)
-if [ -z "${INTEL_HOST:-}" ]; then
-	INTEL_HOST=$out/host
-	trap '"$hosts/intel.sh" stop "$INTEL_HOST"; stop_roles' EXIT
-	"$hosts/intel.sh" start "$INTEL_HOST" || fail "cannot boot the emulated Intel host"
-fi
+start_intel_host "$out/host"
 build_guest
 run_role guard-intel.sh "$out" "${WORDS:-}" "CASES=$scratch/cases" "GUARD=$scratch/guard" "VARIANTS=${VARIANTS:-}" \
 	"TESTS=${TESTS:-enforce audit texts}"

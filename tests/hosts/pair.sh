@@ -51,6 +51,26 @@ build_guest() {
 	fi
 }
 
+# collect DIR PROGRAM...: programs and what they need, for a host without shared libraries: there
+# DIR/ld-linux-x86-64.so.2 --library-path DIR runs them.
+collect() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"
+	ldd "$@" | grep -o '/[^ ]*' | grep -v ':$' | sort -u | xargs -I'{}' cp -L '{}' "$dir" ||
+		fail "cannot collect libraries"
+	cp "$@" "$dir" || fail "cannot copy $*"
+	strip --strip-debug "${@/#*\//$dir/}" || fail "cannot strip $*"
+}
+
+# start_intel_host DIR: unless INTEL_HOST says where one runs; it ends with the script.
+start_intel_host() {
+	[ -z "${INTEL_HOST:-}" ] || return 0
+	INTEL_HOST=$1
+	trap '"$hosts/intel.sh" stop "$INTEL_HOST"; stop_roles' EXIT
+	"$hosts/intel.sh" start "$INTEL_HOST" || fail "cannot boot the emulated Intel host"
+}
+
 # prepare_programs BUILD
 prepare_programs() {
 	build_guest

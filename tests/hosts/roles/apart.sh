@@ -17,13 +17,17 @@ serve_b() {
 	on_b true || fail "host B does not come"
 }
 
-# on_b LINE: B's shell executes it; prints what it says, has its exit status.
+# on_b LINE: B's shell executes it; prints what it says, has its exit status. What it says need not end with a line.
 on_b() {
-	local line
+	local line rest
 	printf '%s\n' "$1" >&"$plug_out" || fail "host B is gone"
 	while IFS= read -r -t 240 line <&"$plug_in"; do
 		case $line in
-		@@done*) return "${line#@@done }" ;;
+		*@@done*)
+			rest=${line%@@done *}
+			[ -z "$rest" ] || printf '%s\n' "$rest"
+			return "${line##*@@done }"
+			;;
 		esac
 		printf '%s\n' "$line"
 	done

@@ -31,7 +31,7 @@ trap 'exit 130' INT TERM HUP
 trap '' PIPE
 
 fail() {
-	echo "FAILED: $*"
+	echo "FAILED: $*" >&2
 	exit 1
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The guard on this host's kvm_intel, for busybox's sh. Environment: GUARD (a directory: guardrun and nestmig with their libraries, guarding.sh),
+# The guard on this host's kvm_intel, for busybox's sh. Environment: GUARD (a directory: nestmig-guardrun and nestmig with their libraries, guarding.sh),
 # RAWDUMP, CASES, OUT, VARIANTS (the states to be tried; empty: all that this KVM can make), TESTS (which of the functions test_NAME).
 set -u
 
@@ -13,7 +13,7 @@ under() {
 	local mode=$1 name=$2
 	shift 2
 	echo "$name from $(cut -d' ' -f1 /proc/uptime) s"
-	"$GUARD/ld-linux-x86-64.so.2" --library-path "$GUARD" "$GUARD/guardrun" "--$mode" "$OUT/$name.events" \
+	"$GUARD/ld-linux-x86-64.so.2" --library-path "$GUARD" "$GUARD/nestmig-guardrun" "--$mode" "$OUT/$name.events" \
 		"$@" >"$OUT/$name.out" 2>&1
 	echo "to $(cut -d' ' -f1 /proc/uptime) s"
 }
@@ -115,14 +115,14 @@ test_texts() {
 	expect "nestmig guard run ends with 0" [ $? = 0 ]
 	cat texts.err
 	expect "text: an ioctl" grep -q \
-		'would-deny rawdump (PID [0-9]*, thread .*): KVM_SET_NESTED_STATE would fail with EINVAL in mode enforce: vmx-pin-allowed0$' "$texts"
+		'would-deny rawdump (PID [0-9]*, thread [0-9]*), VM [0-9]*, vCPU 0 in L1: KVM_SET_NESTED_STATE would fail with EINVAL in mode enforce: vmx-pin-allowed0$' "$texts"
 	expect "text: a failed entry" grep -q \
 		'entry-failed rawdump .*: a VM entry of L1 fails with exit reason 33: vmx-guest-cs-d-l$' "$texts"
 	expect "text: what L1 sees of it" grep -q '^  L1 sees exit_reason 0x80000021$' "$texts"
 	expect "text: emulation" grep -q 'triple-fault rawdump .*: KVM ends L2 with a triple fault, as KVM would have to emulate L2, whose state is not valid: vmx-guest-fs-s$' "$texts"
 	expect "text: an SMI" grep -q 'smi-broken rawdump .* in SMM: an SMI saves L2 in an image that breaks a rule: .*smm-long-csld' "$texts"
 	expect "text: RSM" grep -q 'rsm-failed rawdump .* in SMM: RSM fails, with a VM entry pending: smm-cr0-nw-cd$' "$texts"
-	expect "text: VMFUNC" grep -q 'vmfunc rawdump .*: VMFUNC of L2 fails, and L1 sees it$' "$texts"
+	expect "text: VMFUNC" grep -q 'vmfunc rawdump .*: VMFUNC of L2 to entry 14 fails, and L1 sees it$' "$texts"
 	expect "text: what L1 sees of that" grep -q '^  L1 sees exit_reason 0x3b' "$texts"
 }
 

@@ -434,14 +434,29 @@ memory_is_flat() {
 	return 1
 }
 
+# L2's count, and the processor time that its QEMU has used, in ticks.
+l2_pace() {
+	echo "$(last_count "$WORK/other/com1") $(awk '{ print $14 + $15 }' "/proc/$unwatched_pid/stat")"
+}
+
+# keeps_pace BEFORE AFTER BEFORE AFTER: of the processor time that L2 gets, at most half is lost in the second period.
+keeps_pace() {
+	awk '{ was = ($3 - $1) / ($4 - $2); is = ($7 - $5) / ($8 - $6) }
+		{ printf "of one second of its processor time L2 makes %.2f counts, else %.2f\n", is * 100, was * 100 }
+		END { exit is < was / 2 }' <<<"$*"
+}
+
 # When it is loaded first, by whichever test, the kernel makes what it keeps: caches, the BTF of modules.
 test_cycles() {
-	local sampler before after pause counted took
+	local sampler before after pause counted took alone begun
 	need_other
 	other_goes_on "before cycles"
 	[ -n "${guard_process:-}" ] || attach_and_detach --cycles 3
 	bpf_objects >"$WORK/objects"
 	before=$(kernel_memory)
+	alone=$(l2_pace)
+	sleep 15
+	begun=$(l2_pace)
 	sample_counts >"$WORK/samples" &
 	sampler=$!
 	attach_and_detach --loads $((LOADS - 1)) --cycles $((CYCLES - 1))
@@ -450,6 +465,7 @@ test_cycles() {
 	read -r pause counted took < <(longest_pause)
 	expect "cycles: loaded $LOADS, attached $CYCLES times in $took s, L2 counts $counted, never pauses for $pause ms" \
 		[ "$pause" -le 3000 ]
+	expect "cycles: L2 counts all the time" keeps_pace "$alone" "$begun" "$begun" "$(l2_pace)"
 	expect "cycles: the same BPF objects as before, and users of KVM" diff "$WORK/objects" <(bpf_objects)
 	expect "cycles: kernel memory $before kB, no more than $MEMORY_BOUND kB are added" memory_is_flat
 	echo "cycles: kernel memory $before kB, then $after kB"

@@ -306,6 +306,7 @@ do_gate_killed() {
 		case $place in
 		A | B) counts_on "gate killed, $n" "$place" >"$WORK/counted" || { cat "$WORK/counted" && wrong=$((wrong + 1)); } ;;
 		esac
+		echo "$SECONDS s: gate killed, $n: $place"
 		[ "$place" = A ] || end_qemu
 	done
 	echo "the gate killed at $KILLS points: $here times the source ran on, $there times the destination"
