@@ -90,9 +90,19 @@ static enum nestmig_error types_load(enum nestmig_vendor vendor, struct types *t
 	return NESTMIG_OK;
 }
 
-static bool type_has(const struct btf *btf, const char *function)
+/* base: what btf is split from, whose types are left out, as btf__find_by_name_kind does not; or NULL. */
+static bool type_has(const struct btf *btf, const struct btf *base, const char *function)
 {
-	return btf && btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) > 0;
+	uint32_t end = btf ? btf__type_cnt(btf) : 0;
+
+	for (uint32_t id = base ? btf__type_cnt(base) : 1; id < end; id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
+
+		if (btf_is_func(type) &&
+		    !strcmp(btf__name_by_offset(btf, type->name_off), function))
+			return true;
+	}
+	return false;
 }
 
 /* ---- Choosing, loading and attaching --------------------------------------------------------------- */
@@ -123,10 +133,12 @@ static bool has_function(const struct types *types, const struct bpf_program *pr
 
 	if (is_lsm(program)) {
 		snprintf(hook, sizeof(hook), "bpf_lsm_%s", function);
-		return type_has(types->kernel, hook);
+		return type_has(types->kernel, NULL, hook);
 	}
-	return type_has(types->kvm, function) || type_has(types->vendor, function) ||
-	       type_has(types->kernel, function);
+	if (type_has(types->kvm, types->kernel, function) ||
+	    type_has(types->vendor, types->kernel, function))
+		return true;
+	return (!types->kvm || !types->vendor) && type_has(types->kernel, NULL, function);
 }
 
 static bool was_refused_name(const struct nm_guard *guard, const char *name)

@@ -17,4 +17,4 @@ mkdir -p "$2"
 "$hosts/host.sh" run G "$hosts/roles/guard.sh" "$(realpath "$2")" --timeout "${TIME_LIMIT:-480}" \
 	--keep "$scratch" --keep "$(dirname "$GUARDRUN")" --env "GUARDRUN=$GUARDRUN" \
 	--env "GUARDVMM=$scratch/guardvmm" --env "RAWDUMP=$RAWDUMP" --env "CYCLES=${CYCLES:-3}" \
-	--env "TESTS=${TESTS:-genuine cases vmm told pinned load cycles}" --append "$FAST_WORDS no_timer_check"
+	--env "TESTS=${TESTS:-genuine cases vmm told pinned load cycles}" --append "$MANY_VMS no_timer_check"

@@ -48,11 +48,6 @@ IMAGE_AT=0x10000000
 BLOCK=0x20000
 IMAGE_ROOM=256 # blocks before the kernel
 
-# field FILE OFFSET BYTES: a number in the header of the kernel
-field() {
-	od -An -t "u$3" -j $(($2)) -N "$3" "$1" | tr -d ' '
-}
-
 # set_field FILE OFFSET BYTES VALUE
 set_field() {
 	local value=$(($4)) bytes='' i
@@ -62,25 +57,11 @@ set_field() {
 	printf %b "$bytes" | dd of="$1" bs=1 seek=$(($2)) conv=notrunc status=none
 }
 
-# The kernel proper, out of its compressed image: Documentation/x86/boot.rst, payload_offset.
-unpack_vmlinux() {
-	local image=$cache/kernel/vmlinuz vmlinux=$cache/kernel/vmlinux magic unpack from
-	[ ! "$vmlinux" -nt "$image" ] || return 0
-	from=$((($(field "$image" 0x1f1 1) + 1) * 512 + $(field "$image" 0x248 4)))
-	magic=$(od -An -t x1 -j $from -N 4 "$image")
-	case $magic in
-	' fd 37 7a 58') unpack="xz -dc --single-stream" ;;
-	' 28 b5 2f fd') unpack="zstd -dcq" ;;
-	*) die "the kernel is packed with something unknown:$magic" ;;
-	esac
-	need "${unpack%% *}"
-	# Four bytes with the size come after it.
-	dd if="$image" bs=1M iflag=skip_bytes,count_bytes,fullblock skip=$from \
-		count=$(($(field "$image" 0x24c 4) - 4)) status=none |
-		$unpack >"$vmlinux.elf" || die "cannot unpack the kernel"
-	objcopy -O binary "$vmlinux.elf" "$vmlinux.new"
-	rm -f "$vmlinux.elf"
-	mv "$vmlinux.new" "$vmlinux"
+# The kernel as it lies in memory.
+make_flat() {
+	local elf=$cache/kernel/vmlinux.elf flat=$cache/kernel/vmlinux
+	[ ! "$flat" -nt "$elf" ] || return 0
+	objcopy -O binary "$elf" "$flat.new" && mv "$flat.new" "$flat" || die "cannot copy the kernel"
 }
 
 # The real-mode part of the kernel with what a boot loader writes into its header.
@@ -213,7 +194,7 @@ start() {
 	need bochs-bin setsid flock cc ld objcopy od
 	! is_alive || die "a host already runs in $dir"
 	prepare_kernel "$cache/intel-initramfs" "$here/intel-init" "$INTEL_MODULES" "$here/intel-load-kvm"
-	(flock 9 && unpack_vmlinux) 9>"$cache/lock"
+	(flock 9 && make_flat) 9>"$cache/lock"
 	make_setup
 	make_image
 	make_boot_code

@@ -16,11 +16,12 @@ cache=${NESTMIG_HOST_CACHE:-$tree/build/hosts}${suite:+/$suite}
 # shellcheck source=suite.sh
 . "$here/suite.sh"
 
-# In the order in which they are inserted, so that no dependency has to be resolved inside.
-AMD_MODULES="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
+# In the order in which they are inserted, so that no dependency has to be resolved inside. KVM's are the first: libbpf
+# looks through the types of one module after the other for each function.
+AMD_MODULES="irqbypass kvm ccp kvm-amd
+	virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
 	netfs fscache 9pnet 9p 9pnet_virtio overlay
-	failover net_failover virtio_net llc stp bridge tun
-	irqbypass kvm ccp kvm-amd"
+	failover net_failover virtio_net llc stp bridge tun"
 INTEL_MODULES="scsi_common scsi_mod libata ata_piix crct10dif_common crc-t10dif crc64 crc64-rocksoft
 	t10-pi sd_mod irqbypass kvm kvm-intel"
 
@@ -106,15 +107,40 @@ fetch_kernel() {
 	done
 }
 
+# field FILE OFFSET BYTES: a number in the header of the kernel
+field() {
+	od -An -t "u$3" -j $(($2)) -N "$3" "$1" | tr -d ' '
+}
+
+# The kernel proper, DIR/vmlinux.elf, out of its compressed image: Documentation/x86/boot.rst, payload_offset. Emulated
+# processors take longer to unpack it than to boot it.
+unpack_vmlinux() {
+	local image=$1/vmlinuz magic unpack from
+	from=$((($(field "$image" 0x1f1 1) + 1) * 512 + $(field "$image" 0x248 4)))
+	magic=$(od -An -t x1 -j $from -N 4 "$image")
+	case $magic in
+	' fd 37 7a 58') unpack="xz -dc --single-stream" ;;
+	' 28 b5 2f fd') unpack="zstd -dcq" ;;
+	*) die "the kernel is packed with something unknown:$magic" ;;
+	esac
+	need "${unpack%% *}"
+	# Four bytes with the size come after it.
+	dd if="$image" bs=1M iflag=skip_bytes,count_bytes,fullblock skip=$from \
+		count=$(($(field "$image" 0x24c 4) - 4)) status=none |
+		$unpack >"$1/vmlinux.elf" || die "cannot unpack the kernel"
+}
+
 unpack_kernel() {
 	local package modules new=$cache/kernel.new
 	need apt-cache apt-get dpkg-deb tar xz
 	package=$(wanted_kernel) || exit
 	# shellcheck disable=SC2086 # one word a module
 	modules=$(printf '%s\n' $AMD_MODULES $INTEL_MODULES | sort -u)
-	[ "$(cat "$cache/kernel/package" "$cache/kernel/modules" 2>/dev/null)" = "$package"$'\n'"$modules" ] && return
+	[ -e "$cache/kernel/vmlinux.elf" ] &&
+		[ "$(cat "$cache/kernel/package" "$cache/kernel/modules" 2>/dev/null)" = "$package"$'\n'"$modules" ] && return
 	# shellcheck disable=SC2086 # one word a module
 	fetch_kernel "$package" "$new" $modules
+	unpack_vmlinux "$new"
 	echo "$modules" >"$new/modules"
 	echo "$package" >"$new/package"
 	rm -rf "$cache/kernel"

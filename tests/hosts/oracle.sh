@@ -136,7 +136,7 @@ if [ "${1:-}" = --batch ]; then
 		usage
 	fi
 	build_guest
-	TIME_LIMIT=$(batch_time_limit "$3") EXTRA_WORDS=$FAST_WORDS
+	TIME_LIMIT=$(batch_time_limit "$3") EXTRA_WORDS=$MANY_VMS
 	mkdir -p "$4"
 	BASES=$(realpath "$2") CASES=$(realpath "$3") OUT=$(realpath "$4")
 	if [ -n "${INTEL_HOST:-}" ]; then
