@@ -86,27 +86,31 @@ run_beside() {
 }
 
 build() {
-	cmake --preset "$1" && cmake --build --preset "$1"
+	cmake --preset "$1" && cmake --build --preset "$1" "${@:2}"
 }
+export -f build
 
 format() {
 	find . -path ./build -prune -o -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
 }
+export -f format
 
 step "gcc builds without a warning" build release
-step "clang builds without a warning" build clang
-step "gcc with ASan and UBSan builds" build sanitize
-step "clang with libFuzzer builds" build fuzz
-step "clang-format has nothing to change" format
-step "the project keeps its own rules" tests/self.sh build/release
-step "unit tests" ctest --preset release -j "$(nproc)"
-step "unit tests with ASan and UBSan" ctest --preset sanitize -j "$(nproc)"
-step "a parser that has been taken over can do nothing" tests/sandbox.sh build/release
-step "the guard's service asks for no more than it needs" tests/service.sh build/release
-long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
-long_step "a nested guest moves between two hosts, or must not" \
-	env KILLS="${KILLS:-6}" tests/hosts/migrate.sh build/release "$out/migrate"
 
+beside "gcc with ASan and UBSan builds" build sanitize -j 1
+beside "emulated hosts" tests/hosts/check.sh build/release "$out"
+beside "clang builds without a warning" build clang -j 1
+beside "clang with libFuzzer builds" build fuzz -j 1
+beside "clang-format has nothing to change" format
+beside "the project keeps its own rules" tests/self.sh build/release
+beside "unit tests" ctest --preset release
+beside "a parser that has been taken over can do nothing" tests/sandbox.sh build/release
+beside "the guard's service asks for no more than it needs" tests/service.sh build/release
+run_beside
+
+beside "a nested guest moves between two hosts, or must not" \
+	env KILLS="${KILLS:-6}" tests/hosts/migrate.sh build/release "$out/migrate"
+beside "unit tests with ASan and UBSan" ctest --preset sanitize
 beside "QEMU and libvirt under the guard" env TESTS=valid tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
 beside "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
 beside "the guard comes and goes" env CYCLES="${CYCLES:-10}" TESTS="refused killed cycles pinned" \
@@ -138,13 +142,13 @@ beside "containers of QEMU and libvirt, as kept" \
 	tests/containers.sh build/release tests/cases/containers
 beside "report pages in a real browser" tests/report.sh build/release
 beside "readers on streams of the hosts, whole and damaged" tests/readers.sh build/sanitize "$out"
+beside "measurements run, and bytes read do not depend on RAM" bench/run.sh build/release --quick
 run_beside
 
 long_step "KVM does what is foretold, for 2,000 mutated states" \
 	tests/hosts/differential.sh build/release build/differential 2000 20261121
 long_step "kvm_intel does what is foretold, for 400 mutated states" \
 	env VENDOR=intel tests/hosts/differential.sh build/release build/differential-intel 400 20261121
-step "measurements run, and bytes read do not depend on RAM" bench/run.sh build/release --quick
 step "fuzz targets, 60 s each" tests/fuzz/run.sh build/fuzz "$out"
 
 echo "Not run here: tests/hosts/guard-intel.sh (a quarter of an hour), parts of tests/hosts/guard-cli.sh."
