@@ -58,11 +58,21 @@ static void render(const char *name, size_t count)
 	ck_assert_int_eq(nestmig_report_html(files, count, &page), NESTMIG_OK);
 }
 
+/* As strstr, which under ASan measures all that is left of the page each time. */
+static const char *find(const char *p, const char *what)
+{
+	size_t length = strlen(what);
+
+	while ((p = strchr(p, *what)) != NULL && strncmp(p, what, length) != 0)
+		p++;
+	return p;
+}
+
 static size_t count_of(const char *what)
 {
 	size_t count = 0;
 
-	for (const char *p = page; (p = strstr(p, what)); p += strlen(what))
+	for (const char *p = page; (p = find(p, what)); p += strlen(what))
 		count++;
 	return count;
 }
@@ -160,7 +170,7 @@ static void free_ids(void)
 static void collect_ids(void)
 {
 	free_ids();
-	for (const char *p = page; (p = strstr(p, " id=")); p++) {
+	for (const char *p = page; (p = find(p, " id=")); p++) {
 		const char *at = p + 4 + (p[4] == '"');
 
 		must(ids.count < sizeof(ids.names) / sizeof(ids.names[0]), "too many ids");
@@ -180,7 +190,7 @@ static bool has_id(const char *id)
 static void check_links(void)
 {
 	collect_ids();
-	for (const char *p = page; (p = strstr(p, "href=\"")); p++) {
+	for (const char *p = page; (p = find(p, "href=\"")); p++) {
 		const char *value = p + strlen("href=\"");
 		char id[128];
 
