@@ -98,7 +98,6 @@ export -f format
 step "gcc builds without a warning" build release
 
 beside "gcc with ASan and UBSan builds" build sanitize -j 1
-beside "emulated hosts" tests/hosts/check.sh build/release "$out"
 beside "clang builds without a warning" build clang -j 1
 beside "clang with libFuzzer builds" build fuzz -j 1
 beside "clang-format has nothing to change" format
@@ -108,8 +107,10 @@ beside "a parser that has been taken over can do nothing" tests/sandbox.sh build
 beside "the guard's service asks for no more than it needs" tests/service.sh build/release
 run_beside
 
-beside "a nested guest moves between two hosts, or must not" \
+long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
+long_step "a nested guest moves between two hosts, or must not" \
 	env KILLS="${KILLS:-6}" tests/hosts/migrate.sh build/release "$out/migrate"
+
 beside "unit tests with ASan and UBSan" ctest --preset sanitize
 beside "QEMU and libvirt under the guard" env TESTS=valid tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
 beside "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
