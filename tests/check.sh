@@ -86,31 +86,34 @@ run_beside() {
 }
 
 build() {
-	cmake --preset "$1" && cmake --build --preset "$1" "${@:2}"
+	cmake --preset "$1" && cmake --build --preset "$1"
 }
-export -f build
+
+# With the time that is left over by what runs beside it.
+build_beside() {
+	nice -n 19 cmake --preset "$1" && nice -n 19 cmake --build --preset "$1"
+}
 
 format() {
 	find . -path ./build -prune -o -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
 }
-export -f format
+export -f build_beside format
 
 step "gcc builds without a warning" build release
 
-beside "gcc with ASan and UBSan builds" build sanitize -j 1
-beside "clang builds without a warning" build clang -j 1
-beside "clang with libFuzzer builds" build fuzz -j 1
+# The pairs of hosts need more than one processor, and less than two.
+beside "emulated hosts" tests/hosts/check.sh build/release "$out"
+beside "gcc with ASan and UBSan builds" build_beside sanitize
+beside "a nested guest moves between two hosts, or must not" \
+	env KILLS="${KILLS:-6}" tests/hosts/migrate.sh build/release "$out/migrate"
+beside "clang builds without a warning" build_beside clang
+beside "clang with libFuzzer builds" build_beside fuzz
 beside "clang-format has nothing to change" format
 beside "the project keeps its own rules" tests/self.sh build/release
-beside "unit tests" ctest --preset release
-beside "a parser that has been taken over can do nothing" tests/sandbox.sh build/release
 beside "the guard's service asks for no more than it needs" tests/service.sh build/release
 run_beside
 
-long_step "emulated hosts" tests/hosts/check.sh build/release "$out"
-long_step "a nested guest moves between two hosts, or must not" \
-	env KILLS="${KILLS:-6}" tests/hosts/migrate.sh build/release "$out/migrate"
-
+beside "unit tests" ctest --preset release
 beside "unit tests with ASan and UBSan" ctest --preset sanitize
 beside "QEMU and libvirt under the guard" env TESTS=valid tests/hosts/guard-qemu.sh build/release "$out/guard-qemu"
 beside "the guard's commands on real KVM" tests/hosts/guard-cli.sh build/release "$out/guard-cli"
@@ -137,6 +140,7 @@ beside "migrations between real QEMUs under TCG, and what kills them" env KILLS=
 	tests/migrate.sh build/release
 beside "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/release
 beside "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
+beside "a parser that has been taken over can do nothing" tests/sandbox.sh build/release
 beside "command line goldens" tests/cli/run.sh build/release
 beside "command line goldens with ASan and UBSan" tests/cli/run.sh build/sanitize
 beside "containers of QEMU and libvirt, as kept" \

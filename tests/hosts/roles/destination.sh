@@ -12,7 +12,7 @@
 fetch() {
 	mkdir "$WORK/ship"
 	# A snapshot is there once the source serves it: try again until then.
-	timeout 240 socat -u "TCP:$ADDRESS:$PORT,retry=480,interval=0.5" STDOUT |
+	timeout 480 socat -u "TCP:$ADDRESS:$PORT,retry=960,interval=0.5" STDOUT |
 		tar -C "$WORK/ship" -x || fail "cannot fetch the snapshot from $ADDRESS port $PORT"
 }
 

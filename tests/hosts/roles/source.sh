@@ -16,7 +16,7 @@ freeze_guest() {
 
 serve() {
 	tar -C "$WORK/ship" -c . |
-		timeout 240 socat -u STDIN "TCP-LISTEN:$PORT,bind=$1,reuseaddr" ||
+		timeout 480 socat -u STDIN "TCP-LISTEN:$PORT,bind=$1,reuseaddr" ||
 		fail "nobody fetched the snapshot from $1 port $PORT"
 }
 
