@@ -5,7 +5,7 @@
 BUILD := build/release
 export NESTMIG_HOST_CACHE ?= $(CURDIR)/build/hosts
 
-.PHONY: all demo check unit fuzz bench install clean
+.PHONY: all demo check unit bench install clean
 all: $(BUILD)/build.ninja
 	@cmake --build --preset release
 
