@@ -192,24 +192,34 @@ test_installed() {
 	expect "nothing is refused by it any more" grep -q "^asid-0 outcome" outcome
 }
 
-# A vCPU that an ioctl takes out of L2, without a nested exit.
-left_l2() {
-	local vmm hold tries
+# holding FILE COMMAND...: runs it until release, and waits for what it says first, in FILE.
+holding() {
+	local file=$1 tries
+	shift
 	rm -f hold
 	mkfifo hold
-	"$GUARDVMM" left base <hold >left 2>&1 &
-	vmm=$!
+	"$@" <hold >"$file" 2>&1 &
+	held=$!
 	exec {hold}>hold
 	for ((tries = 0; tries < 150; tries++)); do
-		[ ! -s left ] || break
+		[ ! -s "$file" ] || break
 		sleep 0.2
 	done
+}
+
+release() {
+	exec {hold}>&-
+	wait "$held"
+}
+
+# A vCPU that an ioctl takes out of L2, without a nested exit.
+left_l2() {
+	holding left "$GUARDVMM" left base
 	expect "L2 is left by an ioctl" grep -qx left left
 	"$NESTMIG" top -d 2 -n 1 --json >"$OUT/top.left" 2>&1
 	expect "top has it in L1 from then on" all top.left '.[0].vcpus | length == 1 and (.[0] | .mode == "L1" and
 		.l2_share == 0)'
-	exec {hold}>&-
-	wait "$vmm"
+	release
 }
 
 # Of an installed guard, which has seen the guest from its first entry on.
@@ -300,16 +310,7 @@ test_host() {
 
 # A function of the kernel takes 38 programs (BPF_MAX_TRAMP_LINKS, 6.1): with so many of others the guard's do not fit.
 test_best_effort() {
-	local others hold tries
-	rm -f hold
-	mkfifo hold
-	"$OCCUPY" nested_svm_vmexit 38 <hold >occupied 2>&1 &
-	others=$!
-	exec {hold}>hold
-	for ((tries = 0; tries < 150; tries++)); do
-		[ ! -s occupied ] || break
-		sleep 0.2
-	done
+	holding occupied "$OCCUPY" nested_svm_vmexit 38
 	expect "others have taken all the room" grep -qx '38 programs at nested_svm_vmexit' occupied
 	expect "without room for a program: 2" ends 2 "$NESTMIG" guard run --mode enforce
 	expect "which names it" grep -q 'program nm_guard_[a-z_]*: cannot attach it to [a-z_]*: ' errors
@@ -325,8 +326,7 @@ test_best_effort() {
 	expect "it names what is missing" all best-effort.json '.[0] | .loaded and
 		any(.not_attached[]; . == "nm_guard_svm_exited") and all(.not_attached[]; . != "nm_guard_ioctl")'
 	expect "remove, after best effort" ends 0 "$NESTMIG" guard remove
-	exec {hold}>&-
-	wait "$others"
+	release
 	expect "nothing is left of all that" is_as_before
 }
 
