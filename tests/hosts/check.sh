@@ -6,7 +6,6 @@
 #
 # Environment: as for demo.sh.
 set -uo pipefail
-TIME_LIMIT=${TIME_LIMIT:-900}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 

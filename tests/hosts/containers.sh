@@ -7,8 +7,6 @@
 #
 # With KEEP=DIR what was made is packed into DIR, where cases/containers comes from.
 set -uo pipefail
-export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
-TIME_LIMIT=${TIME_LIMIT:-1200}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 

@@ -7,8 +7,6 @@
 # it is loaded for that; TESTS: only these parts of "valid refused killed cycles pinned", in one host; VALID: of "files
 # snapshot cpus hotplug plain libvirt live".
 set -uo pipefail
-export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
-TIME_LIMIT=${TIME_LIMIT:-1200}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 

@@ -21,7 +21,6 @@ for dump in raw-dump raw-dump-vmx smm-l2; do
 	cp -r "$cases/$dump" "$scratch/states/$dump"
 done
 zstd -q -d --rm "$scratch"/states/*/mem/*.zst
-TIME_LIMIT=${TIME_LIMIT:-480}
 "$hosts/host.sh" run K "$hosts/roles/guard-rules.sh" "$(realpath "$2")" --timeout "$TIME_LIMIT" \
 	--keep "$scratch" --keep "$(dirname "$JUDGE_RULES")" --env "JUDGE_RULES=$JUDGE_RULES" \
 	--env "STATES=$scratch/states" --env "MUTATIONS=${3:-20}" --env "SEED=${4:-20261121}"

@@ -14,7 +14,7 @@ EMULATE=1
 build_guest
 "$hosts/guard/build.sh" "$scratch/guardvmm" || fail "cannot build guardvmm"
 mkdir -p "$2"
-"$hosts/host.sh" run G "$hosts/roles/guard.sh" "$(realpath "$2")" --timeout "${TIME_LIMIT:-480}" \
+"$hosts/host.sh" run G "$hosts/roles/guard.sh" "$(realpath "$2")" --timeout "$TIME_LIMIT" \
 	--keep "$scratch" --keep "$(dirname "$GUARDRUN")" --env "GUARDRUN=$GUARDRUN" \
 	--env "GUARDVMM=$scratch/guardvmm" --env "RAWDUMP=$RAWDUMP" --env "CYCLES=${CYCLES:-3}" \
 	--env "TESTS=${TESTS:-genuine cases vmm told pinned load cycles}" --append "$MANY_VMS no_timer_check"

@@ -6,8 +6,6 @@
 # `nestmig restore --domain`. OUTDIR gets what went to the journal. TESTS: only these parts of
 # "good broken reconnect domain".
 set -uo pipefail
-export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
-TIME_LIMIT=${TIME_LIMIT:-1200}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 

@@ -23,7 +23,7 @@
 #   --clock instructions   the host's clock counts instructions, 4 ns each: what runs there has the same
 #                          time for everything, however busy this machine is; default is real
 #   --smp N, --memory MIB  1 and 2000; why not 2: see start_qemu
-#   --timeout SECONDS      for the job, 120; booting has BOOT_TIMEOUT, 90
+#   --timeout SECONDS      for the job, 120; booting has BOOT_TIMEOUT, 240
 #
 # Environment: NESTMIG_HOST_CACHE, where kernel and initramfs are kept (default build/hosts in
 # the work tree); NESTMIG_KERNEL_SUITE, e.g. bookworm-backports, for the kernel of another suite of Debian (kernel.sh).
@@ -32,7 +32,7 @@ set -euo pipefail
 # shellcheck source=kernel.sh
 . "$(dirname "$0")/kernel.sh"
 
-BOOT_TIMEOUT=${BOOT_TIMEOUT:-90}
+BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
 
 # What takes less time where TCG is the CPU: VMs end without waiting for RCU's grace periods, nothing is copied byte by
 # byte, ciphers are not tested.
@@ -78,9 +78,10 @@ wait_for_listener() {
 }
 
 network_arguments() {
-	local socket=${net#*:} server
+	local socket server
+	[ -n "$net" ] || return 0
+	socket=$(realpath -m "${net#*:}")
 	case $net in
-	'') return ;;
 	listen:*) server=on ip=${ip:-10.99.0.1/24} mac=${mac:-52:54:00:99:00:01} ;;
 	connect:*)
 		server=off ip=${ip:-10.99.0.2/24} mac=${mac:-52:54:00:99:00:02}
@@ -116,9 +117,10 @@ start_qemu() {
 	*) die "--clock takes real or instructions, not $clock" ;;
 	esac
 	exec 3< <(
+		cd "$out" # the monitor's socket: its path must be short
 		exec timeout -k 5 $((BOOT_TIMEOUT + time_limit + 10)) qemu-system-x86_64 -name "$name" \
 			"${accelerator[@]}" -smp "$smp" -cpu max -m "$memory" \
-			-display none -monitor none -no-reboot -nodefaults -no-user-config \
+			-display none -monitor unix:monitor,server=on,wait=off -no-reboot -nodefaults -no-user-config \
 			-kernel "$cache/kernel/vmlinux.elf" -initrd "$cache/initramfs" \
 			-append "console=ttyS0 quiet panic=-1 mitigations=off $FAST_WORDS $append" \
 			-virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap" \
@@ -133,6 +135,16 @@ stop_qemu() {
 	kill "$qemu_pid" 2>/dev/null || true
 }
 
+# What the processor of a host that is late does, a few times: kept for report_trouble.
+look_inside() {
+	local tries
+	for ((tries = 0; tries < 5; tries++)); do
+		echo "info registers"
+		sleep 0.5
+	done | (cd "$out" && timeout 10 socat -t 2 - UNIX-CONNECT:monitor) 2>&1 |
+		tr -d '\r' | grep -E '^(RIP|CS |CR0|EFER)=' >"$out/registers" || true
+}
+
 watch_host() {
 	local deadline=$((SECONDS + BOOT_TIMEOUT)) booted=''
 	late=''
@@ -143,6 +155,7 @@ watch_host() {
 		fi
 		if ((SECONDS >= deadline)); then
 			late=1
+			look_inside
 			stop_qemu
 			break
 		fi
@@ -158,14 +171,14 @@ report_trouble() {
 	else
 		echo "$name: FAILED: the host did not boot; the console's last lines:"
 	fi
-	tail -n 25 "$out/qemu.log" "$out/console.log" 2>/dev/null | sed "s/^/$name: | /"
+	tail -n 25 "$out/qemu.log" "$out/console.log" "$out/registers" 2>/dev/null | sed "s/^/$name: | /"
 	exit 125
 }
 
 run() {
 	local prefix_pid
 	[ $# -ge 3 ] || die "usage: host.sh run NAME JOB OUTDIR [options]"
-	need qemu-system-x86_64 flock awk
+	need qemu-system-x86_64 flock awk socat
 	name=$1 job=$(realpath "$2")
 	mkdir -p "$3"
 	out=$(realpath "$3")
@@ -173,7 +186,7 @@ run() {
 	parse_options "$@"
 	keep+=("$(dirname "$job")")
 	[ -x "$job" ] || die "$job is not executable"
-	rm -f "$out/booted" "$out/status"
+	rm -f "$out/booted" "$out/status" "$out/registers"
 	prepare
 	qemu_net=()
 	network_arguments

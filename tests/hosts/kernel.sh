@@ -12,7 +12,7 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(cd "$here/../.." && pwd)
 suite=${NESTMIG_KERNEL_SUITE:-}
-cache=${NESTMIG_HOST_CACHE:-$tree/build/hosts}${suite:+/$suite}
+cache=$(realpath -m "${NESTMIG_HOST_CACHE:-$tree/build/hosts}")${suite:+/$suite}
 # shellcheck source=suite.sh
 . "$here/suite.sh"
 

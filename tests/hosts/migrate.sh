@@ -5,8 +5,7 @@
 # by nestmig migrate, by virsh, through the gate; and does not where it must not (roles/migrate-source.sh). OUTDIR/A
 # gets what nestmig said. TESTS: only these parts; KILLS: how often the gate is killed.
 set -uo pipefail
-export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240} EMULATE=1
-TIME_LIMIT=${TIME_LIMIT:-1200}
+export EMULATE=1
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 

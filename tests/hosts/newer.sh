@@ -8,7 +8,6 @@
 #
 # With KEEP=DIR what was made is packed into DIR, where cases/containers comes from.
 set -uo pipefail
-export BOOT_TIMEOUT=${BOOT_TIMEOUT:-240}
 # shellcheck source=pair.sh
 . "$(dirname "$0")/pair.sh"
 # shellcheck source=suite.sh

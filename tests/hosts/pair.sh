@@ -7,7 +7,7 @@
 # else, or with EMULATE=1, in two emulated hosts joined by a cable.
 
 hosts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-TIME_LIMIT=${TIME_LIMIT:-480}
+TIME_LIMIT=${TIME_LIMIT:-1200}
 scratch=$(mktemp -d)
 role_pids=()
 # NAME=VALUE: what else the two roles of run_pair get.
