@@ -78,7 +78,7 @@ capability_of() {
 # one_runs: exactly one of a and b counts; if it is b, from where a stopped.
 one_runs() {
 	local tries
-	for ((tries = 0; tries < 80; tries++)); do
+	for ((tries = 0; tries < 300; tries++)); do
 		if [ "$(state a)" = running ]; then
 			at_source "$(capability_of a pause-before-switchover)"
 			return

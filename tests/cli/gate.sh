@@ -25,9 +25,9 @@ open_gate() {
 	rm -f in
 	"$nestmig" gate --listen unix:in --connect unix:out --host host.json "$@" </dev/null >out.txt 2>err.txt &
 	gate=$!
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		[ ! -S in ] || return
-		sleep 0.05
+		sleep 0.1
 	done
 	complain "the gate does not listen: $(<err.txt)"
 }
@@ -289,7 +289,7 @@ test_pause_before_switchover() {
 	wait_for unix:out
 	open_gate
 	migrate a
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		[ "$(status_of a)" != pre-switchover ] || break
 		sleep 0.1
 	done
@@ -487,14 +487,17 @@ test_killed() {
 		kill -9 "$gate" 2>/dev/null && complain "the gate is still there (kill $i at $delay s)"
 		wait "$gate" 2>/dev/null
 		for ((j = 0; j < 300; j++)); do
-			case $(status_of a) in completed | failed | null) break ;; esac
+			case "$(status_of a) $(state a) $(state b)" in
+			completed*running* | failed*running* | null*running*) break ;;
+			esac
 			sleep 0.1
 		done
 		runs_a=0 runs_b=0
-		! runs a || runs_a=1
-		if [ $runs_a = 1 ]; then
+		if [ "$(state a)" = running ]; then
+			! runs a || runs_a=1
 			stands b || runs_b=1
 		else
+			stands a || runs_a=1
 			! runs b || runs_b=1
 		fi
 		[ $((runs_a + runs_b)) = 1 ] ||

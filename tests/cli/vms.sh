@@ -49,7 +49,7 @@ start() {
 		-serial "file:$vm.serial" "${sockets[@]}" "$@" 2>"$vm.stderr" &
 	qemu[$vm]=$!
 	disown
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		[ ! -S "$vm.events" ] || break
 		sleep 0.1
 	done
@@ -96,11 +96,11 @@ last_count() {
 	grep -aE '^[0-9a-f]{8}$' "$1.serial" 2>/dev/null | tail -n 1
 }
 
-# runs VM: does it count, and go on counting, within 8 s?
+# runs VM: does it count, and go on counting? A minute is much more than it needs.
 runs() {
 	local from i
 	from=$(last_count "$1")
-	for ((i = 0; i < 80; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		sleep 0.1
 		[[ $(last_count "$1") > $from ]] && return
 	done
@@ -123,7 +123,7 @@ events() {
 
 wait_state() {
 	local i
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		[ "$(state "$1")" != "$2" ] || return 0
 		sleep 0.1
 	done
