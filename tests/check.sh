@@ -130,6 +130,7 @@ beside "migrations of real QEMUs through the gate under TCG" env KILLS="${KILLS:
 	timeout 600 tests/cli/gate.sh build/release
 beside "the guard on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports TESTS="cases vmm told" \
 	tests/hosts/guard.sh build/release "$out/guard-newer"
+beside "measurements run, and bytes read do not depend on RAM" bench/run.sh build/release --quick
 beside "the rules give one answer in the kernel and in the library" \
 	tests/hosts/guard-rules.sh build/release "$out/guard-rules" 2
 beside "the same on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports \
@@ -143,7 +144,6 @@ beside "snapshot and restore of real QEMUs under TCG" tests/cli/live.sh build/re
 beside "migrations between real QEMUs under TCG, and what kills them" env KILLS="${KILLS:-6}" \
 	tests/migrate.sh build/release
 beside "a parser that has been taken over can do nothing" tests/sandbox.sh build/release
-beside "measurements run, and bytes read do not depend on RAM" bench/run.sh build/release --quick
 run_beside
 
 # These keep both processors busy by themselves.
@@ -151,7 +151,7 @@ step "KVM does what is foretold, for 2,000 mutated states" \
 	tests/hosts/differential.sh build/release build/differential 2000 20261121
 step "kvm_intel does what is foretold, for 400 mutated states" \
 	env VENDOR=intel tests/hosts/differential.sh build/release build/differential-intel 400 20261121
-step "fuzz targets, 60 s each" tests/fuzz/run.sh build/sanitize "$out"
+step "fuzz targets, 60 s each" env AT_ONCE=$((2 * $(nproc))) tests/fuzz/run.sh build/sanitize "$out"
 
 echo "Not run here: tests/hosts/guard-intel.sh (a quarter of an hour), parts of tests/hosts/guard-cli.sh."
 echo "$passed of $planned passed, $failed failed, in $((SECONDS - start)) s"
