@@ -128,6 +128,8 @@ beside "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
 beside "migrations of real QEMUs through the gate under TCG" env KILLS="${KILLS:-6}" \
 	timeout 600 tests/cli/gate.sh build/release
+beside "the guard's commands where its programs have no room" \
+	env TESTS="top_beside host best_effort" tests/hosts/guard-cli.sh build/release "$out/guard-cli-2"
 beside "the guard on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports TESTS="cases vmm told" \
 	tests/hosts/guard.sh build/release "$out/guard-newer"
 beside "measurements run, and bytes read do not depend on RAM" bench/run.sh build/release --quick
@@ -137,6 +139,8 @@ beside "the same on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports 
 	tests/hosts/guard-rules.sh build/release "$out/guard-rules-newer" 0
 beside "profiles of a host with VMX, with probes of real kvm_intel" \
 	env VENDOR=intel tests/hosts/host-profile.sh build/release "$out/host-profile-intel"
+beside "the guard's commands without BPF LSM" env TESTS=nolsm \
+	tests/hosts/guard-cli.sh build/release "$out/guard-cli-3"
 beside "profiles of a host, compared, with probes of real KVM" \
 	tests/hosts/host-profile.sh build/release "$out/host-profile"
 beside "the seeds, by name, on real KVM" env BUILD=build/release tests/hosts/seeds.sh build/seeds
@@ -153,7 +157,7 @@ step "kvm_intel does what is foretold, for 400 mutated states" \
 	env VENDOR=intel tests/hosts/differential.sh build/release build/differential-intel 400 20261121
 step "fuzz targets, 60 s each" env AT_ONCE=$((2 * $(nproc))) tests/fuzz/run.sh build/sanitize "$out"
 
-echo "Not run here: tests/hosts/guard-intel.sh (a quarter of an hour), parts of tests/hosts/guard-cli.sh."
+echo "Not run here: tests/hosts/guard-intel.sh (a quarter of an hour)."
 echo "$passed of $planned passed, $failed failed, in $((SECONDS - start)) s"
 cat "$failures"
 rm -f "$failures"
