@@ -128,7 +128,7 @@ beside "the seeds, by name, on real KVM with VMX" \
 	env VENDOR=intel BUILD=build/release tests/hosts/seeds.sh build/seeds-intel
 beside "migrations of real QEMUs through the gate under TCG" env KILLS="${KILLS:-6}" \
 	timeout 600 tests/cli/gate.sh build/release
-beside "the guard's commands where its programs have no room" \
+beside "the guard's commands beside a guest, and without room" \
 	env TESTS="top_beside host best_effort" tests/hosts/guard-cli.sh build/release "$out/guard-cli-2"
 beside "the guard on a newer kernel" env NESTMIG_KERNEL_SUITE=bookworm-backports TESTS="cases vmm told" \
 	tests/hosts/guard.sh build/release "$out/guard-newer"

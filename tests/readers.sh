@@ -19,7 +19,7 @@ complain() {
 # run FILE: exit status of validate in $status, what it said in $said
 run() {
 	status=0
-	said=$(timeout 60 "$nestmig" validate "$1" 2>&1) || status=$?
+	said=$(timeout 20 "$nestmig" validate "$1" 2>&1) || status=$?
 	[ $status -le 2 ] || complain "$1: exit status $status: $(tail -n 3 <<<"$said")"
 }
 

@@ -253,11 +253,11 @@ streaming() {
 # ended STATUS TEXT
 ended() {
 	local status=0 i
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 100; i++)); do
 		kill -0 "$slow" 2>/dev/null || break
 		sleep 0.1
 	done
-	kill -9 "$slow" 2>/dev/null && complain "still there after 30 s"
+	kill -9 "$slow" 2>/dev/null && complain "still there after 10 s"
 	wait "$slow"
 	status=$?
 	[ $status = "$1" ] || complain "exit status $status, not $1: $(<err)"

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run.sh BUILD ARTEFACTS [SECONDS [NAME...]]: every fuzz target (or those named), built with ASan and UBSan,
 # on what is kept in corpus/NAME and on genuine inputs, and from these for some seconds of new ones (default
-# 60); AT_ONCE at a time (default: as many as there are processors). A crash, a leak, a time-out or too much
-# memory is a failure; its input is left in BUILD/found. FUZZ_SEED: another row of mutations.
+# 60); AT_ONCE at a time (default: as many as there are processors). A crash, a leak, 30 s of a processor for
+# one input or too much memory is a failure; its input is left in BUILD/found. FUZZ_SEED: another row of mutations.
 set -euo pipefail
 
 build=$(realpath "$1") artefacts=$(realpath "$2") seconds=${3:-60}
+processors=$(nproc)
+at_once=${AT_ONCE:-$processors}
+input_limit=$((30 * (at_once > processors ? at_once : processors) / processors))
 shift $(($# < 3 ? $# : 3))
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -180,7 +183,7 @@ coverage() {
 # run_target NAME: what it has to say in $work/NAME.said, and an empty $work/NAME.ok if nothing was found
 run_target() {
 	local name=$1 target=$build/tests/$1 log=$work/$1.log options
-	options=(-timeout=60 -rss_limit_mb=4096 -max_len=262144 -artifact_prefix="$build/found/$name-")
+	options=(-timeout="$input_limit" -rss_limit_mb=4096 -max_len=262144 -artifact_prefix="$build/found/$name-")
 	# Its inputs are rows of small changes: long ones are not slower.
 	[ "$name" != fuzz_rules ] || options+=(-len_control=0 -max_len=1024)
 	seeds "$name"
@@ -206,7 +209,7 @@ if [ $# = 0 ]; then
 fi
 mkdir -p "$build/found"
 for name in "${names[@]}"; do
-	while [ "$(jobs -rp | wc -l)" -ge "${AT_ONCE:-$(nproc)}" ]; do wait -n || true; done
+	while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n || true; done
 	run_target "$name" &
 done
 wait

@@ -171,7 +171,8 @@ report_trouble() {
 	else
 		echo "$name: FAILED: the host did not boot; the console's last lines:"
 	fi
-	tail -n 25 "$out/qemu.log" "$out/console.log" "$out/registers" 2>/dev/null | sed "s/^/$name: | /"
+	tail -n 25 "$out/qemu.log" "$out/console.log" "$out/registers" 2>/dev/null |
+		sed "s/^/$name: | /" || true # one that ended by itself left no registers
 	exit 125
 }
 
